@@ -1,0 +1,1 @@
+"""Client library of Cohear, the streaming speech transcription service."""

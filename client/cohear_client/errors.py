@@ -1,0 +1,41 @@
+"""The one exception family: the client's fault, ours, or overload.
+
+        CohearError              code, message, remedy: what happened, and what to do about it
+        |-- ClientError          the request was wrong; sending it again unchanged fails again
+        |-- ServerError          our fault; the same request may succeed later or elsewhere
+        `-- OverloadError        nobody's fault; come back after `retry_after_s`
+
+Both sides of the wire use it: the server turns one into an `error` message, the client turns an
+`error` message back into one. It is not for programming mistakes: those stay plain exceptions.
+"""
+
+from __future__ import annotations
+
+
+class CohearError(Exception):
+    """What went wrong (`message`), under a stable name (`code`), with the next step (`remedy`)."""
+
+    def __init__(self, code: str, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.remedy}" if self.remedy else self.message
+
+
+class ClientError(CohearError):
+    """The caller asked for something that cannot be done; `remedy` says what can."""
+
+
+class ServerError(CohearError):
+    """We failed. The caller did nothing wrong."""
+
+
+class OverloadError(CohearError):
+    """There is no room now; `retry_after_s` says when to try again."""
+
+    def __init__(self, code: str, message: str, remedy: str = "", *, retry_after_s: float = 1.0) -> None:
+        super().__init__(code, message, remedy)
+        self.retry_after_s = retry_after_s

@@ -1,0 +1,1 @@
+"""Server of Cohear: sessions, scheduler, engine and the sockets around them."""

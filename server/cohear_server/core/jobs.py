@@ -1,0 +1,95 @@
+"""What crosses the seam between a session and an engine: one window of audio, and the words heard in it.
+
+Jobs and results are plain, frozen and picklable, so that an engine may live in another process or
+on another machine. Times inside a job are relative: monotonic clocks do not cross machines.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CohearError
+
+SAMPLE_RATE_HZ = 16_000
+MAX_WINDOW_SAMPLES = 30 * SAMPLE_RATE_HZ
+"""Whisper's positions end at 30 s; no window is longer."""
+
+Pcm: TypeAlias = NDArray[np.int16]
+
+
+class JobKind(enum.Enum):
+    PARTIAL = "partial"
+    """may be replaced by a newer window of the same stream, or dropped under load"""
+    FINAL = "final"
+    """never dropped"""
+    REFINE = "refine"
+    """a better text for a final already sent; runs when nothing else waits"""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """How to decode. Jobs whose options agree in all but language and task may share a batch."""
+
+    model: str
+    language: str | None = None
+    """ISO 639-1 code; None lets a multilingual model detect it"""
+    task: Literal["transcribe", "translate"] = "transcribe"
+    beam_size: int = 1
+    word_times: bool = False
+    """measure word times by alignment (about one more encode); else they are estimated"""
+    prompt: str = ""
+    """text that the model takes as said before the window"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodeJob:
+    """One contiguous window to decode: int16 mono 16 kHz, 1 to MAX_WINDOW_SAMPLES samples."""
+
+    id: str
+    session_id: str
+    tenant: str
+    segment_id: int
+    pcm: Pcm
+    kind: JobKind
+    deadline_s: float
+    """wanted within this many seconds after it was submitted"""
+    options: DecodeOptions
+
+
+@dataclass(frozen=True, slots=True)
+class HypothesisWord:
+    """A word as decoded, punctuation attached, no spaces around it; samples count from the window's start."""
+
+    text: str
+    start_samples: int
+    end_samples: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeResult:
+    """What was heard in one job's window, or why it could not be decoded (`error`)."""
+
+    job_id: str
+    text: str = ""
+    words: tuple[HypothesisWord, ...] = ()
+    timed: bool = False
+    """word times were measured by alignment, not estimated from the text's length"""
+    language: str = ""
+    confidence: float = 0.0
+    """mean word probability, 0..1"""
+    mean_logprob: float = 0.0
+    no_speech_prob: float = 0.0
+    rules: tuple[str, ...] = ()
+    """names of the anti-hallucination rules that altered or removed text"""
+    wait_ms: float = 0.0
+    """from the call of `decode` until the engine began on the batch"""
+    decode_ms: float = 0.0
+    """in the engine, for the whole batch"""
+    batch_size: int = 0
+    error: CohearError | None = field(default=None, compare=False)

@@ -1,0 +1,1 @@
+"""Which windows of which streams are decoded next, and in which batch."""
