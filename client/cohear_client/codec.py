@@ -35,26 +35,27 @@ def build(cls: type[T], data: Mapping[str, Any], *, where: str = "", strict: boo
     mistake must not be ignored); without, they are skipped (a newer peer may say more).
     Raises ClientError(code="bad_field").
     """
-    hints = _hints(cls)
+    declared: Any = cls
+    hints = _hints(declared)
     unknown = data.keys() - hints.keys()
     if strict and unknown:
         name = sorted(unknown)[0]
         raise _bad(where + name, "is not a known field", f"known fields: {', '.join(sorted(hints))}")
     values = {name: _value(hints[name], data[name], where + name, strict) for name in hints if name in data}
-    missing = [name for name in _required(cls) if name not in values]
+    missing = [name for name in _required(declared) if name not in values]
     if missing:
         raise _bad(where + missing[0], "is missing", "add it to the message")
     return cls(**values)
 
 
 @functools.cache
-def _hints(cls: type[Any]) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     known = get_type_hints(cls)
     return {f.name: known[f.name] for f in dataclasses.fields(cls)}
 
 
 @functools.cache
-def _required(cls: type[Any]) -> tuple[str, ...]:
+def _required(cls: Any) -> tuple[str, ...]:
     missing = dataclasses.MISSING
     return tuple(f.name for f in dataclasses.fields(cls) if f.default is missing and f.default_factory is missing)
 

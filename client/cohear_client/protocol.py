@@ -32,7 +32,13 @@ MIN_ENDPOINT_MS, MAX_ENDPOINT_MS = 100, 5_000
 MAX_PROMPT_CHARS = 1_000
 
 # Websocket close codes (RFC 6455 section 7.4, 1013 from the IANA registry).
-CLOSE_NORMAL, CLOSE_GOING_AWAY, CLOSE_CLIENT_FAULT, CLOSE_SERVER_FAULT, CLOSE_TRY_LATER = 1000, 1001, 1008, 1011, 1013
+CLOSE_NORMAL, CLOSE_GOING_AWAY, CLOSE_CLIENT_FAULT, CLOSE_SERVER_FAULT, CLOSE_TRY_LATER = (
+    1000,
+    1001,
+    1008,
+    1011,
+    1013,
+)
 
 
 # --- shared parts ---------------------------------------------------------------------------------
@@ -313,7 +319,18 @@ class Done:
 
 ClientMessage = Start | Configure | Finalize | KeepAlive | Stop
 ServerMessage = (
-    Ready | SpeechStarted | SpeechEnded | Partial | Final | Refined | Finalized | Stats | Warning | Error | Closing | Done
+    Ready
+    | SpeechStarted
+    | SpeechEnded
+    | Partial
+    | Final
+    | Refined
+    | Finalized
+    | Stats
+    | Warning
+    | Error
+    | Closing
+    | Done
 )
 _CLIENT: dict[str, Any] = {m.TYPE: m for m in get_args(ClientMessage)}
 _SERVER: dict[str, Any] = {m.TYPE: m for m in get_args(ServerMessage)}

@@ -1,8 +1,8 @@
 """The server's names for the one exception family of `cohear_client.errors`, and its own leaves.
 
-    ClientError    the request is wrong        -> close 1008, HTTP 400
-    ServerError    we failed                   -> close 1011, HTTP 500
-    OverloadError  no room now, retry later    -> close 1013, HTTP 503
+ClientError    the request is wrong        -> close 1008, HTTP 400
+ServerError    we failed                   -> close 1011, HTTP 500
+OverloadError  no room now, retry later    -> close 1013, HTTP 503
 """
 
 from __future__ import annotations
