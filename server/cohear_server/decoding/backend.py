@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from cohear_client import protocol
+
 from ..core.jobs import DecodeJob, DecodeResult
+from ..errors import ClientError
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,31 @@ class ModelInfo:
     translates: bool
     short_windows: bool
     """a profile allows short windows with tail states; else every window is padded to 30 s"""
+
+    def check(self, wanted: protocol.Start | protocol.Configure) -> None:
+        """Refuse what this model cannot do.
+
+        Raises ClientError(`unsupported_model`, `unsupported_language`, `unsupported_task`)."""
+        model = wanted.model if isinstance(wanted, protocol.Start) else None
+        if model not in (None, self.name):
+            raise ClientError(
+                "unsupported_model",
+                f"field 'model' is {model!r:.60}, which this server has not loaded",
+                f"use {self.name!r}, or leave it out",
+            )
+        if wanted.language is not None and wanted.language not in self.languages:
+            known = ", ".join(self.languages[:12]) + (", ..." if len(self.languages) > 12 else "")
+            raise ClientError(
+                "unsupported_language",
+                f"field 'language' is {wanted.language!r:.40}, which model {self.name} does not know",
+                f"use one of {known}, or leave it out",
+            )
+        if wanted.task == "translate" and not self.translates:
+            raise ClientError(
+                "unsupported_task",
+                f"field 'task' is 'translate', but model {self.name} only transcribes",
+                "use task 'transcribe', or a server with a multilingual model such as base",
+            )
 
 
 class DecodeBackend(Protocol):

@@ -1,0 +1,81 @@
+"""The segment that is being spoken: which window to decode next for a partial, and what is understood so far.
+
+Cost is governed by the window: it covers the segment until it is longer than `trim_after_s`; then
+committed words are cut off its front, all but the last two, which tie the next hypothesis to them.
+It knows no jobs and no events; the session turns its answers into both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .jobs import SAMPLE_RATE_HZ, DecodeResult, HypothesisWord
+from .stabilizer import Stabilizer, StabilizerOptions
+
+_TIE_WORDS = 2
+_CUT_MARGIN_SAMPLES = SAMPLE_RATE_HZ // 20
+
+
+@dataclass(frozen=True, slots=True)
+class PartialOptions:
+    interval_ms: int = 500
+    """new audio between two partials of a stream"""
+    first_ms: int = 300
+    """audio after the start of speech before the first partial"""
+    trim_after_s: float = 6.0
+    """longest window that is decoded again as a whole; longer ones lose their committed words"""
+    stabilizer: StabilizerOptions = field(default_factory=StabilizerOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Samples [start, end) of the stream; `timed` asks for measured word times, to cut by them."""
+
+    start: int
+    end: int
+    timed: bool = False
+
+
+class OpenSegment:
+    def __init__(self, segment_id: int, start: int, speech_at: int, options: PartialOptions) -> None:
+        self.id = segment_id
+        self.start = start
+        self.revision = 0
+        self.language = ""
+        self.stabilizer = Stabilizer(options.stabilizer)
+        self._options = options
+        self._window_start = start
+        self._heard_until = start
+        self._due = speech_at + _samples(options.first_ms)
+
+    def due_window(self, position: int) -> Window | None:
+        """The window to decode now that audio up to `position` is there, or None; advances the cadence."""
+        if position < self._due:
+            return None
+        self._due = position + _samples(self._options.interval_ms)
+        long = position - self._window_start > self._options.trim_after_s * SAMPLE_RATE_HZ
+        return Window(self._window_start, position, timed=long)
+
+    def hear(self, result: DecodeResult, window: Window) -> bool:
+        """Take a hypothesis of `window`. False if a newer one was heard already."""
+        if window.end <= self._heard_until or window.start < self._window_start:
+            return False
+        self._heard_until = window.end
+        self.revision += 1
+        self.language = result.language
+        words = [_shifted(word, window.start) for word in result.words]
+        committed = self.stabilizer.update(words, window.end)
+        if result.timed and window.timed and committed > _TIE_WORDS:
+            first = words[committed - _TIE_WORDS]
+            self._window_start = max(self._window_start, first.start_samples - _CUT_MARGIN_SAMPLES)
+            self.stabilizer.keep_last(_TIE_WORDS)
+        return True
+
+
+def _shifted(word: HypothesisWord, by_samples: int) -> HypothesisWord:
+    start, end = word.start_samples + by_samples, word.end_samples + by_samples
+    return HypothesisWord(word.text, start, end, word.probability)
+
+
+def _samples(ms: int) -> int:
+    return ms * SAMPLE_RATE_HZ // 1000

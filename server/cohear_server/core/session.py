@@ -1,0 +1,350 @@
+"""One stream as a state machine: frames, results and `now` go in; events, decode jobs and cancellations come out.
+
+        receive(frame) --> AudioDecoder -> Vad -> Segmenter --> OpenSegment --> partial job --+
+                                                      |                                       | resolve(result)
+                                                      +-- Pause --> speculative final job ----+
+                                                      +-- SpeechEnd --> final, in order ------+--> events
+
+It knows no socket, no JSON, no scheduler and no clock: times are handed in, in seconds of one
+monotonic clock. Finals leave in the order of their segments, each once. Every sample is settled
+once, as transcribed, silent or shed. All positions are samples at 16 kHz since the stream began.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+from cohear_client import protocol
+
+from .audio import AudioDecoder, AudioFormat
+from .buffer import AudioBuffer
+from .clock import JitterClock
+from .events import SegmentSpan, final_message, lost_message, partial_message
+from .jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, JobKind, Pcm
+from .ledger import Ledger
+from .segment import OpenSegment, PartialOptions, Window
+from .segmenter import Pause, Resumption, Segmenter, SegmenterOptions, SegmentEvent, SpeechEnd, SpeechStart
+from .vad import FRAME_SAMPLES, VadName, level, make_vad
+
+FINAL_DEADLINE_S = 0.1
+"""A final is wanted this soon after its endpoint is known."""
+
+STATS_INTERVAL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """What the operator decides for every stream; a client's `start` may narrow some of it."""
+
+    segmenter: SegmenterOptions = field(default_factory=SegmenterOptions)
+    partials: PartialOptions = field(default_factory=PartialOptions)
+    vad: VadName = "cascade"
+    tenant: str = "default"
+    stall_s: float = 3.0
+    """if no audio comes for this long in mid-speech, what is there becomes final"""
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """A message for the client. `job_id` names the decoding behind it; its latency counts from `origin_s`."""
+
+    message: protocol.ServerMessage
+    job_id: str | None = None
+    origin_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Output:
+    """What one call brought about, in order."""
+
+    emissions: list[Emission] = field(default_factory=list)
+    jobs: list[DecodeJob] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    """ids of jobs whose result is no longer needed; a result that comes all the same does no harm"""
+
+
+@dataclass(slots=True)
+class _Trial:
+    """A partial or speculative decode of the open segment that is under way."""
+
+    segment: OpenSegment
+    window: Window
+    origin_s: float
+    speculative: bool = False
+    result: DecodeResult | None = None
+
+
+@dataclass(slots=True)
+class _PendingFinal:
+    segment: OpenSegment
+    end: int
+    reason: protocol.Reason
+    job_id: str
+    origin_s: float
+    settled: int
+    result: DecodeResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A `finalize` to acknowledge once all finals before it are out."""
+
+    id: str
+
+
+class Session:
+    def __init__(self, session_id: str, start: protocol.Start, decode: DecodeOptions, options: SessionOptions) -> None:
+        self.id = session_id
+        self.options = options
+        self._decode = decode
+        self._partials = start.partials
+        self._decoder = AudioDecoder(AudioFormat(start.sample_rate, start.encoding, start.channels))
+        self._clock = JitterClock(start.sample_rate)
+        self._vad = make_vad(options.vad)
+        self._segmenter = Segmenter(_segmenter_options(options.segmenter, start.endpoint_ms))
+        self._buffer = AudioBuffer()
+        self._ledger = Ledger(self._decoder)
+        self._segment: OpenSegment | None = None
+        self._speculation: tuple[str, _Trial] | None = None
+        self._trials: dict[str, _Trial] = {}
+        self._pending: deque[_PendingFinal | _Mark] = deque()
+        self._counter = self._segments = self._seq = 0
+        self._now_s = self._heard_s = self._stats_s = 0.0
+        self._stopping = self.done = False
+        self._clipping_told = False
+        self._out = Output()
+
+    @property
+    def backlog_s(self) -> float:
+        """Seconds of finished segments that wait for their text."""
+        waiting = (p.end - p.segment.start for p in self._pending if isinstance(p, _PendingFinal) and p.result is None)
+        return sum(waiting) / SAMPLE_RATE_HZ
+
+    def receive(self, frame: bytes, now_s: float) -> Output:
+        """The next audio of the client. Raises ClientError(`bad_audio`); the frame then counts for nothing."""
+        before = self._decoder.received
+        pcm = self._decoder.decode(frame)
+        self._clock.on_frame(self._decoder.received - before, now_s)
+        self._now_s = self._heard_s = now_s
+        self._advance(pcm)
+        if self._decoder.clipped and not self._clipping_told:
+            self._clipping_told = True
+            self._emit(protocol.Warning("clipped", "float samples beyond -1..1 were limited; lower the level"))
+        return self._take()
+
+    def tick(self, now_s: float) -> Output:
+        """Time passed: statistics when due, and the end of a segment whose audio stopped coming."""
+        self._now_s = now_s
+        if self._segment is not None and now_s - self._heard_s >= self.options.stall_s:
+            self._cut_off("endpoint")
+        if now_s - self._stats_s >= STATS_INTERVAL_S:
+            self._stats_s = now_s
+            self._emit(self._stats())
+        return self._take()
+
+    def resolve(self, result: DecodeResult, now_s: float) -> Output:
+        """What the engine heard in one of this session's jobs. Unknown and stale results are ignored."""
+        self._now_s = now_s
+        trial = self._trials.pop(result.job_id, None)
+        if trial is not None:
+            trial.result = result
+            self._hear(result, trial)
+        for pending in self._pending:
+            if isinstance(pending, _PendingFinal) and pending.job_id == result.job_id:
+                pending.result = result
+        self._drain()
+        return self._take()
+
+    def configure(self, message: protocol.Configure, now_s: float) -> Output:
+        """Changed options hold for windows decoded from here on; the segment being spoken included."""
+        self._now_s = now_s
+        wanted = {"language": message.language, "task": message.task, "prompt": message.prompt}
+        self._decode = replace(self._decode, **{k: v for k, v in wanted.items() if v is not None})  # type: ignore[arg-type]
+        if message.words is not None:
+            self._decode = replace(self._decode, word_times=message.words)
+        if message.partials is not None:
+            self._partials = message.partials
+        self._segmenter.options = _segmenter_options(self._segmenter.options, message.endpoint_ms)
+        return self._take()
+
+    def finalize(self, mark: str, now_s: float) -> Output:
+        """Make all audio so far final; `finalized` with this mark follows the last of it."""
+        self._now_s = now_s
+        self._cut_off("finalize")
+        self._pending.append(_Mark(mark))
+        self._drain()
+        return self._take()
+
+    def stop(self, now_s: float) -> Output:
+        """No more audio. `done` follows the last final; calling it again changes nothing."""
+        self._now_s = now_s
+        if not self._stopping:
+            self._advance(self._decoder.flush())
+            self._cut_off("stop")
+            self._stopping = True
+            self._ledger.close("silent")
+            self._drain()
+        return self._take()
+
+    def samples(self) -> protocol.SampleCount:
+        return self._ledger.count()
+
+    # --- audio in ---------------------------------------------------------------------------------
+
+    def _advance(self, pcm: Pcm) -> None:
+        self._buffer.append(pcm)
+        first = self._segmenter.position
+        count = (self._buffer.end - first) // FRAME_SAMPLES
+        if count:
+            frames = self._buffer.read(first, first + count * FRAME_SAMPLES).reshape(count, FRAME_SAMPLES)
+            for event in self._segmenter.push(self._vad.push(frames), level(frames)):
+                self._on_segment_event(event)
+                # inside the loop: a large frame may hold several segments
+                self._partial_if_due()
+            self._partial_if_due()
+        if self._segment is None:
+            self._ledger.settle(max(self._ledger.settled, self._segmenter.silent_until), "silent")
+            self._forget_before(self._ledger.settled)
+
+    def _on_segment_event(self, event: SegmentEvent) -> None:
+        match event:
+            case SpeechStart(start, at, continues):
+                if not continues:
+                    self._emit(protocol.SpeechStarted(at / SAMPLE_RATE_HZ))
+                self._ledger.settle(max(self._ledger.settled, start), "silent")
+                self._segment = OpenSegment(self._segments, start, at, self.options.partials)
+                self._segments += 1
+            case Pause(end):
+                self._speculate(end)
+            case Resumption():
+                self._drop_speculation()
+            case SpeechEnd(end, reason):
+                self._end_segment(end, reason)
+
+    def _forget_before(self, sample: int) -> None:
+        """Settled audio is not needed, but what the segmenter has not judged yet is (the end of a cut-off segment)."""
+        self._buffer.drop_before(min(sample, self._segmenter.position))
+
+    def _cut_off(self, reason: protocol.Reason) -> None:
+        end = self._segmenter.flush(self._buffer.end, reason)
+        if end is not None:
+            self._end_segment(end.end, reason)
+
+    def _end_segment(self, end: int, reason: protocol.Reason) -> None:
+        segment = self._segment
+        assert segment is not None
+        self._segment = None
+        settled = self._ledger.settle(end, "transcribed")
+        job_id, result = "", None
+        if self._speculation is not None and self._speculation[1].window.end == end:
+            job_id, result = self._speculation[0], self._speculation[1].result
+        else:
+            self._drop_speculation()
+            job_id = self._submit(JobKind.FINAL, segment, Window(segment.start, end), FINAL_DEADLINE_S)
+        self._speculation = None
+        self._cancel_trials(keep=job_id)
+        self._pending.append(_PendingFinal(segment, end, reason, job_id, self._now_s, settled, result))
+        self._forget_before(end)
+        if reason != "max_length":
+            self._emit(protocol.SpeechEnded(end / SAMPLE_RATE_HZ))
+        self._drain()
+
+    # --- jobs out ---------------------------------------------------------------------------------
+
+    def _partial_if_due(self) -> None:
+        if self._segment is None or not self._partials or self._speculation is not None:
+            return
+        window = self._segment.due_window(self._segmenter.position)
+        if window is not None:
+            deadline_s = self.options.partials.interval_ms / 1000
+            job_id = self._submit(JobKind.PARTIAL, self._segment, window, deadline_s)
+            self._trials[job_id] = _Trial(self._segment, window, self._now_s)
+
+    def _speculate(self, end: int) -> None:
+        """The pause may be the end: decode as if it were, so that the final is ready when it is."""
+        assert self._segment is not None
+        self._cancel_trials()
+        window = Window(self._segment.start, end)
+        left_ms = self._segmenter.options.endpoint_ms - self._segmenter.options.early_silence_ms
+        job_id = self._submit(JobKind.FINAL, self._segment, window, FINAL_DEADLINE_S + left_ms / 1000)
+        trial = _Trial(self._segment, window, self._now_s, speculative=True)
+        self._trials[job_id] = trial
+        self._speculation = (job_id, trial)
+
+    def _drop_speculation(self) -> None:
+        if self._speculation is not None:
+            self._out.cancelled.append(self._speculation[0])
+            self._speculation = None
+
+    def _cancel_trials(self, keep: str = "") -> None:
+        stale = [job_id for job_id in self._trials if job_id != keep]
+        for job_id in stale:
+            del self._trials[job_id]
+        self._out.cancelled += stale
+
+    def _submit(self, kind: JobKind, segment: OpenSegment, window: Window, deadline_s: float) -> str:
+        job_id = f"{self.id}.{self._counter}"
+        self._counter += 1
+        timed = window.timed if kind is JobKind.PARTIAL else self._decode.word_times
+        options = replace(self._decode, word_times=timed)
+        pcm = self._buffer.read(window.start, window.end)
+        job = DecodeJob(job_id, self.id, self.options.tenant, segment.id, pcm, kind, deadline_s, options)
+        self._out.jobs.append(job)
+        return job_id
+
+    # --- results in, events out -------------------------------------------------------------------
+
+    def _hear(self, result: DecodeResult, trial: _Trial) -> None:
+        segment = trial.segment
+        if segment is not self._segment or result.error is not None or not segment.hear(result, trial.window):
+            return
+        if not self._partials:
+            return
+        self._seq += 1
+        message = partial_message(self._seq, segment, trial.window.end, words=self._decode.word_times)
+        self._out.emissions.append(Emission(message, result.job_id, trial.origin_s))
+
+    def _drain(self) -> None:
+        while self._pending:
+            head = self._pending[0]
+            if isinstance(head, _Mark):
+                self._emit(protocol.Finalized(head.id))
+            elif head.result is None:
+                return
+            else:
+                self._emit_final(head, head.result)
+            self._pending.popleft()
+        if self._stopping and not self.done:
+            self.done = True
+            self._emit(protocol.Done(self._ledger.count(), self._segments))
+
+    def _emit_final(self, final: _PendingFinal, result: DecodeResult) -> None:
+        if result.error is not None:
+            self._ledger.move_to_shed(final.settled)
+            self._emit(lost_message(final.segment.start, final.end, result.error))
+            return
+        self._seq += 1
+        span = SegmentSpan(final.segment.id, final.segment.start, final.end, final.reason)
+        message = final_message(self._seq, span, result, self._decode)
+        self._out.emissions.append(Emission(message, result.job_id, final.origin_s))
+
+    def _stats(self) -> protocol.Stats:
+        lag_s = (self._buffer.end - self._ledger.settled) / SAMPLE_RATE_HZ + self.backlog_s
+        jitter_ms, drift_ppm = round(1000 * self._clock.jitter_s, 3), round(self._clock.drift_ppm, 1)
+        return protocol.Stats(jitter_ms, round(lag_s, 3), drift_ppm, self._clock.gaps, self._ledger.count())
+
+    def _emit(self, message: protocol.ServerMessage) -> None:
+        self._out.emissions.append(Emission(message))
+
+    def _take(self) -> Output:
+        out, self._out = self._out, Output()
+        return out
+
+
+def _segmenter_options(options: SegmenterOptions, endpoint_ms: int | None) -> SegmenterOptions:
+    if endpoint_ms is None:
+        return options
+    # the pause must come before the endpoint, and the tail kept after speech must not reach beyond it
+    early_ms = min(options.early_silence_ms, endpoint_ms * 2 // 5)
+    return replace(options, endpoint_ms=endpoint_ms, early_silence_ms=early_ms)

@@ -1,0 +1,88 @@
+"""From hypotheses that keep changing to a prefix that no longer does.
+
+Local agreement (Liu et al. 2020; Machacek et al., arXiv 2307.14743): what two successive hypotheses
+agree on, word by word, is committed. Added to it: words that end at the window's edge are held back,
+words of high probability need no second witness, and a breaker commits when hypotheses never agree.
+Words are compared without case and punctuation. Windows may start later than the segment: then a
+hypothesis is matched against the committed words that its window still holds.
+
+It sees words and sample numbers only; windows, cadence and the final text are the session's business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .jobs import SAMPLE_RATE_HZ, HypothesisWord
+
+
+@dataclass(frozen=True, slots=True)
+class StabilizerOptions:
+    hold_back_ms: int = 300
+    """a word that ends this close to the window's end may be cut off"""
+    sure_probability: float = 0.95
+    """a word at least this probable, its predecessors committed, needs no second hypothesis"""
+    breaker_updates: int = 6
+    """after this many updates without a commit, the newest hypothesis is taken"""
+
+
+class Stabilizer:
+    """The committed words of one segment, and the volatile ones after them. Samples count from the stream's start."""
+
+    def __init__(self, options: StabilizerOptions) -> None:
+        self.options = options
+        self.committed: list[HypothesisWord] = []
+        self.volatile: list[HypothesisWord] = []
+        self._base = 0
+        self._stuck = 0
+
+    def update(self, words: Sequence[HypothesisWord], window_end: int) -> int:
+        """Take the newest hypothesis; how many of its leading words are committed now is returned."""
+        known = [normalised(word.text) for word in self.committed[self._base :]]
+        heard = matched_prefix(known, [normalised(word.text) for word in words])
+        fresh = list(words[heard:])
+        count = self._agreed(fresh, window_end - self.options.hold_back_ms * SAMPLE_RATE_HZ // 1000)
+        self._stuck = 0 if count or not fresh else self._stuck + 1
+        if self._stuck >= self.options.breaker_updates:
+            count, self._stuck = max(1, len(fresh) - 1), 0
+        self.committed += fresh[:count]
+        self.volatile = fresh[count:]
+        return heard + count
+
+    def keep_last(self, count: int) -> None:
+        """From now on windows begin with the last `count` committed words; earlier ones are no longer heard."""
+        self._base = max(0, len(self.committed) - count)
+
+    def _agreed(self, fresh: list[HypothesisWord], edge: int) -> int:
+        """How many of `fresh` to commit: the run of words that agree with the last hypothesis, or are sure."""
+        count = 0
+        for i, word in enumerate(fresh):
+            seen = i < len(self.volatile) and normalised(self.volatile[i].text) == normalised(word.text)
+            sure = word.probability >= self.options.sure_probability
+            if word.end_samples > edge or not (seen or sure):
+                break
+            count = i + 1
+        return count
+
+
+def normalised(text: str) -> str:
+    """A word as compared: lower case, letters and digits only. Punctuation alone stays itself."""
+    return re.sub(r"[^\w']+", "", text.lower()) or text
+
+
+def matched_prefix(known: Sequence[str], words: Sequence[str]) -> int:
+    """How many leading `words` say what `known` says: the prefix with the smallest edit distance to it.
+
+    Of equally near prefixes the one closest in length to `known` is taken, so that a word which
+    replaced another counts as heard and is not said twice.
+    """
+    if list(words[: len(known)]) == list(known):
+        return len(known)
+    row = list(range(len(words) + 1))
+    for i, key in enumerate(known, 1):
+        diagonal, row[0] = row[0], i
+        for j, word in enumerate(words, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (key != word))
+    return min(range(len(row)), key=lambda j: (row[j], abs(j - len(known))))
