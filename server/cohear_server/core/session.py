@@ -111,7 +111,7 @@ class Session:
         self._pending: deque[_PendingFinal | _Mark] = deque()
         self._counter = self._segments = self._seq = 0
         self._now_s = self._heard_s = self._stats_s = 0.0
-        self._stopping = self.done = False
+        self.stopping = self.done = False
         self._clipping_told = False
         self._out = Output()
 
@@ -179,10 +179,10 @@ class Session:
     def stop(self, now_s: float) -> Output:
         """No more audio. `done` follows the last final; calling it again changes nothing."""
         self._now_s = now_s
-        if not self._stopping:
+        if not self.stopping:
             self._advance(self._decoder.flush())
             self._cut_off("stop")
-            self._stopping = True
+            self.stopping = True
             self._ledger.close("silent")
             self._drain()
         return self._take()
@@ -315,7 +315,7 @@ class Session:
             else:
                 self._emit_final(head, head.result)
             self._pending.popleft()
-        if self._stopping and not self.done:
+        if self.stopping and not self.done:
             self.done = True
             self._emit(protocol.Done(self._ledger.count(), self._segments))
 

@@ -1,0 +1,107 @@
+"""The service on the network: routes, start-up, banner, shutdown. What happens on a socket is `gateway`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+
+import uvicorn
+from cohear_client.protocol import PATH
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from .config import ServerConfig
+from .errors import CohearError
+from .gateway import serve_stream
+from .service import Service, make_backend
+
+MAX_MESSAGE_BYTES = 20 << 20
+"""Websocket messages above this are refused by the protocol layer itself, without an `error` message."""
+
+
+def create_app(service: Service) -> Starlette:
+    """The ASGI application; the caller runs `service`."""
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(_: Request) -> Response:
+        if not service.ready:
+            return JSONResponse({"status": "warming up"}, status_code=503, headers={"retry-after": "1"})
+        return JSONResponse({"status": "ready", "model": service.model.name, "streams": len(service.streams)})
+
+    async def stream(socket: WebSocket) -> None:
+        await serve_stream(socket, service)
+
+    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), WebSocketRoute(PATH, stream)])
+
+
+def serve(config: ServerConfig) -> int:
+    """Run until a signal; the exit status. Faults of the family end in one line on standard error."""
+    logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        return asyncio.run(_serve(config))
+    except CohearError as fault:
+        print(f"cohear: {fault}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+async def _serve(config: ServerConfig) -> int:
+    service = Service(config, make_backend(config))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(service),
+            host=config.host,
+            port=config.port,
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,  # speech hardly shrinks, and it costs as much as taking the frame in
+            ws_max_size=MAX_MESSAGE_BYTES,
+            lifespan="off",
+            log_level="warning",
+            timeout_graceful_shutdown=5,
+        )
+    )
+    failures: list[CohearError] = []
+
+    async def run_service() -> None:
+        # beside the server, so that /healthz answers while the model loads
+        try:
+            async with service.running():
+                print(banner(service, _address(server, config)), flush=True)
+                await stopped.wait()
+        except CohearError as fault:
+            failures.append(fault)
+            server.should_exit = True
+
+    stopped = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(run_service())
+        await server.serve()
+        stopped.set()
+    if failures:
+        raise failures[0]
+    return 0 if server.started else 1
+
+
+def banner(service: Service, address: str) -> str:
+    """What is running, where, and how to use something else."""
+    model = service.model
+    windows = "short windows" if model.short_windows else "windows padded to 30 s: no profile for this model"
+    return (
+        f"Cohear is ready on ws://{address}{PATH}\n"
+        f"  model    {model.name} ({model.compute_type} on {model.device}, {windows})\n"
+        f"  another  --model base | large-v3-turbo | any faster-whisper name | a CTranslate2 folder\n"
+        f"  try      cohear stream FILE --url ws://{address}"
+    )
+
+
+def _address(server: uvicorn.Server, config: ServerConfig) -> str:
+    ports = [s.getsockname()[1] for listener in getattr(server, "servers", []) for s in listener.sockets]
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"{host}:{ports[0] if ports else config.port}"

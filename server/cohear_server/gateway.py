@@ -1,0 +1,193 @@
+"""One websocket joined to one stream, in one task group: a reader, a writer and a ticker.
+
+Nothing waits in front of the session: each frame is handled as it is read, and when too much speech
+waits for its text the reader stops reading, so that the client's own socket fills (`Stream.room`).
+Behind the session waits the bounded outbox. A fault of the client ends its stream in order, finals
+first; it never reaches another stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from cohear_client import protocol
+from starlette.types import Message
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from .errors import ClientError, CohearError, OverloadError, ServerError
+from .service import Service
+from .stream import Stream
+
+logger = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 10.0
+TICK_S = 0.25
+
+
+async def serve_stream(socket: WebSocket, service: Service) -> None:
+    """Speak protocol v1 on a websocket until it is over, whoever ends it."""
+    offered = socket.scope.get("subprotocols", [])
+    await socket.accept(subprotocol=protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None)
+    try:
+        stream = service.admit(await _read_start(socket))
+    except CohearError as fault:
+        await _refuse(socket, fault)
+        return
+    except WebSocketDisconnect:
+        return
+    connection = _Connection(socket, stream, service)
+    try:
+        await connection.run()
+    finally:
+        service.dismiss(stream)
+
+
+class _Connection:
+    def __init__(self, socket: WebSocket, stream: Stream, service: Service) -> None:
+        self._socket = socket
+        self._stream = stream
+        self._service = service
+        self._close_code = protocol.CLOSE_NORMAL
+        self._heard_s = service.clock()
+
+    async def run(self) -> None:
+        """Until `done` is sent, the client is gone, or it does not read."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(part()) for part in (self._read, self._tick)]
+            writer = group.create_task(self._write())
+            # an overflow closes the outbox while the writer hangs in a send that the client never reads
+            watch = group.create_task(self._watch(writer))
+            await asyncio.wait([writer])
+            for task in (*tasks, watch):
+                task.cancel()
+        if self._stream.outbox.overflowed:
+            self._close_code = protocol.CLOSE_TRY_LATER
+            logger.warning("stream %s: closed, its client does not read", self._stream.session.id)
+        await _close(self._socket, self._close_code)
+
+    async def _read(self) -> None:
+        """Client to session. Ends when the client is gone."""
+        try:
+            while True:
+                await self._stream.room()
+                message = await self._socket.receive()
+                self._heard_s = self._service.clock()
+                if message["type"] == "websocket.disconnect":
+                    break
+                try:
+                    self._take(message)
+                except CohearError as fault:
+                    self._fail(fault)
+        except WebSocketDisconnect:
+            pass
+        except Exception:  # the boundary of this stream: whatever failed in it stays in it
+            logger.exception("stream %s failed", self._stream.session.id)
+            self._fail(ServerError("internal", "the server failed on this stream", "connect again"))
+            return
+        self._stream.outbox.close()
+
+    def _take(self, message: Message) -> None:
+        frame, text = message.get("bytes"), message.get("text")
+        if isinstance(frame, bytes):
+            self._take_audio(frame)
+        elif isinstance(text, str):
+            self._take_text(text)
+
+    def _take_audio(self, frame: bytes) -> None:
+        if self._stream.stopping:
+            raise ClientError("stopped", "audio came after stop", "start a new stream for more audio")
+        if len(frame) > protocol.MAX_FRAME_BYTES:
+            limit = f"send frames of at most {protocol.MAX_FRAME_BYTES} bytes; 20 to 100 ms each is best"
+            raise ClientError("frame_too_large", f"a binary frame has {len(frame)} bytes", limit)
+        self._stream.receive(frame, self._heard_s)
+
+    def _take_text(self, text: str) -> None:
+        try:
+            match protocol.decode_client(text):
+                case protocol.Start():
+                    raise ClientError("already_started", "start came twice", "use configure to change options")
+                case protocol.Configure() as change:
+                    self._service.model.check(change)
+                    self._stream.configure(change)
+                case protocol.Finalize(mark):
+                    self._stream.finalize(mark)
+                case protocol.Stop():
+                    self._stream.stop()
+                case protocol.KeepAlive():
+                    pass
+        except ClientError as fault:
+            # a wrong control message harms nothing that was said: the stream goes on
+            self._stream.say(protocol.error_message(fault, fatal=False))
+
+    def _fail(self, fault: CohearError) -> None:
+        """Tell the client, then end the stream in order: what was said before the fault still becomes text."""
+        if self._close_code == protocol.CLOSE_NORMAL:
+            self._close_code = _close_code(fault)
+            self._stream.say(protocol.error_message(fault))
+        self._stream.stop()
+
+    async def _write(self) -> None:
+        """Session to client. Ends when `done` is sent or nobody listens."""
+        outbox = self._stream.outbox
+        try:
+            while await outbox.wait():
+                message = outbox.take(self._service.clock())
+                await self._socket.send_text(protocol.encode(message))
+                if isinstance(message, protocol.Done):
+                    return
+        except (WebSocketDisconnect, RuntimeError):
+            # Starlette raises RuntimeError when the close was seen by the reader first
+            outbox.close()
+
+    async def _watch(self, writer: asyncio.Task[None]) -> None:
+        await self._stream.outbox.closed.wait()
+        writer.cancel()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._stream.tick()
+            idle_s = self._service.clock() - self._heard_s
+            waiting = self._stream.stopping or self._stream.session.backlog_s > 0
+            if idle_s > self._service.config.idle_timeout_s and not waiting:
+                remedy = "send audio or keepalive messages"
+                self._fail(ClientError("idle_timeout", f"nothing came for {idle_s:.0f} s", remedy))
+
+
+async def _read_start(socket: WebSocket) -> protocol.Start:
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            message = await socket.receive()
+    except TimeoutError:
+        raise ClientError("not_started", "no start message came", "send start right after connecting") from None
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message["code"])
+    text = message.get("text")
+    if not isinstance(text, str):
+        raise ClientError("not_started", "audio came before start", "send a start message first")
+    start = protocol.decode_client(text)
+    if not isinstance(start, protocol.Start):
+        raise ClientError("not_started", f"{start.TYPE} came before start", "send a start message first")
+    return start
+
+
+async def _refuse(socket: WebSocket, fault: CohearError) -> None:
+    try:
+        await socket.send_text(protocol.encode(protocol.error_message(fault)))
+    except (WebSocketDisconnect, RuntimeError):
+        return
+    await _close(socket, _close_code(fault))
+
+
+async def _close(socket: WebSocket, code: int) -> None:
+    try:
+        await socket.close(code)
+    except (WebSocketDisconnect, RuntimeError):
+        logger.debug("the client closed first")
+
+
+def _close_code(fault: CohearError) -> int:
+    if isinstance(fault, OverloadError):
+        return protocol.CLOSE_TRY_LATER
+    return protocol.CLOSE_CLIENT_FAULT if isinstance(fault, ClientError) else protocol.CLOSE_SERVER_FAULT

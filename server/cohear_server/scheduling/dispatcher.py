@@ -1,0 +1,95 @@
+"""Keeps the engine busy: whenever a slot of the backend is free, the scheduler's next batch goes in.
+
+No timer gathers batches: an idle engine starts at once, and while it works the next batch fills by
+itself. Results go back to the stream that asked, with the times of each stage. It decides nothing
+about order or composition; that is `scheduler`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..core.jobs import DecodeJob, DecodeResult
+from ..decoding.backend import DecodeBackend
+from ..errors import BackendUnavailable
+from .scheduler import Scheduler
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class JobTimes:
+    """When a job passed each stage, in seconds of the dispatcher's clock."""
+
+    submitted_s: float
+    batched_s: float
+    begun_s: float
+    decoded_s: float
+
+
+Deliver = Callable[[DecodeResult, JobTimes], None]
+
+
+class Dispatcher:
+    """`run` is its one task; `submit` and `cancel` are called from the same event loop."""
+
+    def __init__(self, backend: DecodeBackend, scheduler: Scheduler, clock: Callable[[], float]) -> None:
+        self.scheduler = scheduler
+        self._backend = backend
+        self._clock = clock
+        self._waiting: dict[str, tuple[float, Deliver]] = {}
+        self._changed = asyncio.Event()
+        self._busy = 0
+
+    @property
+    def decoding(self) -> int:
+        """Batches in the engine now."""
+        return self._busy
+
+    def submit(self, job: DecodeJob, deliver: Deliver) -> None:
+        """Queue a job. `deliver` is called once, unless the job is cancelled or replaced before it is decoded."""
+        now_s = self._clock()
+        replaced = self.scheduler.submit(job, now_s)
+        if replaced is not None:
+            del self._waiting[replaced.id]
+        self._waiting[job.id] = (now_s, deliver)
+        self._changed.set()
+
+    def cancel(self, job_id: str, session_id: str) -> None:
+        """The result is not needed. A job in the engine already runs on, and is still delivered."""
+        if self.scheduler.cancel(job_id, session_id):
+            del self._waiting[job_id]
+
+    async def run(self) -> None:
+        """Dispatch until cancelled; batches in the engine are then waited for."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                while self._busy < self._backend.slots and (batch := self.scheduler.next_batch(self._clock())):
+                    self._busy += 1
+                    group.create_task(self._decode(batch))
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def _decode(self, batch: list[DecodeJob]) -> None:
+        batched_s = self._clock()
+        try:
+            results = await self._backend.decode(batch)
+        except BackendUnavailable as fault:
+            logger.error("a batch of %d jobs was not decoded: %s", len(batch), fault)
+            results = [DecodeResult(job.id, error=fault) for job in batch]
+        finally:
+            self._busy -= 1
+            self.scheduler.finished(batch)
+            self._changed.set()
+        decoded_s = self._clock()
+        for job, result in zip(batch, results, strict=True):
+            submitted_s, deliver = self._waiting.pop(job.id)
+            begun_s = min(decoded_s, batched_s + result.wait_ms / 1000)
+            times = JobTimes(submitted_s, batched_s, begun_s, decoded_s)
+            try:
+                deliver(result, times)
+            except Exception:  # one stream's fault must not take the engine's results from the others
+                logger.exception("stream %s failed on a result", job.session_id)

@@ -1,0 +1,170 @@
+"""Which waiting windows are decoded next, and together. A pure decision: no clock, no I/O, no engine.
+
+    submit --> one partial slot a session (newest wins)  --+
+           --> a FIFO of finals a session                --+--> next_batch: finals first, then earliest
+           --> refinements, when nothing else waits      --+    deadline, then the tenant that had least
+
+Memory is bounded by the sessions: a slot each, and finals only as far as `Session.backlog_s` lets
+the gateway read on. Finals are never dropped; a partial is dropped when its own stream sends a newer one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, JobKind
+
+DEADLINE_SLOT_S = 0.05
+"""Deadlines this close together count as equal, and fair share decides between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerOptions:
+    max_batch: int = 8
+    """most of the decoder's gain from batching is there at 8 (measured, CPU)"""
+    max_batch_s: float = 30.0
+    """seconds of audio in a batch: nothing posted can be taken back, so this bounds how long a final waits behind it"""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    job: DecodeJob
+    due_s: float
+    submitted_s: float
+    order: int
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The waiting jobs of one session."""
+
+    partial: _Waiting | None = None
+    finals: deque[_Waiting] = field(default_factory=deque)
+    refines: deque[_Waiting] = field(default_factory=deque)
+    partials_decoding: int = 0
+
+    @property
+    def empty(self) -> bool:
+        return not (self.partial or self.finals or self.refines or self.partials_decoding)
+
+
+class Scheduler:
+    def __init__(self, options: SchedulerOptions) -> None:
+        self.options = options
+        self.replaced = 0
+        """partials that a newer one of the same stream made needless"""
+        self._lanes: dict[str, _Lane] = {}
+        self._served_s: defaultdict[str, float] = defaultdict(float)
+        self._order = 0
+
+    def __len__(self) -> int:
+        return sum(len(lane.finals) + len(lane.refines) + (lane.partial is not None) for lane in self._lanes.values())
+
+    def submit(self, job: DecodeJob, now_s: float) -> DecodeJob | None:
+        """Take a job in. Returns the partial that it replaces, which will not be decoded."""
+        lane = self._lanes.setdefault(job.session_id, _Lane())
+        self._order += 1
+        waiting = _Waiting(job, now_s + job.deadline_s, now_s, self._order)
+        if job.kind is not JobKind.PARTIAL:
+            (lane.finals if job.kind is JobKind.FINAL else lane.refines).append(waiting)
+            return None
+        old, lane.partial = lane.partial, waiting
+        if old is None:
+            return None
+        self.replaced += 1
+        # the newer window takes over the older one's place, or a busy stream would never come to its turn
+        waiting.due_s = min(waiting.due_s, old.due_s)
+        return old.job
+
+    def cancel(self, job_id: str, session_id: str) -> bool:
+        """Forget a job that still waits. False if it is not waiting (any more)."""
+        lane = self._lanes.get(session_id)
+        if lane is None:
+            return False
+        before = len(self)
+        if lane.partial is not None and lane.partial.job.id == job_id:
+            lane.partial = None
+        lane.finals = deque(w for w in lane.finals if w.job.id != job_id)
+        lane.refines = deque(w for w in lane.refines if w.job.id != job_id)
+        self._tidy(session_id)
+        return len(self) < before
+
+    def next_batch(self, now_s: float) -> list[DecodeJob]:
+        """The jobs to decode now, taken out of the queue; empty if none can be. All share one `batch_key`.
+
+        Finals and partials are not mixed: a final would wait for the partials' encoding.
+        """
+        for candidates in (self._finals(), self._partials(), self._refines()):
+            ranked = sorted(candidates, key=self._rank(now_s))
+            if ranked:
+                batch = self._fill(ranked)
+                for waiting in batch:
+                    self._remove(waiting.job)
+                return [waiting.job for waiting in batch]
+        return []
+
+    def finished(self, batch: list[DecodeJob]) -> None:
+        """The engine is through with these; their streams may have a next partial decoded."""
+        for job in batch:
+            if job.kind is JobKind.PARTIAL:
+                self._lanes[job.session_id].partials_decoding -= 1
+                self._tidy(job.session_id)
+
+    def _finals(self) -> Iterator[_Waiting]:
+        return (waiting for lane in self._lanes.values() for waiting in lane.finals)
+
+    def _partials(self) -> Iterator[_Waiting]:
+        # one at a time a stream: a second would be decoded without knowing what the first committed
+        return (lane.partial for lane in self._lanes.values() if lane.partial and not lane.partials_decoding)
+
+    def _refines(self) -> Iterator[_Waiting]:
+        return (waiting for lane in self._lanes.values() for waiting in lane.refines)
+
+    def _rank(self, now_s: float) -> Callable[[_Waiting], tuple[int, float, float, int]]:
+        def rank(waiting: _Waiting) -> tuple[int, float, float, int]:
+            # all that is overdue is equally urgent: under overload the tenants' shares decide, not their numbers
+            slot = max(0, int((waiting.due_s - now_s) / DEADLINE_SLOT_S))
+            return slot, self._served_s[waiting.job.tenant], waiting.due_s, waiting.order
+
+        return rank
+
+    def _fill(self, ranked: list[_Waiting]) -> list[_Waiting]:
+        key = batch_key(ranked[0].job)
+        batch: list[_Waiting] = []
+        left = self.options.max_batch_s * SAMPLE_RATE_HZ
+        for waiting in ranked:
+            left -= len(waiting.job.pcm)
+            if batch and (left < 0 or len(batch) >= self.options.max_batch):
+                break
+            if batch_key(waiting.job) == key:
+                batch.append(waiting)
+            else:
+                left += len(waiting.job.pcm)
+        return batch
+
+    def _remove(self, job: DecodeJob) -> None:
+        lane = self._lanes[job.session_id]
+        self._served_s[job.tenant] += len(job.pcm) / SAMPLE_RATE_HZ
+        if job.kind is JobKind.PARTIAL:
+            lane.partial = None
+            lane.partials_decoding += 1
+            return
+        queue = lane.finals if job.kind is JobKind.FINAL else lane.refines
+        for waiting in queue:
+            if waiting.job is job:
+                queue.remove(waiting)
+                break
+        self._tidy(job.session_id)
+
+    def _tidy(self, session_id: str) -> None:
+        if self._lanes[session_id].empty:
+            del self._lanes[session_id]
+
+
+def batch_key(job: DecodeJob) -> tuple[object, ...]:
+    """Jobs with equal keys may share an engine call: languages and tasks may differ, all else must agree
+    (CTranslate2: one option set a call, the same number of prompt tokens in each item)."""
+    options = job.options
+    return job.kind, options.model, options.beam_size, options.word_times, options.prompt

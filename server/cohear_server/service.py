@@ -1,0 +1,144 @@
+"""Everything but sockets: the backend, the dispatcher, and the streams that share them.
+
+    async with Service.open(ServerConfig()) as service:
+        async with service.connect(Start()) as stream:      # in this process, same shape as the client's stream
+            await stream.send(pcm)
+            await stream.stop()
+            async for event in stream: ...
+
+`app` puts the network around it; the command line uses it in-process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import cast
+
+from cohear_client import protocol
+
+from .config import ServerConfig
+from .core.jobs import DecodeOptions
+from .core.segment import PartialOptions
+from .core.segmenter import SegmenterOptions
+from .core.session import Session, SessionOptions
+from .core.vad import VadName
+from .decoding.backend import DecodeBackend, ModelInfo
+from .errors import OverloadError
+from .local_stream import LocalStream
+from .scheduling.dispatcher import Dispatcher
+from .scheduling.scheduler import Scheduler, SchedulerOptions
+from .stream import Stream
+
+
+class Service:
+    """Made by `open`; `ready` once the model is warm."""
+
+    def __init__(
+        self, config: ServerConfig, backend: DecodeBackend, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self.ready = False
+        self.streams: dict[str, Stream] = {}
+        self._backend = backend
+        limits = SchedulerOptions(config.max_batch, config.max_batch_s)
+        self.dispatcher = Dispatcher(backend, Scheduler(limits), clock)
+        segmenter = SegmenterOptions(endpoint_ms=config.endpoint_ms, max_segment_s=config.max_segment_s)
+        partials = PartialOptions(interval_ms=config.partial_interval_ms)
+        self._options = SessionOptions(segmenter, partials, vad=cast(VadName, config.vad))
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, config: ServerConfig) -> AsyncIterator[Service]:
+        """A service with the model that `config` names, warm when this returns.
+
+        Raises ClientError for a model that cannot be had, BackendUnavailable if it cannot be run."""
+        service = cls(config, make_backend(config))
+        async with service.running():
+            yield service
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Warm up, dispatch, and on leaving finish what is in the engine."""
+        try:
+            await self._backend.start()
+            async with asyncio.TaskGroup() as group:
+                dispatching = group.create_task(self.dispatcher.run())
+                self.ready = True
+                try:
+                    yield
+                finally:
+                    self.ready = False
+                    dispatching.cancel()
+        finally:
+            await self._backend.aclose()
+
+    @property
+    def model(self) -> ModelInfo:
+        return self._backend.model
+
+    @property
+    def limits(self) -> protocol.Limits:
+        return protocol.Limits(max_segment_s=self.config.max_segment_s, idle_timeout_s=self.config.idle_timeout_s)
+
+    def admit(self, start: protocol.Start) -> Stream:
+        """A new stream, already told `ready`. Raises ClientError for what the model cannot do, OverloadError
+        when it is not ready or full."""
+        if not self.ready:
+            raise OverloadError("warming_up", "the model is not loaded yet", "try again shortly", retry_after_s=1.0)
+        if len(self.streams) >= self.config.max_streams:
+            full = f"all {self.config.max_streams} streams of this server are taken"
+            raise OverloadError("overloaded", full, "try again later, or raise max_streams", retry_after_s=5.0)
+        self.model.check(start)
+        english_only = len(self.model.languages) == 1
+        options = DecodeOptions(
+            model=self.model.name,
+            language=start.language or (self.model.languages[0] if english_only else None),
+            task=start.task,
+            word_times=start.words,
+            prompt=start.prompt or "",
+        )
+        session = Session(secrets.token_hex(8), start, options, self._options)
+        stream = Stream(session, self.dispatcher, self.clock)
+        self.streams[session.id] = stream
+        stream.say(protocol.Ready(session.id, secrets.token_urlsafe(16), self.model.name, self.limits))
+        return stream
+
+    def dismiss(self, stream: Stream) -> None:
+        """The stream is over: its waiting work is given up and its place is free."""
+        stream.close()
+        del self.streams[stream.session.id]
+
+    @contextlib.asynccontextmanager
+    async def connect(self, start: protocol.Start) -> AsyncIterator[LocalStream]:
+        """A stream for a caller in this process."""
+        stream = self.admit(start)
+        try:
+            yield LocalStream(stream, self.clock)
+        finally:
+            self.dismiss(stream)
+
+
+def make_backend(config: ServerConfig) -> DecodeBackend:
+    """The local engine with the configured model. Raises ClientError if there is no such model."""
+    from .decoding.catalog import SourceOptions, find_model
+    from .decoding.local import EngineOptions, LocalBackend
+
+    model_dir = Path(config.model_dir) if config.model_dir else None
+    model = find_model(config.model, options=SourceOptions(model_dir, config.offline))
+    return LocalBackend(
+        EngineOptions(
+            model_name=model.name,
+            model_dir=model.directory,
+            device=config.device,
+            compute_type=config.compute_type,
+            workers=config.workers,
+            threads=config.threads,
+            model_sha256=model.sha256,
+        )
+    )

@@ -1,0 +1,116 @@
+"""One live stream: a session joined to the dispatcher, the clock and its outbox. No sockets.
+
+The gateway drives it from a websocket, `service` from the same process. All calls come from one
+event loop, and none of them waits except `room`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from cohear_client import protocol
+
+from .core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
+from .core.session import Output, Session
+from .outbox import Outbox
+from .scheduling.dispatcher import Dispatcher, JobTimes
+from .timing import JobTrace
+
+T = TypeVar("T")
+
+MAX_BACKLOG_S = 45.0
+"""Finished speech that may wait for its text (1.4 MB). Beyond it we stop reading, so the client's
+socket fills: a file sent too fast waits, and nothing is shed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A job in the dispatcher's hands."""
+
+    job: DecodeJob
+    arrived_s: float
+    taken_s: float
+
+
+class Stream:
+    def __init__(self, session: Session, dispatcher: Dispatcher, clock: Callable[[], float]) -> None:
+        self.session = session
+        self.outbox = Outbox()
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._sent: dict[str, _Sent] = {}
+        self._traces: dict[str, JobTrace] = {}
+        self._room = asyncio.Event()
+
+    @property
+    def stopping(self) -> bool:
+        """No more audio is taken."""
+        return self.session.stopping
+
+    def receive(self, frame: bytes, arrived_s: float) -> None:
+        """Audio. Raises ClientError for a frame that cannot be used."""
+        taken_s = self._clock()
+        self._apply(self.session.receive(frame, arrived_s), arrived_s, taken_s)
+
+    def configure(self, message: protocol.Configure) -> None:
+        self._run(self.session.configure, message)
+
+    def finalize(self, mark: str) -> None:
+        self._run(self.session.finalize, mark)
+
+    def stop(self) -> None:
+        now_s = self._clock()
+        self._apply(self.session.stop(now_s), now_s, now_s)
+
+    def tick(self) -> None:
+        now_s = self._clock()
+        self._apply(self.session.tick(now_s), now_s, now_s)
+
+    def say(self, message: protocol.ServerMessage) -> None:
+        """Queue a message that is not the session's own."""
+        self.outbox.put(message, self._clock())
+
+    async def room(self) -> None:
+        """Wait until the stream may take more audio."""
+        while self.session.backlog_s > MAX_BACKLOG_S and not self.outbox.overflowed:
+            self._room.clear()
+            await self._room.wait()
+
+    def close(self) -> None:
+        """Nobody listens any more: what waits for the engine is given up."""
+        for job_id in list(self._sent):
+            self._dispatcher.cancel(job_id, self.session.id)
+        self._sent.clear()
+        self.outbox.close()
+        self._room.set()
+
+    def _run(self, step: Callable[[T, float], Output], argument: T) -> None:
+        now_s = self._clock()
+        self._apply(step(argument, now_s), now_s, now_s)
+
+    def _apply(self, output: Output, arrived_s: float, taken_s: float) -> None:
+        for job_id in output.cancelled:
+            self._dispatcher.cancel(job_id, self.session.id)
+            self._sent.pop(job_id, None)
+            self._traces.pop(job_id, None)
+        for job in output.jobs:
+            self._sent[job.id] = _Sent(job, arrived_s, taken_s)
+            self._dispatcher.submit(job, self._deliver)
+        now_s = self._clock()
+        for emission in output.emissions:
+            trace = self._traces.pop(emission.job_id, None) if emission.job_id else None
+            self.outbox.put(emission.message, now_s, trace, emission.origin_s)
+
+    def _deliver(self, result: DecodeResult, times: JobTimes) -> None:
+        sent = self._sent.pop(result.job_id, None)
+        if sent is not None:
+            window_s = len(sent.job.pcm) / SAMPLE_RATE_HZ
+            self._traces[result.job_id] = JobTrace(sent.arrived_s, sent.taken_s, times, result.batch_size, window_s)
+        now_s = self._clock()
+        self._apply(self.session.resolve(result, now_s), now_s, now_s)
+        if sent is not None and sent.job.kind is JobKind.PARTIAL:
+            self._traces.pop(result.job_id, None)
+        self._room.set()

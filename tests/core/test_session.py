@@ -1,0 +1,326 @@
+"""The session as a state machine: synthetic speech (noise bursts) in, events and jobs out, times as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from cohear_client import protocol
+from cohear_client.protocol import ENCODINGS, Done, Error, Final, Finalized, Partial, SpeechEnded, SpeechStarted, Start
+from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, HypothesisWord, JobKind
+from cohear_server.core.session import Output, Session, SessionOptions
+from cohear_server.errors import ClientError, ServerError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+M = TypeVar("M")
+RNG = np.random.default_rng(7)
+
+
+def speech(seconds: float) -> np.ndarray:
+    return RNG.normal(0, 4_000, int(seconds * SAMPLE_RATE_HZ)).clip(-32768, 32767).astype("<i2")
+
+
+def silence(seconds: float) -> np.ndarray:
+    return np.zeros(int(seconds * SAMPLE_RATE_HZ), "<i2")
+
+
+def says(job: DecodeJob) -> DecodeResult:
+    """One word a half second, named by its place in the segment: hypotheses of growing windows agree."""
+    step = SAMPLE_RATE_HZ // 2
+    count = len(job.pcm) // step
+    words = tuple(HypothesisWord(f"w{i}", i * step, (i + 1) * step, 0.5) for i in range(count))
+    return DecodeResult(job.id, " ".join(w.text for w in words), words, language="en", confidence=0.5)
+
+
+@dataclass
+class Driver:
+    """Feeds a session and answers its jobs as soon as they come, unless told to hold them."""
+
+    start: Start = field(default_factory=Start)
+    options: SessionOptions = field(default_factory=lambda: SessionOptions(vad="energy"))
+    hold: bool = False
+    answer: Callable[[DecodeJob], DecodeResult] = says
+
+    def __post_init__(self) -> None:
+        self.now_s = 0.0
+        self.messages: list[protocol.ServerMessage] = []
+        self.jobs: list[DecodeJob] = []
+        self.held: list[DecodeJob] = []
+        self.cancelled: list[str] = []
+        self.session = Session("s", self.start, DecodeOptions("m", "en", word_times=True), self.options)
+
+    def feed(self, pcm: np.ndarray, frame: int = 320) -> Driver:
+        for i in range(0, len(pcm), frame):
+            piece = pcm[i : i + frame]
+            self.now_s += len(piece) / SAMPLE_RATE_HZ
+            self.take(self.session.receive(piece.tobytes(), self.now_s))
+        return self
+
+    def take(self, output: Output) -> Driver:
+        self.messages += [e.message for e in output.emissions]
+        self.cancelled += output.cancelled
+        self.jobs += output.jobs
+        self.held += output.jobs
+        while self.held and not self.hold:
+            job = self.held.pop(0)
+            self.take(self.session.resolve(self.answer(job), self.now_s))
+        return self
+
+    def release(self, *, backwards: bool = False) -> Driver:
+        held, self.held = self.held[:: -1 if backwards else 1], []
+        for job in held:
+            self.take(self.session.resolve(self.answer(job), self.now_s))
+        return self
+
+    def stop(self) -> Driver:
+        return self.take(self.session.stop(self.now_s))
+
+    def of(self, kind: type[M]) -> list[M]:
+        return [m for m in self.messages if isinstance(m, kind)]
+
+
+def utterance() -> np.ndarray:
+    return np.concatenate([silence(1), speech(2), silence(1)])
+
+
+def test_an_utterance_becomes_partials_then_one_final() -> None:
+    driver = Driver().feed(utterance())
+    kinds = [type(m) for m in driver.messages]
+    assert kinds[0] is SpeechStarted
+    assert kinds[-2:] == [SpeechEnded, Final]
+    assert len(driver.of(Partial)) >= 3
+    (final,) = driver.of(Final)
+    assert (final.text, final.reason, final.language) == ("w0 w1 w2 w3 w4", "endpoint", "en")
+    assert final.start_s == pytest.approx(0.7, abs=0.05)
+    assert final.end_s == pytest.approx(3.2, abs=0.05)
+    assert [w.start_s for w in final.words] == pytest.approx([final.start_s + 0.5 * i for i in range(5)])
+
+
+def test_partials_have_growing_stable_text_and_rising_sequence_numbers() -> None:
+    driver = Driver().feed(utterance()).stop()
+    partials = driver.of(Partial)
+    for before, after in pairwise(partials):
+        assert after.stable.startswith(before.stable)
+        assert after.revision == before.revision + 1
+    assert partials[-1].stable
+    numbered = [m.seq for m in driver.messages if isinstance(m, Partial | Final)]
+    assert numbered == list(range(1, len(numbered) + 1))
+
+
+def test_silence_never_reaches_the_model() -> None:
+    driver = Driver().feed(silence(30)).stop()
+    assert driver.jobs == []
+    assert driver.of(Done) == [Done(protocol.SampleCount(480_000, 0, 480_000, 0), 0)]
+
+
+def test_the_speculative_final_is_the_final() -> None:
+    driver = Driver(hold=True).feed(np.concatenate([silence(1), speech(2), silence(0.3)]))
+    finals = [job for job in driver.jobs if job.kind is JobKind.FINAL]
+    assert len(finals) == 1, "decoding begins at early silence"
+    driver.release().feed(silence(0.4))
+    assert [job for job in driver.jobs if job.kind is JobKind.FINAL] == finals, "and is not repeated at the endpoint"
+    assert len(driver.of(Final)) == 1
+
+
+def test_speech_that_resumes_takes_the_speculation_back() -> None:
+    driver = Driver(hold=True).feed(np.concatenate([silence(1), speech(1), silence(0.3), speech(1), silence(1)]))
+    first, second = [job for job in driver.jobs if job.kind is JobKind.FINAL]
+    assert first.id in driver.cancelled
+    assert len(second.pcm) > len(first.pcm)
+    assert len(driver.release().of(Final)) == 1
+
+
+def test_finals_leave_in_order_though_results_come_backwards() -> None:
+    driver = Driver(hold=True).feed(np.concatenate([utterance(), utterance(), utterance()]))
+    assert driver.of(Final) == []
+    driver.release(backwards=True)
+    assert [f.segment_id for f in driver.of(Final)] == [0, 1, 2]
+
+
+def test_no_partials_when_none_are_wanted() -> None:
+    driver = Driver(Start(partials=False)).feed(utterance())
+    assert {job.kind for job in driver.jobs} == {JobKind.FINAL}
+    assert driver.of(Partial) == []
+
+
+def test_finalize_flushes_and_is_acknowledged_after_the_final() -> None:
+    driver = Driver(hold=True).feed(np.concatenate([silence(1), speech(1)]))
+    driver.take(driver.session.finalize("a", driver.now_s))
+    assert driver.of(Finalized) == []
+    driver.release()
+    assert [type(m) for m in driver.messages[-2:]] == [Final, Finalized]
+    assert driver.of(Final)[0].reason == "finalize"
+    driver.take(driver.session.finalize("b", driver.now_s))
+    assert driver.messages[-1] == Finalized("b"), "with nothing to flush it is acknowledged at once"
+
+
+def test_speech_goes_on_after_finalize_in_odd_places() -> None:
+    """The flush ends inside a frame that the detector has not judged yet."""
+    driver = Driver().feed(np.concatenate([silence(1), speech(1.003)]), frame=333)
+    driver.take(driver.session.finalize("", driver.now_s)).feed(np.concatenate([speech(1), silence(1)])).stop()
+    first, second = driver.of(Final)
+    assert second.start_s >= first.end_s
+
+
+def test_stop_in_mid_word_keeps_the_last_words() -> None:
+    driver = Driver().feed(np.concatenate([silence(1), speech(1.51)])).stop()
+    (final,) = driver.of(Final)
+    assert final.reason == "stop"
+    assert final.end_s == pytest.approx(2.51)
+    assert isinstance(driver.messages[-1], Done)
+
+
+def test_done_waits_for_the_last_final_and_comes_once() -> None:
+    driver = Driver(hold=True).feed(np.concatenate([silence(1), speech(1)])).stop()
+    assert driver.of(Done) == []
+    driver.release().stop()
+    assert [type(m) for m in driver.messages[-2:]] == [Final, Done]
+    assert len(driver.of(Done)) == 1
+
+
+def test_long_speech_is_cut_and_nothing_between_is_lost() -> None:
+    driver = Driver().feed(np.concatenate([silence(1), speech(25), silence(1)])).stop()
+    finals = driver.of(Final)
+    assert [f.reason for f in finals] == ["max_length", "endpoint"]
+    assert all(a.end_s == b.start_s for a, b in pairwise(finals))
+    assert len(driver.of(SpeechStarted)) == len(driver.of(SpeechEnded)) == 1
+
+
+def test_long_windows_lose_their_committed_words_when_word_times_were_measured() -> None:
+    def timed(job: DecodeJob) -> DecodeResult:
+        """Words by their place in the stream: value of the samples tells where the window starts."""
+        start = int(job.pcm[0])
+        words = [w for w in range(200) if w * 50 >= start and (w + 1) * 50 <= start + len(job.pcm) // 160]
+        heard = tuple(HypothesisWord(f"w{w}", (w * 50 - start) * 160, (w * 50 + 50 - start) * 160, 0.5) for w in words)
+        return DecodeResult(job.id, "", heard, timed=job.options.word_times, language="en")
+
+    # a ramp that counts hundredths of a second; loud enough to be speech after the first ones
+    ramp = np.repeat(np.arange(1_400, dtype="<i2"), 160)
+    driver = Driver(answer=timed, options=SessionOptions(vad="energy")).feed(np.concatenate([silence(1), ramp]))
+    windows_s = [len(j.pcm) / SAMPLE_RATE_HZ for j in driver.jobs if j.kind is JobKind.PARTIAL]
+    assert max(windows_s) < 7.5
+    text = driver.of(Partial)[-1]
+    words = [int(w[1:]) for w in f"{text.stable} {text.volatile}".split()]
+    assert words == list(range(words[0], words[-1] + 1)), "no word twice, none missing"
+    assert words[-1] >= 20
+
+
+def test_audio_that_stops_coming_ends_the_segment() -> None:
+    driver = Driver().feed(np.concatenate([silence(1), speech(1)]))
+    driver.take(driver.session.tick(driver.now_s + 1))
+    assert driver.of(Final) == []
+    driver.take(driver.session.tick(driver.now_s + 4))
+    assert driver.of(Final)[0].reason == "endpoint"
+
+
+def test_statistics_come_every_five_seconds() -> None:
+    driver = Driver().feed(silence(1))
+    for now_s in np.arange(1, 21, 0.25):
+        driver.take(driver.session.tick(float(now_s)))
+    assert len(driver.of(protocol.Stats)) == 4
+
+
+def test_a_segment_that_cannot_be_decoded_is_shed_and_said() -> None:
+    def fails(job: DecodeJob) -> DecodeResult:
+        if job.segment_id == 0:
+            return DecodeResult(job.id, error=ServerError("decode_failed", "no luck"))
+        return says(job)
+
+    driver = Driver(answer=fails).feed(np.concatenate([utterance(), utterance()])).stop()
+    (error,) = driver.of(Error)
+    assert (error.code, error.fatal) == ("decode_failed", False)
+    assert [f.segment_id for f in driver.of(Final)] == [1]
+    (done,) = driver.of(Done)
+    assert done.samples.shed == pytest.approx(2.5 * SAMPLE_RATE_HZ, abs=1_000)
+
+
+def test_a_bad_frame_harms_nothing_before_it() -> None:
+    driver = Driver().feed(np.concatenate([silence(1), speech(1)]))
+    with pytest.raises(ClientError, match="multiples of 2 bytes"):
+        driver.session.receive(b"\0", driver.now_s)
+    assert driver.stop().of(Final)[0].text == "w0 w1"
+
+
+def test_options_change_in_mid_stream() -> None:
+    driver = Driver().feed(utterance())
+    change = protocol.Configure(partials=False, words=False, endpoint_ms=1_500, prompt="names: Ann")
+    driver.take(driver.session.configure(change, driver.now_s))
+    seen = len(driver.of(Partial))
+    driver.feed(np.concatenate([speech(1), silence(1.2)]))
+    assert len(driver.of(Partial)) == seen
+    assert len(driver.of(Final)) == 1, "the endpoint is later now"
+    driver.feed(silence(1))
+    assert driver.of(Final)[1].words == ()
+    assert driver.jobs[-1].options.prompt == "names: Ann"
+
+
+def test_unknown_and_late_results_are_ignored() -> None:
+    driver = Driver(hold=True).feed(utterance())
+    jobs = list(driver.held)
+    driver.release()
+    seen = list(driver.messages)
+    for job_id in [j.id for j in jobs] + ["other"]:
+        driver.take(driver.session.resolve(DecodeResult(job_id, "again"), driver.now_s))
+    assert driver.messages == seen
+
+
+def test_clipping_is_told_once() -> None:
+    driver = Driver(Start(encoding="pcm_f32le"))
+    loud = np.full(320, 1.5, "<f4")
+    for _ in range(5):
+        driver.take(driver.session.receive(loud.tobytes(), 0.0))
+    assert [w.code for w in driver.of(protocol.Warning)] == ["clipped"]
+
+
+def encoded(pcm: np.ndarray, start: Start) -> bytes:
+    """Any bytes will do for G.711; real samples for the rest, in all channels."""
+    if start.encoding in ("mulaw", "alaw"):
+        return np.repeat((pcm >> 8).astype(np.uint8), start.channels).tobytes()
+    kind = "<i2" if start.encoding == "pcm_s16le" else "<f4"
+    scaled = pcm if start.encoding == "pcm_s16le" else pcm / 32768
+    return np.repeat(scaled.astype(kind), start.channels).tobytes()
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_every_sample_is_accounted_for(data: st.DataObject) -> None:
+    """transcribed + silent + shed == received, over random sizes, encodings, rates, faults and stop points."""
+    start = Start(
+        sample_rate=data.draw(
+            st.sampled_from([8_000, 11_025, 16_000, 22_050, 44_100, 48_000]) | st.integers(8_000, 48_000)
+        ),
+        encoding=data.draw(st.sampled_from(ENCODINGS)),
+        channels=data.draw(st.integers(1, 3)),
+        endpoint_ms=data.draw(st.sampled_from([None, 100, 300, 1_000])),
+    )
+    fails = data.draw(st.booleans())
+
+    def answer(job: DecodeJob) -> DecodeResult:
+        if fails and job.segment_id % 2:
+            return DecodeResult(job.id, error=ServerError("decode_failed", "no luck"))
+        return says(job)
+
+    driver = Driver(start, hold=data.draw(st.booleans()), answer=answer)
+    parts = data.draw(st.lists(st.tuples(st.booleans(), st.floats(0.01, 2.0)), max_size=6))
+    sent = 0
+    for loud, seconds in parts:
+        count = int(seconds * start.sample_rate)
+        pcm = RNG.normal(0, 4_000 if loud else 1, count).clip(-32768, 32767).astype(np.int16)
+        size = data.draw(st.integers(1 + count // 40, 1 + count))
+        for i in range(0, count, size):
+            piece = pcm[i : i + size]
+            sent += len(piece)
+            driver.take(driver.session.receive(encoded(piece, start), driver.now_s))
+        if data.draw(st.integers(0, 5)) == 0:
+            driver.take(driver.session.finalize("", driver.now_s))
+    driver.stop().release()
+    (done,) = driver.of(Done)
+    assert done.samples.received == sent
+    assert done.samples.transcribed + done.samples.silent + done.samples.shed == sent
+    finals_s = sum(f.end_s - f.start_s for f in driver.of(Final))
+    assert done.samples.transcribed / start.sample_rate == pytest.approx(finals_s, abs=0.01)

@@ -1,0 +1,102 @@
+"""Committed words only ever grow, and are what successive hypotheses agree on."""
+
+from __future__ import annotations
+
+from cohear_server.core.jobs import SAMPLE_RATE_HZ, HypothesisWord
+from cohear_server.core.stabilizer import Stabilizer, StabilizerOptions, matched_prefix, normalised
+from hypothesis import given
+from hypothesis import strategies as st
+
+WORD_SAMPLES = SAMPLE_RATE_HZ // 2
+
+
+def heard(text: str, probability: float = 0.5) -> list[HypothesisWord]:
+    """Words of half a second each."""
+    return [
+        HypothesisWord(word, i * WORD_SAMPLES, (i + 1) * WORD_SAMPLES, probability)
+        for i, word in enumerate(text.split())
+    ]
+
+
+def feed(stabilizer: Stabilizer, *hypotheses: str, probability: float = 0.5, extra_s: float = 1.0) -> Stabilizer:
+    for text in hypotheses:
+        words = heard(text, probability)
+        stabilizer.update(words, len(words) * WORD_SAMPLES + int(extra_s * SAMPLE_RATE_HZ))
+    return stabilizer
+
+
+def shown(stabilizer: Stabilizer) -> tuple[str, str]:
+    return tuple(" ".join(w.text for w in part) for part in (stabilizer.committed, stabilizer.volatile))  # type: ignore[return-value]
+
+
+def test_one_hypothesis_commits_nothing() -> None:
+    assert shown(feed(Stabilizer(StabilizerOptions()), "ask not what")) == ("", "ask not what")
+
+
+def test_two_that_agree_commit_their_common_prefix() -> None:
+    assert shown(feed(Stabilizer(StabilizerOptions()), "ask not what", "ask not that you")) == ("ask not", "that you")
+
+
+def test_case_and_punctuation_do_not_matter() -> None:
+    assert shown(feed(Stabilizer(StabilizerOptions()), "Ask not.", "ask, not what")) == ("ask, not", "what")
+
+
+def test_words_at_the_edge_are_held_back() -> None:
+    stabilizer = feed(Stabilizer(StabilizerOptions(hold_back_ms=300)), "ask not what", "ask not what", extra_s=0.1)
+    assert shown(stabilizer) == ("ask not", "what")
+
+
+def test_a_sure_word_needs_no_second_witness() -> None:
+    assert shown(feed(Stabilizer(StabilizerOptions()), "ask not", probability=0.99)) == ("ask not", "")
+
+
+def test_the_breaker_commits_when_hypotheses_never_agree() -> None:
+    stabilizer = Stabilizer(StabilizerOptions(breaker_updates=3))
+    feed(stabilizer, "a b", "c d", "e f")
+    assert shown(stabilizer) == ("e", "f")
+
+
+def test_a_later_change_of_committed_words_changes_only_the_rest() -> None:
+    stabilizer = feed(Stabilizer(StabilizerOptions()), "ask not what", "ask not what", "asked not what your")
+    assert shown(stabilizer) == ("ask not what", "your")
+
+
+def test_a_dropped_word_is_not_said_twice() -> None:
+    stabilizer = feed(
+        Stabilizer(StabilizerOptions()), "so ask not what", "so ask not what", "ask not what your country"
+    )
+    assert shown(stabilizer) == ("so ask not what", "your country")
+
+
+def test_after_keep_last_hypotheses_begin_in_the_middle() -> None:
+    stabilizer = feed(Stabilizer(StabilizerOptions()), "so ask not what", "so ask not what")
+    stabilizer.keep_last(2)
+    assert shown(feed(stabilizer, "not what your")) == ("so ask not what", "your")
+    assert shown(feed(stabilizer, "what your country")) == ("so ask not what your", "country")
+
+
+def test_matched_prefix_is_the_nearest() -> None:
+    assert matched_prefix(["a", "b"], ["a", "b", "c"]) == 2
+    assert matched_prefix(["a", "b"], ["b", "c"]) == 1
+    assert matched_prefix(["a", "b"], ["x", "b", "c"]) == 2
+    assert matched_prefix([], ["a"]) == 0
+    assert matched_prefix(["a"], []) == 0
+
+
+def test_punctuation_alone_is_not_equal_to_nothing() -> None:
+    assert normalised("...") == "..."
+    assert normalised("Don't!") == "don't"
+
+
+@given(st.lists(st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=6), max_size=12), st.integers(0, 3))
+def test_committed_words_never_change(hypotheses: list[list[str]], keep: int) -> None:
+    stabilizer = Stabilizer(StabilizerOptions())
+    before: list[str] = []
+    for words in hypotheses:
+        committed = stabilizer.update(heard(" ".join(words)), 10**9)
+        assert committed <= len(words)
+        now = [w.text for w in stabilizer.committed]
+        assert now[: len(before)] == before
+        before = now
+        if len(before) > 4:
+            stabilizer.keep_last(keep)
