@@ -52,9 +52,9 @@ def serve(config: ServerConfig) -> int:
         return 0
 
 
-async def _serve(config: ServerConfig) -> int:
-    service = Service(config, make_backend(config))
-    server = uvicorn.Server(
+def make_server(service: Service, config: ServerConfig) -> uvicorn.Server:
+    """The socket server around `service`, not started."""
+    return uvicorn.Server(
         uvicorn.Config(
             create_app(service),
             host=config.host,
@@ -67,13 +67,18 @@ async def _serve(config: ServerConfig) -> int:
             timeout_graceful_shutdown=5,
         )
     )
+
+
+async def _serve(config: ServerConfig) -> int:
+    service = Service(config, make_backend(config))
+    server = make_server(service, config)
     failures: list[CohearError] = []
 
     async def run_service() -> None:
         # beside the server, so that /healthz answers while the model loads
         try:
             async with service.running():
-                print(banner(service, _address(server, config)), flush=True)
+                print(banner(service, address(server, config)), flush=True)
                 await stopped.wait()
         except CohearError as fault:
             failures.append(fault)
@@ -101,7 +106,8 @@ def banner(service: Service, address: str) -> str:
     )
 
 
-def _address(server: uvicorn.Server, config: ServerConfig) -> str:
+def address(server: uvicorn.Server, config: ServerConfig) -> str:
+    """host:port that a started server listens on."""
     ports = [s.getsockname()[1] for listener in getattr(server, "servers", []) for s in listener.sockets]
     host = f"[{config.host}]" if ":" in config.host else config.host
     return f"{host}:{ports[0] if ports else config.port}"

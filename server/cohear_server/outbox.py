@@ -36,11 +36,12 @@ class Outbox:
         self.closed = asyncio.Event()
         """nothing more will be read from here"""
 
+    @property
+    def empty(self) -> bool:
+        return not self._entries
+
     def put(self, message: ServerMessage, now_s: float, trace: JobTrace | None = None, origin_s: float = 0.0) -> None:
-        if isinstance(message, Partial | Stats):
-            self._drop(type(message))
-        elif isinstance(message, Final):
-            self._drop(Partial)
+        self._drop_outdated(message)
         if len(self._entries) >= LIMIT:
             self.overflowed = True
             self.close()
@@ -68,9 +69,16 @@ class Outbox:
             message = replace(message, timing=timing(entry.trace, entry.origin_s, entry.emitted_s, now_s))
         return message
 
-    def _drop(self, kind: type[Partial] | type[Stats]) -> None:
+    def _drop_outdated(self, newer: ServerMessage) -> None:
         for entry in self._entries:
-            if isinstance(entry.message, kind):
+            if _replaces(newer, entry.message):
                 self._entries.remove(entry)
-                self.coalesced += 1
+                self.coalesced += isinstance(entry.message, Partial)
                 return
+
+
+def _replaces(newer: ServerMessage, older: ServerMessage) -> bool:
+    """A waiting message that the newer one makes pointless to send."""
+    if isinstance(older, Partial):
+        return isinstance(newer, Partial) or (isinstance(newer, Final) and newer.segment_id >= older.segment_id)
+    return isinstance(older, Stats) and isinstance(newer, Stats)
