@@ -28,7 +28,7 @@ from .core.segmenter import SegmenterOptions
 from .core.session import Session, SessionOptions
 from .core.vad import VadName
 from .decoding.backend import DecodeBackend, ModelInfo
-from .errors import OverloadError
+from .errors import ClientError, OverloadError
 from .local_stream import LocalStream
 from .scheduling.dispatcher import Dispatcher
 from .scheduling.scheduler import Scheduler, SchedulerOptions
@@ -89,6 +89,9 @@ class Service:
     def admit(self, start: protocol.Start) -> Stream:
         """A new stream, already told `ready`. Raises ClientError for what the model cannot do, OverloadError
         when it is not ready or full."""
+        if start.resume is not None:
+            remedy = "start a new session, and send the audio after the last final again"
+            raise ClientError("unknown_session", "this server does not hold the session to resume", remedy)
         if not self.ready:
             raise OverloadError("warming_up", "the model is not loaded yet", "try again shortly", retry_after_s=1.0)
         if len(self.streams) >= self.config.max_streams:
