@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 10.0
 TICK_S = 0.25
+CLOSE_TIMEOUT_S = 2.0
 
 
 async def serve_stream(socket: WebSocket, service: Service) -> None:
@@ -36,11 +37,11 @@ async def serve_stream(socket: WebSocket, service: Service) -> None:
         return
     except WebSocketDisconnect:
         return
-    connection = _Connection(socket, stream, service)
     try:
-        await connection.run()
+        code = await _Connection(socket, stream, service).run()
     finally:
         service.dismiss(stream)
+    await _close(socket, code)
 
 
 class _Connection:
@@ -51,8 +52,8 @@ class _Connection:
         self._close_code = protocol.CLOSE_NORMAL
         self._heard_s = service.clock()
 
-    async def run(self) -> None:
-        """Until `done` is sent, the client is gone, or it does not read."""
+    async def run(self) -> int:
+        """Until `done` is sent, the client is gone, or it does not read. The code to close with."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(part()) for part in (self._read, self._tick)]
             writer = group.create_task(self._write())
@@ -62,9 +63,9 @@ class _Connection:
             for task in (*tasks, watch):
                 task.cancel()
         if self._stream.outbox.overflowed:
-            self._close_code = protocol.CLOSE_TRY_LATER
             logger.warning("stream %s: closed, its client does not read", self._stream.session.id)
-        await _close(self._socket, self._close_code)
+            return protocol.CLOSE_TRY_LATER
+        return self._close_code
 
     async def _read(self) -> None:
         """Client to session. Ends when the client is gone."""
@@ -182,9 +183,11 @@ async def _refuse(socket: WebSocket, fault: CohearError) -> None:
 
 async def _close(socket: WebSocket, code: int) -> None:
     try:
-        await socket.close(code)
-    except (WebSocketDisconnect, RuntimeError):
-        logger.debug("the client closed first")
+        # a client that does not read does not take the close frame either
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await socket.close(code)
+    except (WebSocketDisconnect, RuntimeError, TimeoutError):
+        logger.debug("the client was gone before the close")
 
 
 def _close_code(fault: CohearError) -> int:

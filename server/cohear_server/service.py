@@ -45,6 +45,9 @@ class Service:
         self.clock = clock
         self.ready = False
         self.streams: dict[str, Stream] = {}
+        self.vacant = asyncio.Event()
+        """set while there are no streams"""
+        self.vacant.set()
         self._backend = backend
         limits = SchedulerOptions(config.max_batch, config.max_batch_s)
         self.dispatcher = Dispatcher(backend, Scheduler(limits), clock)
@@ -109,6 +112,7 @@ class Service:
         session = Session(secrets.token_hex(8), start, options, self._options)
         stream = Stream(session, self.dispatcher, self.clock)
         self.streams[session.id] = stream
+        self.vacant.clear()
         stream.say(protocol.Ready(session.id, secrets.token_urlsafe(16), self.model.name, self.limits))
         return stream
 
@@ -116,6 +120,8 @@ class Service:
         """The stream is over: its waiting work is given up and its place is free."""
         stream.close()
         del self.streams[stream.session.id]
+        if not self.streams:
+            self.vacant.set()
 
     @contextlib.asynccontextmanager
     async def connect(self, start: protocol.Start) -> AsyncIterator[LocalStream]:

@@ -1,0 +1,196 @@
+"""The dispatcher over a fake engine on simulated time: minutes of load in milliseconds, always the same."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, JobKind
+from cohear_server.decoding.fake import FAULT_MARKER, FakeBackend, FakeOptions, ServiceTime
+from cohear_server.decoding.simclock import SimClock
+from cohear_server.scheduling.dispatcher import Dispatcher, JobTimes
+from cohear_server.scheduling.scheduler import Scheduler, SchedulerOptions
+
+PARTIAL, FINAL = JobKind.PARTIAL, JobKind.FINAL
+
+
+def job(job_id: str, session: str, kind: JobKind = PARTIAL, seconds: float = 2.0) -> DecodeJob:
+    pcm = np.ones(int(seconds * SAMPLE_RATE_HZ), np.int16)
+    return DecodeJob(job_id, session, "t", 0, pcm, kind, 0.5, DecodeOptions("fake"))
+
+
+class Log:
+    def __init__(self) -> None:
+        self.results: dict[str, tuple[DecodeResult, JobTimes]] = {}
+        self.order: list[str] = []
+
+    def __call__(self, result: DecodeResult, times: JobTimes) -> None:
+        assert result.job_id not in self.results, "delivered twice"
+        self.results[result.job_id] = (result, times)
+        self.order.append(result.job_id)
+
+
+@contextlib.asynccontextmanager
+async def dispatching(clock: SimClock, options: FakeOptions) -> AsyncIterator[tuple[Dispatcher, FakeBackend]]:
+    backend = FakeBackend(options)
+    await backend.start()
+    dispatcher = Dispatcher(backend, Scheduler(SchedulerOptions()), clock)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(dispatcher.run())
+        yield dispatcher, backend
+        task.cancel()
+    await backend.aclose()
+
+
+def test_an_idle_engine_starts_at_once() -> None:
+    clock, log = SimClock(), Log()
+
+    async def scenario() -> None:
+        async with dispatching(clock, FakeOptions(service=ServiceTime(fixed_ms=100))) as (dispatcher, _):
+            dispatcher.submit(job("a", "s1"), log)
+            await asyncio.sleep(1)
+
+    clock.run(scenario())
+    result, times = log.results["a"]
+    assert (times.submitted_s, times.batched_s, times.decoded_s) == pytest.approx((0.0, 0.0, 0.1))
+    assert result.batch_size == 1
+
+
+def test_what_gathers_while_the_engine_works_becomes_one_batch() -> None:
+    clock, log = SimClock(), Log()
+
+    async def scenario() -> FakeBackend:
+        async with dispatching(clock, FakeOptions(service=ServiceTime(fixed_ms=100))) as (dispatcher, backend):
+            for i in range(5):
+                dispatcher.submit(job(f"j{i}", f"s{i}"), log)
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(1)
+            return backend
+
+    backend = clock.run(scenario())
+    assert [len(batch) for batch in backend.batches] == [1, 4]
+    assert log.results["j4"][1].batched_s == pytest.approx(0.1)
+
+
+def test_no_more_batches_in_the_engine_than_it_has_slots() -> None:
+    clock, log = SimClock(), Log()
+
+    async def scenario() -> None:
+        options = FakeOptions(slots=2, service=ServiceTime(fixed_ms=100))
+        async with dispatching(clock, options) as (dispatcher, _):
+            for i in range(40):
+                dispatcher.submit(job(f"j{i}", f"s{i}", seconds=25), log)
+                await asyncio.sleep(0)
+                assert dispatcher.decoding <= 2
+            await asyncio.sleep(10)
+
+    clock.run(scenario())
+    assert len(log.results) == 40
+
+
+def test_a_final_overtakes_partials_that_wait() -> None:
+    clock, log = SimClock(), Log()
+
+    async def scenario() -> None:
+        async with dispatching(clock, FakeOptions(service=ServiceTime(per_job_ms=100))) as (dispatcher, _):
+            dispatcher.submit(job("first", "s0"), log)
+            await asyncio.sleep(0.01)
+            for i in range(5):
+                dispatcher.submit(job(f"p{i}", f"s{i + 1}"), log)
+            dispatcher.submit(job("final", "s9", FINAL), log)
+            await asyncio.sleep(2)
+
+    clock.run(scenario())
+    assert log.order[:2] == ["first", "final"]
+
+
+def test_cancelled_and_replaced_jobs_are_not_delivered() -> None:
+    clock, log = SimClock(), Log()
+
+    async def scenario() -> None:
+        async with dispatching(clock, FakeOptions(service=ServiceTime(fixed_ms=100))) as (dispatcher, _):
+            dispatcher.submit(job("busy", "s0"), log)
+            await asyncio.sleep(0.01)
+            dispatcher.submit(job("old", "s1"), log)
+            dispatcher.submit(job("new", "s1"), log)
+            dispatcher.submit(job("gone", "s2", FINAL), log)
+            dispatcher.cancel("gone", "s2")
+            dispatcher.cancel("busy", "s0")
+            await asyncio.sleep(1)
+
+    clock.run(scenario())
+    assert log.order == ["busy", "new"], "what is in the engine already cannot be taken back"
+
+
+def test_a_bad_job_and_a_failing_stream_harm_no_other() -> None:
+    clock, log = SimClock(), Log()
+
+    def fails(result: DecodeResult, times: JobTimes) -> None:
+        raise RuntimeError("this stream is broken")
+
+    async def scenario() -> None:
+        async with dispatching(clock, FakeOptions(service=ServiceTime(fixed_ms=100))) as (dispatcher, _):
+            bad = job("bad", "s1")
+            bad.pcm[: len(FAULT_MARKER)] = FAULT_MARKER
+            dispatcher.submit(job("busy", "s0"), log)
+            await asyncio.sleep(0.01)
+            dispatcher.submit(bad, log)
+            dispatcher.submit(job("broken", "s2"), fails)
+            dispatcher.submit(job("good", "s3"), log)
+            await asyncio.sleep(1)
+
+    clock.run(scenario())
+    assert log.results["bad"][0].error is not None
+    assert log.results["good"][0].error is None
+
+
+def test_an_engine_that_is_away_fails_its_jobs_and_comes_back() -> None:
+    clock, log = SimClock(), Log()
+
+    async def scenario() -> None:
+        options = FakeOptions(service=ServiceTime(fixed_ms=100))
+        async with dispatching(clock, options) as (dispatcher, _):
+            options.unavailable = True
+            dispatcher.submit(job("a", "s1"), log)
+            await asyncio.sleep(1)
+            options.unavailable = False
+            dispatcher.submit(job("b", "s1"), log)
+            await asyncio.sleep(1)
+
+    clock.run(scenario())
+    assert log.results["a"][0].error is not None
+    assert log.results["b"][0].error is None
+
+
+def test_under_double_load_every_final_comes_and_each_stream_gets_partials() -> None:
+    """20 streams, a partial each 500 ms and a final each 4 s, on an engine that can do about half of it."""
+    clock, log = SimClock(), Log()
+    streams, seconds = 20, 60
+
+    async def speak(dispatcher: Dispatcher, name: str, offset_s: float) -> None:
+        await asyncio.sleep(offset_s)
+        for i in range(2 * seconds):
+            kind = FINAL if i % 8 == 7 else PARTIAL
+            dispatcher.submit(job(f"{name}-{i}", name, kind), log)
+            await asyncio.sleep(0.5)
+
+    async def scenario() -> Dispatcher:
+        async with dispatching(clock, FakeOptions(service=ServiceTime(per_job_ms=50))) as (dispatcher, _):
+            async with asyncio.TaskGroup() as group:
+                for n in range(streams):
+                    group.create_task(speak(dispatcher, f"s{n}", n * 0.025))
+            await asyncio.sleep(5)
+            return dispatcher
+
+    dispatcher = clock.run(scenario())
+    finals = [f"s{n}-{i}" for n in range(streams) for i in range(7, 2 * seconds, 8)]
+    assert set(finals) <= set(log.results)
+    late_s = [log.results[f][1].decoded_s - log.results[f][1].submitted_s for f in finals]
+    assert max(late_s) < 1.0, "finals do not queue behind partials"
+    partials = [sum(k.startswith(f"s{n}-") for k in log.results) - seconds // 4 for n in range(streams)]
+    assert min(partials) > 0.7 * max(partials), "no stream starves"
+    assert dispatcher.scheduler.replaced > 0
+    assert len(dispatcher.scheduler) == 0

@@ -1,0 +1,82 @@
+"""A real server on a real socket inside a test, around any backend."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import numpy as np
+import uvicorn
+from cohear_client import protocol
+from cohear_server.app import address, make_server
+from cohear_server.config import ServerConfig
+from cohear_server.decoding.backend import DecodeBackend
+from cohear_server.service import Service
+from websockets.asyncio.client import ClientConnection, connect
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    service: Service
+    address: str
+
+    @property
+    def url(self) -> str:
+        return f"ws://{self.address}"
+
+    @contextlib.asynccontextmanager
+    async def socket(self) -> AsyncIterator[ClientConnection]:
+        """A bare websocket, for saying things that the client library would not."""
+        url = self.url + protocol.PATH
+        kind = protocol.SUBPROTOCOL
+        async with connect(url, proxy=None, compression=None, subprotocols=[kind], max_size=None) as ws:  # type: ignore[list-item]
+            yield ws
+
+
+@contextlib.asynccontextmanager
+async def serving(backend: DecodeBackend, **settings: object) -> AsyncIterator[Running]:
+    """Up and ready on a free port until left."""
+    config = ServerConfig(port=0, vad="energy", **settings)  # type: ignore[arg-type]
+    service = Service(config, backend)
+    server = make_server(service, config)
+    up = asyncio.Event()
+    startup = server.startup
+
+    async def signalling(sockets: list[socket.socket] | None = None) -> None:
+        await startup(sockets)
+        up.set()
+
+    server.startup = signalling  # type: ignore[method-assign]
+    async with service.running(), asyncio.TaskGroup() as group:
+        task = group.create_task(_run(server))
+        await up.wait()
+        try:
+            yield Running(service, address(server, config))
+        finally:
+            server.should_exit = True
+            await task
+
+
+async def _run(server: uvicorn.Server) -> None:
+    # `serve` would take over the process's signals, which belong to pytest here
+    await server._serve()
+
+
+def burst(seconds: float) -> bytes:
+    """Noise that the energy detector takes for speech."""
+    return np.random.default_rng(3).normal(0, 4_000, int(16_000 * seconds)).clip(-32768, 32767).astype("<i2").tobytes()
+
+
+def quiet(seconds: float) -> bytes:
+    return bytes(int(16_000 * seconds) * 2)
+
+
+async def heard_until(ws: ClientConnection, kind: type[protocol.ServerMessage]) -> list[protocol.ServerMessage]:
+    """Messages up to the first of this kind."""
+    got: list[protocol.ServerMessage] = []
+    while not got or not isinstance(got[-1], kind):
+        got.append(protocol.decode_server(str(await ws.recv())))
+    return got
