@@ -84,7 +84,10 @@ def _value(hint: Any, value: Any, where: str, strict: bool) -> Any:
 
 def _scalar(hint: type, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise _bad(where, f"is {_show(value)}", "send a smaller number") from None
     # bool is a subclass of int in Python, but not in JSON
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         names = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}

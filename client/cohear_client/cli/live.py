@@ -1,0 +1,33 @@
+"""Running one live stream from the command line, from any source of audio, into a view."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import AsyncIterable
+
+from ..connection import connect
+from ..conversation import converse
+from ..pcm import Pcm
+from ..protocol import ServerMessage, Start
+from .report import LatencyReport
+from .view import open_view
+
+
+async def show(args: argparse.Namespace, start: Start, audio: AsyncIterable[Pcm | bytes], speed: float) -> None:
+    """Stream `audio` to `args.url`, show its events, and the latency table at the end.
+
+    `speed` is how many times faster than real time the audio comes; 0 when unknown.
+    """
+    report = LatencyReport(speed)
+    async with connect(args.url, start) as stream:
+        with open_view(as_json=args.json) as view:
+
+            def hear(event: ServerMessage) -> None:
+                received_s = view.show(event)
+                report.add(event, received_s)
+
+            hear(stream.ready)
+            try:
+                await converse(stream, audio, hear)
+            finally:
+                view.end(report)

@@ -1,0 +1,156 @@
+"""Opens a stream: finds the endpoint, opens the websocket, says `start` and waits for `ready`.
+
+Every way in which that can fail becomes one exception of the family. What happens on the open
+stream is `stream`'s part. This is the place for reconnecting and resuming, once they exist: `Stream`
+takes any open socket and the `Ready` that came over it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import inspect
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import websockets.asyncio.client as ws
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.typing import Subprotocol
+
+from .errors import ClientError, CohearError, OverloadError, ServerError
+from .protocol import PATH, SUBPROTOCOL, Error, Ready, Start, encode, error_exception
+from .stream import Stream, lost, parse
+
+DEFAULT_URL = "ws://127.0.0.1:8765"
+OPEN_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 2.0
+PING_TIMEOUT_S = 120.0
+"""A file sent faster than it is transcribed fills the socket (90 s of audio) and pings wait behind it."""
+MAX_MESSAGE_BYTES = 4 << 20
+"""Largest message taken from a server; a final with the words of 30 s is some 10 kB."""
+
+_SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_TAKES_PROXY = "proxy" in inspect.signature(ws.connect.__init__).parameters  # since websockets 15
+
+
+@asynccontextmanager
+async def connect(
+    url: str = DEFAULT_URL,
+    start: Start | None = None,
+    *,
+    open_timeout_s: float = OPEN_TIMEOUT_S,
+    **options: Any,
+) -> AsyncIterator[Stream]:
+    """Open a stream at `url`; `options` are fields of `Start`, and change `start` where both are given.
+
+    Raises ClientError (`bad_url`, or what the server refused), OverloadError (no room now) or
+    ServerError (`connection_refused`, `connection_lost`, `timeout`, `not_cohear`).
+    """
+    start = dataclasses.replace(start or Start(), **options)
+    target = endpoint(url)
+    socket = await _open(target, open_timeout_s)
+    try:
+        ready = await _greet(socket, start, open_timeout_s, target)
+    except BaseException:
+        await socket.close()
+        raise
+    stream = Stream(socket, start, ready)
+    try:
+        yield stream
+    finally:
+        await stream.aclose()
+
+
+def endpoint(url: str) -> str:
+    """The websocket address of a server: `http` becomes `ws`, the protocol's path is added if missing.
+
+    Raises ClientError (`bad_url`).
+    """
+    try:
+        parts = urlsplit(url if "://" in url else f"ws://{url}")
+        usable = parts.scheme in _SCHEMES and parts.hostname is not None and parts.port != 0
+    except ValueError:  # an impossible port or IPv6 address
+        usable = False
+    if not usable:
+        raise ClientError("bad_url", f"{url!r} is not the address of a server", f"use one like {DEFAULT_URL}")
+    path = parts.path.rstrip("/")
+    if not path.endswith(PATH):
+        path += PATH
+    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, parts.query, ""))
+
+
+async def _open(target: str, timeout_s: float) -> ws.ClientConnection:
+    settings: dict[str, Any] = {
+        "subprotocols": [Subprotocol(SUBPROTOCOL)],
+        "compression": None,  # speech does not deflate; it would only cost time
+        "max_size": MAX_MESSAGE_BYTES,
+        "open_timeout": timeout_s,
+        "close_timeout": CLOSE_TIMEOUT_S,
+        "ping_timeout": PING_TIMEOUT_S,
+    }
+    if _TAKES_PROXY and urlsplit(target).hostname in _LOOPBACK:
+        settings["proxy"] = None
+    try:
+        return await ws.connect(target, **settings)
+    except InvalidStatus as refusal:
+        raise _refused(refusal, target) from refusal
+    except TimeoutError as late:
+        raise _timeout(target, timeout_s) from late
+    except InvalidHandshake as strange:
+        raise _not_cohear(target, str(strange)) from strange
+    except OSError as fault:
+        raise _unreachable(fault, target) from fault
+
+
+async def _greet(socket: ws.ClientConnection, start: Start, timeout_s: float, target: str) -> Ready:
+    try:
+        await socket.send(encode(start))
+        async with asyncio.timeout(timeout_s):
+            answer = parse(await socket.recv())
+    except TimeoutError as late:
+        raise _timeout(target, timeout_s) from late
+    except ConnectionClosed as closed:
+        raise lost(closed) from closed
+    if isinstance(answer, Error):
+        raise error_exception(answer)
+    if not isinstance(answer, Ready):
+        raise _not_cohear(target, f"its first message is {answer.TYPE!r}")
+    return answer
+
+
+def _unreachable(fault: OSError, target: str) -> CohearError:
+    host = urlsplit(target).netloc
+    if isinstance(fault, ConnectionRefusedError) or "Connect call failed" in str(fault):
+        return ServerError(
+            "connection_refused", f"nothing answers at {host}", "start a server with `cohear serve`, or give its --url"
+        )
+    reason = fault.strerror or str(fault) or type(fault).__name__
+    return ServerError("connection_failed", f"cannot connect to {host} ({reason})", "check the address and the network")
+
+
+def _refused(refusal: InvalidStatus, target: str) -> CohearError:
+    status, headers = refusal.response.status_code, refusal.response.headers
+    host = urlsplit(target).netloc
+    if status in (401, 403):
+        return ClientError("unauthorized", f"{host} does not let this client in ({status})", "check the key or address")
+    if status in (429, 503):
+        wait = headers.get("Retry-After", "")
+        retry_after_s = float(wait) if wait.isdigit() else 1.0
+        return OverloadError(
+            "no_room", f"{host} has no room now ({status})", "try again later", retry_after_s=retry_after_s
+        )
+    return _not_cohear(target, f"HTTP status {status}")
+
+
+def _not_cohear(target: str, reason: str) -> ServerError:
+    return ServerError("not_cohear", f"no Cohear server answers at {target} ({reason})", "check the address")
+
+
+def _timeout(target: str, timeout_s: float) -> ServerError:
+    host = urlsplit(target).netloc
+    return ServerError(
+        "timeout", f"{host} did not answer within {timeout_s:g} s", "see whether the server is overloaded"
+    )

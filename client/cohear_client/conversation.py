@@ -1,0 +1,75 @@
+"""Both directions of a stream at once: send all audio, hear every event, end in order.
+
+It drives any `AudioStream`, remote or in one process, and knows no files, sockets or screens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TypeAlias
+
+from .errors import CohearError
+from .files import AudioFile
+from .pacing import paced
+from .pcm import Pcm
+from .protocol import ServerMessage, Start
+from .stream import AudioStream
+from .transcript import Transcript, TranscriptBuilder
+
+Connect: TypeAlias = Callable[[Start], AbstractAsyncContextManager[AudioStream]]
+"""How to open a stream: `partial(connect, url)`, or the `connect` of a service in this process."""
+
+
+async def converse(
+    stream: AudioStream, audio: AsyncIterable[Pcm | bytes], hear: Callable[[ServerMessage], None]
+) -> None:
+    """Send `audio` and then `stop`, while `hear` gets each event up to `Done`.
+
+    When the audio itself fails, what came of it is still transcribed to the end; then its fault is
+    raised. Raises what ended the stream.
+    """
+    faults: list[CohearError] = []
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(_feed(stream, audio, faults))
+            async for event in stream:
+                hear(event)
+            sending.cancel()  # the server may be done before the audio is, by its own limit
+    except BaseExceptionGroup as group:  # of one: either direction's fault ends the other
+        raise group.exceptions[0] from None
+    if faults:
+        raise faults[0]
+
+
+async def transcribe(
+    file: AudioFile, connect: Connect, start: Start, hear: Callable[[ServerMessage], None] | None = None
+) -> Transcript:
+    """Transcribe a file as fast as the service takes it; `start` must describe its audio.
+
+    Raises ClientError for a file that is damaged inside, and whatever ended the stream.
+    """
+    heard = TranscriptBuilder()
+
+    def take(event: ServerMessage) -> None:
+        heard.add(event)
+        if hear is not None:
+            hear(event)
+
+    async with connect(start) as stream:
+        await converse(stream, paced(file.blocks(), start, speed=0), take)
+    return heard.transcript()
+
+
+async def _feed(stream: AudioStream, audio: AsyncIterable[Pcm | bytes], faults: list[CohearError]) -> None:
+    """Send all audio, then stop. Faults are kept, not raised: finals of what was sent are still to come."""
+    try:
+        async for block in audio:
+            await stream.send(block if isinstance(block, bytes) else block.tobytes())
+    except CohearError as fault:
+        faults.append(fault)
+    try:
+        await stream.stop()
+    except CohearError as fault:
+        faults.append(fault)

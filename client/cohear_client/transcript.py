@@ -1,0 +1,73 @@
+"""What a stream said in the end: its finals, with refinements put in place.
+
+It collects events and renders plain text; file formats are the command line's part.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .protocol import Done, Final, Refined, SampleCount, ServerMessage, Word
+
+UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km"})
+"""Languages written without spaces between words (ISO 639 codes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The segments of a stream in the order of the audio."""
+
+    segments: tuple[Final, ...] = ()
+    samples: SampleCount | None = None
+    """each sample's fate; None when the stream did not end in order"""
+
+    @property
+    def text(self) -> str:
+        """All segments as one line."""
+        return join((s.text for s in self.segments), self.language)
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        return tuple(word for segment in self.segments for word in segment.words)
+
+    @property
+    def language(self) -> str:
+        """The language of the first segment; empty when nothing was said."""
+        return self.segments[0].language if self.segments else ""
+
+
+class TranscriptBuilder:
+    """Takes events of a stream, in order, and gives the transcript so far."""
+
+    def __init__(self) -> None:
+        self._segments: dict[int, Final] = {}
+        self._samples: SampleCount | None = None
+
+    def add(self, event: ServerMessage) -> None:
+        """Take in one event; those that change no text are skipped."""
+        match event:
+            case Final():
+                self._segments[event.segment_id] = event
+            case Refined() if event.segment_id in self._segments:
+                self._segments[event.segment_id] = refine(self._segments[event.segment_id], event)
+            case Done():
+                self._samples = event.samples
+
+    def transcript(self) -> Transcript:
+        segments = sorted(self._segments.values(), key=lambda s: s.start_s)
+        return Transcript(tuple(s for s in segments if s.text.strip()), self._samples)
+
+
+def refine(final: Final, better: Refined) -> Final:
+    """The final with the better text in its place."""
+    return dataclasses.replace(
+        final, text=better.text, confidence=better.confidence, model=better.model, words=better.words or final.words
+    )
+
+
+def join(texts: Iterable[str], language: str) -> str:
+    """One line of several texts, with spaces where the language has them."""
+    glue = "" if language in UNSPACED else " "
+    return glue.join(t for t in (text.strip() for text in texts) if t)
