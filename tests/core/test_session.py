@@ -65,7 +65,8 @@ class Driver:
         self.messages += [e.message for e in output.emissions]
         self.cancelled += output.cancelled
         self.jobs += output.jobs
-        self.held += output.jobs
+        # as the dispatcher does: what is cancelled while it waits never comes back
+        self.held = [job for job in self.held + output.jobs if job.id not in output.cancelled]
         while self.held and not self.hold:
             job = self.held.pop(0)
             self.take(self.session.resolve(self.answer(job), self.now_s))

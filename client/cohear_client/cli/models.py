@@ -146,5 +146,15 @@ def _show(data: dict[str, Any], *, as_json: bool) -> None:
         print(json.dumps(data, indent=1, ensure_ascii=False))
         return
     for key, value in data.items():
-        words = {True: "yes", False: "no", None: "-"}.get(value) if not isinstance(value, list) else ", ".join(value)
-        print(f"{key:<12}{words if words is not None else value}")
+        print(f"{key:<12}{_words(value)}")
+
+
+def _words(value: object) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(value) or "-"
+        case None | "":
+            return "-"
+    return str(value)

@@ -243,7 +243,9 @@ class Session:
             self._drop_speculation()
             job_id = self._submit(JobKind.FINAL, segment, Window(segment.start, end), FINAL_DEADLINE_S)
         self._speculation = None
-        self._cancel_trials(keep=job_id)
+        # its result belongs to the pending final now, and must not be cancelled with the next segment's trials
+        self._trials.pop(job_id, None)
+        self._cancel_trials()
         self._pending.append(_PendingFinal(segment, end, reason, job_id, self._now_s, settled, result))
         self._forget_before(end)
         if reason != "max_length":
@@ -277,11 +279,9 @@ class Session:
             self._out.cancelled.append(self._speculation[0])
             self._speculation = None
 
-    def _cancel_trials(self, keep: str = "") -> None:
-        stale = [job_id for job_id in self._trials if job_id != keep]
-        for job_id in stale:
-            del self._trials[job_id]
-        self._out.cancelled += stale
+    def _cancel_trials(self) -> None:
+        self._out.cancelled += self._trials
+        self._trials.clear()
 
     def _submit(self, kind: JobKind, segment: OpenSegment, window: Window, deadline_s: float) -> str:
         job_id = f"{self.id}.{self._counter}"

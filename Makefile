@@ -1,0 +1,43 @@
+# Cohear, in verbs. Each makes what it needs first: `make run` on a fresh checkout is enough.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test format lint types bench docs
+
+BIN := .venv/bin
+CODE := server client tests bench scripts
+READY := .venv/.ready
+
+help:  ## show this
+	@sed -n 's/^\([a-z]*\): .*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+setup: $(READY)  ## .venv with everything in it, weights of tiny.en and base included
+
+$(READY): requirements.lock pyproject.toml scripts/setup.sh
+	@scripts/setup.sh
+	@touch $@
+
+run: $(READY)  ## start the service on 127.0.0.1:8765, stream a sample through it, stay up
+	@$(BIN)/python scripts/demo.py --stay
+
+demo: $(READY)  ## the same once, on a free port
+	@$(BIN)/python scripts/demo.py
+
+test: lint types  ## lint, types, and all tests
+	$(BIN)/pytest
+
+format: $(READY)  ## put the code in order
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+lint: $(READY)  ## style and common mistakes
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+
+types: $(READY)  ## mypy --strict
+	$(BIN)/mypy $(CODE)
+
+bench: $(READY)  ## measure: make bench SPEECH=folder (see bench/README.md)
+	@scripts/bench.sh "$(SPEECH)"
+
+docs: $(READY)  ## check links and examples of the documents
+	$(BIN)/python scripts/check_docs.py

@@ -1,0 +1,189 @@
+"""Word error of streaming finals against whole-file faster-whisper, on the same clips and weights.
+
+    python bench/wer.py --speech DIR [--clips 60] [--model tiny.en] [--long] [--out bench/results/wer.json]
+
+Streaming goes through the service in this process, in frames as clients send them, as fast as it takes them, several
+streams at once. The baseline pads to 30 s, with beam 1 and no speech detection. Latency is another benchmark's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cohear_client.protocol import Done, Final, SampleCount, Start
+from cohear_server.config import ServerConfig
+from cohear_server.decoding.catalog import find_model
+from cohear_server.decoding.sources import SourceOptions
+from cohear_server.service import Service
+from faster_whisper import WhisperModel
+from speech import Clip, choose, circumstances, error_rate, rate_difference, read_clips, word_errors, write_result
+
+FRAMES_MS = (20, 40, 60, 100)
+SILENCE_S = 0.3
+"""sent after each clip: some are cut close behind the last word, and a live stream goes on"""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of one clip, each way."""
+
+    clip: Clip
+    streamed: str
+    whole: str
+
+
+def main() -> int:
+    args = _parse()
+    clips = choose(_usable(read_clips(args.speech, long=args.long), args.model), args.clips)
+    config = ServerConfig(
+        model=args.model, compute_type=args.compute_type, workers=args.workers, max_streams=args.streams
+    )
+    begun_s = time.perf_counter()
+    streamed = asyncio.run(stream_all(clips, config, args.streams))
+    streamed_s = time.perf_counter() - begun_s
+    whole = transcribe_all(clips, args)
+    whole_s = time.perf_counter() - begun_s - streamed_s
+    heard = [Heard(clip, ours, theirs) for clip, ours, theirs in zip(clips, streamed, whole, strict=True)]
+    result = {
+        "benchmark": "wer",
+        **circumstances(),
+        "model": args.model,
+        "settings": {"streams": args.streams, "frames_ms": FRAMES_MS, "workers": args.workers, "silence_s": SILENCE_S}
+        | {"compute_type": args.compute_type, "endpoint_ms": config.endpoint_ms, "vad": config.vad},
+        "audio_s": round(sum(clip.seconds for clip in clips), 1),
+        "elapsed_s": {"streaming": round(streamed_s, 1), "whole_file": round(whole_s, 1)},
+        **summary(heard),
+        "clips": [
+            {"file": str(h.clip.path.relative_to(args.speech)), "ours": h.streamed, "whole_file": h.whole}
+            for h in heard
+        ],
+    }
+    if args.out:
+        write_result(args.out, result)
+    show(result)
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--speech", type=Path, required=True, metavar="DIR", help="folder with a manifest.jsonl")
+    parser.add_argument("--clips", type=int, default=60, help="how many (default: %(default)s)")
+    parser.add_argument("--long", action="store_true", help="recordings of minutes too")
+    parser.add_argument("--model", default="tiny.en", help="(default: %(default)s)")
+    parser.add_argument("--compute-type", default="int8", help="of both sides (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="batches at the same time (default: %(default)s)")
+    parser.add_argument("--streams", type=int, default=8, help="streams at once (default: %(default)s)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the result there")
+    return parser.parse_args()
+
+
+def _usable(clips: Sequence[Clip], model: str) -> list[Clip]:
+    """An English model is not asked for other languages; clips without speech have none and are for all."""
+    return [clip for clip in clips if clip.lang in ("", "en") or not model.endswith(".en")]
+
+
+async def stream_all(clips: Sequence[Clip], config: ServerConfig, streams: int) -> list[str]:
+    """The text of each clip's finals."""
+    places = asyncio.Semaphore(streams)
+    async with Service.open(config) as service, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(stream_one(clip, service, places)) for clip in clips]
+    return [task.result() for task in tasks]
+
+
+async def stream_one(clip: Clip, service: Service, places: asyncio.Semaphore) -> str:
+    async with places, service.connect(Start(language=clip.lang or "en", words=False, partials=True)) as stream:
+        sending = asyncio.create_task(send(clip, stream))
+        texts = []
+        async for event in stream:
+            if isinstance(event, Final):
+                texts.append(event.text)
+            elif isinstance(event, Done):
+                check(clip, event.samples)
+        await sending
+    return " ".join(texts)
+
+
+async def send(clip: Clip, stream: Any) -> None:
+    pcm = np.concatenate([clip.pcm(), np.zeros(int(16_000 * SILENCE_S), np.int16)])
+    position = 0
+    for frame_ms in itertools.cycle(FRAMES_MS):
+        if position >= len(pcm):
+            break
+        await stream.send(pcm[position : position + 16 * frame_ms].tobytes())
+        await asyncio.sleep(0)  # the other streams' turn
+        position += 16 * frame_ms
+    await stream.stop()
+
+
+def check(clip: Clip, samples: SampleCount) -> None:
+    if samples.shed or samples.received != samples.transcribed + samples.silent:
+        raise SystemExit(f"{clip.path}: samples do not add up, or were shed: {samples}")
+
+
+def transcribe_all(clips: Sequence[Clip], args: argparse.Namespace) -> list[str]:
+    folder = find_model(args.model, options=SourceOptions()).directory
+    model = WhisperModel(str(folder), device="cpu", compute_type=args.compute_type, cpu_threads=args.workers)
+    texts = []
+    for clip in clips:
+        segments, _ = model.transcribe(
+            clip.pcm().astype(np.float32) / 32768,
+            language=clip.lang or "en",
+            beam_size=1,
+            temperature=0,
+            condition_on_previous_text=False,
+            vad_filter=False,
+        )
+        texts.append(" ".join(segment.text.strip() for segment in segments))
+    return texts
+
+
+def summary(heard: Sequence[Heard]) -> dict[str, Any]:
+    spoken, unspoken = [h for h in heard if h.clip.reference], [h for h in heard if not h.clip.reference]
+    corpora: defaultdict[str, list[Heard]] = defaultdict(list)
+    for h in spoken:
+        corpora[h.clip.corpus].append(h)
+    groups = {"all": spoken, **dict(sorted(corpora.items()))}
+    words = [(word_errors("", h.streamed, "en").errors, word_errors("", h.whole, "en").errors) for h in unspoken]
+    return {
+        "word_error": {name: compare(members) for name, members in groups.items() if members},
+        "words_on_non_speech": {
+            "clips": len(unspoken),
+            "streaming": sum(ours for ours, _ in words),
+            "whole_file": sum(theirs for _, theirs in words),
+        },
+    }
+
+
+def compare(heard: Sequence[Heard]) -> dict[str, Any]:
+    ours = [word_errors(h.clip.reference, h.streamed, h.clip.lang) for h in heard]
+    theirs = [word_errors(h.clip.reference, h.whole, h.clip.lang) for h in heard]
+    return {
+        "streaming": error_rate(ours),
+        "whole_file": error_rate(theirs),
+        "difference": rate_difference(ours, theirs),
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    print(f"{'word error, %':<18}{'clips':>6}{'words':>7}{'streaming':>11}{'whole file':>12}{'difference':>12}  95 %")
+    for name, row in result["word_error"].items():
+        ours, theirs, difference = row["streaming"], row["whole_file"], row["difference"]
+        counts = f"{name:<18}{ours['clips']:>6}{ours['words']:>7}"
+        rates = f"{ours['wer_percent']:>11.2f}{theirs['wer_percent']:>12.2f}{difference['points']:>+12.2f}"
+        print(f"{counts}{rates}  {difference['interval_points'][0]:+.2f} to {difference['interval_points'][1]:+.2f}")
+    words = result["words_on_non_speech"]
+    print(f"words on {words['clips']} clips without speech: {words['streaming']}, whole file {words['whole_file']}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

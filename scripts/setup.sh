@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Makes .venv with the locked packages, each checked by its hash, and Cohear itself, editable.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() { echo "setup: $*" >&2; exit 1; }
+
+find_python() {
+  local name
+  for name in python3.13 python3.12 python3.11 python3; do
+    # run, not only looked up: a version manager's shim may stand for a Python that is not installed
+    if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "$name"; return; fi
+  done
+  return 1
+}
+
+make_venv() {
+  local python version
+  python=$(find_python) || fail "no Python 3.11 or newer was found; on Debian: apt-get install -y python3 python3-venv"
+  version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  # Debian splits the part of Python that makes environments off into a package of its own
+  if ! "$python" -c 'import ensurepip' 2>/dev/null; then
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
+      fail "this Python cannot make environments; run as root: apt-get install -y python$version-venv"
+    apt-get update -q && apt-get install -y -q "python$version-venv"
+  fi
+  "$python" -m venv .venv
+}
+
+[ -x .venv/bin/pip ] || make_venv
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+echo "setup: .venv is ready ($(.venv/bin/python --version))"

@@ -1,0 +1,259 @@
+"""The engine: batches of decode jobs to results, on one loaded model.
+
+It is synchronous, and safe to call from several threads; it knows nothing of queues, streams or deadlines.
+One call of `decode`:
+
+    jobs -> validated -> encoded, each at its own length -> language, where not given
+         -> groups that one generate call can take, filled with tail states -> tokens
+         -> guard -> words -> times by alignment, where asked -> results in the order of the jobs
+
+What CTranslate2 wants equal within a call: the number of prompt tokens, and all options. Languages, tasks
+and texts may differ (measured: the same tokens as alone).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from ..core.jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, DecodeJob, DecodeResult
+from ..errors import ClientError
+from .backend import ModelInfo
+from .features import padded_length, voiced_samples, waveform
+from .guard import GuardOptions, is_silent, judge
+from .hypothesis import Hypothesis, SpelledWord, estimate_times, spell_words, timed_words, word_probability
+from .options import EngineOptions
+from .profile import Profile, find_profile
+from .prompts import Prompt
+from .tail import States
+from .whisper import Batch, WhisperModel
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Out = TypeVar("Out")
+
+STATE_SAMPLES = 320
+PADDED_TOKENS_PER_S = 8.0
+PADDED_TOKENS_FLOOR = 10
+"""the token cap of a model without a profile: twice fluent speech"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Window:
+    """A valid job, encoded, with the prompt to decode it."""
+
+    job: DecodeJob
+    states: States
+    language: str
+    prompt: Prompt
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Heard:
+    """A window, what was heard in it after the guard, and where its words are (samples)."""
+
+    window: _Window
+    hypothesis: Hypothesis
+    rules: tuple[str, ...]
+    words: list[SpelledWord]
+    times: list[tuple[int, int]]
+
+
+class WhisperEngine:
+    def __init__(self, options: EngineOptions, guard: GuardOptions | None = None) -> None:
+        """Loads the model. Raises ClientError(`bad_model`, `bad_profile`)."""
+        self.options = options
+        self.model = WhisperModel(options)
+        self._vocabulary = self.model.vocabulary
+        self._guard = guard or GuardOptions()
+        self.profile = _usable_profile(options)
+        self.info = ModelInfo(
+            name=options.model_name,
+            device=self.model.device,
+            compute_type=self.model.compute_type,
+            languages=self._vocabulary.languages,
+            translates=self._vocabulary.multilingual,
+            short_windows=self.profile is not None and self.profile.short_windows,
+        )
+
+    def decode(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
+        """One result a job, in the same order; a job that asks for the impossible has its ClientError in `error`.
+
+        Raises what CTranslate2 raises when it fails; the whole batch is then without results."""
+        settled = [self._without_model(job) for job in batch]
+        heard = iter(self._hear([job for job, result in zip(batch, settled, strict=True) if result is None]))
+        return [result or self._result(next(heard)) for result in settled]
+
+    def _without_model(self, job: DecodeJob) -> DecodeResult | None:
+        """The result of a job that the model need not or cannot decode."""
+        fault = self._fault(job)
+        if fault is not None:
+            return DecodeResult(job.id, error=fault)
+        if is_silent(job.pcm):
+            return DecodeResult(job.id, language=job.options.language or "", no_speech_prob=1.0, rules=("silence",))
+        return None
+
+    def _fault(self, job: DecodeJob) -> ClientError | None:
+        options, info = job.options, self.info
+        if job.pcm.dtype != np.int16 or job.pcm.ndim != 1 or not 0 < len(job.pcm) <= MAX_WINDOW_SAMPLES:
+            return ClientError(
+                "bad_audio",
+                f"a window of shape {job.pcm.shape} and type {job.pcm.dtype} cannot be decoded",
+                f"send 1 to {MAX_WINDOW_SAMPLES} samples of int16 mono audio",
+            )
+        if options.language is not None and options.language not in info.languages:
+            return ClientError(
+                "unsupported_language",
+                f"model {info.name} does not know language {options.language!r:.40}",
+                "leave it out, or name one that the model knows",
+            )
+        if options.task == "translate" and not info.translates:
+            return ClientError(
+                "unsupported_task",
+                f"model {info.name} only transcribes",
+                "use task 'transcribe', or a multilingual model such as base",
+            )
+        return None
+
+    def _hear(self, jobs: Sequence[DecodeJob]) -> list[_Heard]:
+        windows = self._windows(jobs)
+        heard = _in_groups(
+            windows,
+            lambda window: (len(window.prompt.previous), window.job.options.beam_size, self._is_short(window.job)),
+            self._generate,
+        )
+        return _in_groups(
+            heard,
+            lambda one: one.window.prompt.start if one.window.job.options.word_times and one.words else None,
+            self._align,
+        )
+
+    def _windows(self, jobs: Sequence[DecodeJob]) -> list[_Window]:
+        waves = [waveform(job.pcm, self._encoded_samples(job)) for job in jobs]
+        states = self.model.encode(waves)
+        languages = self._languages(jobs, states)
+        return [
+            _Window(job, encoded, language, self._vocabulary.prompt(job.options, language), self._max_tokens(job))
+            for job, encoded, language in zip(jobs, states, languages, strict=True)
+        ]
+
+    def _languages(self, jobs: Sequence[DecodeJob], states: Sequence[States]) -> list[str]:
+        if not self._vocabulary.multilingual:
+            return list(self._vocabulary.languages) * len(jobs)
+        asked = [i for i, job in enumerate(jobs) if job.options.language is None]
+        found = _in_groups(
+            asked,
+            lambda i: self._is_short(jobs[i]),
+            lambda members: self.model.languages(
+                self._fill([states[i] for i in members], self._is_short(jobs[members[0]]))
+            ),
+        )
+        detected = dict(zip(asked, found, strict=True))
+        return [job.options.language or detected[i] for i, job in enumerate(jobs)]
+
+    def _generate(self, windows: Sequence[_Window]) -> list[_Heard]:
+        first = windows[0].job
+        batch = self._fill([window.states for window in windows], self._is_short(first))
+        hypotheses = self.model.generate(
+            batch,
+            [window.prompt for window in windows],
+            first.options.beam_size,
+            max(window.max_tokens for window in windows),
+        )
+        return [self._heard(window, hypothesis) for window, hypothesis in zip(windows, hypotheses, strict=True)]
+
+    def _heard(self, window: _Window, raw: Hypothesis) -> _Heard:
+        spell = self._vocabulary.text
+        verdict = judge(raw, window.max_tokens, spell, self._guard)
+        words = spell_words(verdict.hypothesis.tokens, spell, window.language)
+        times = estimate_times(words, voiced_samples(window.job.pcm))
+        return _Heard(window, verdict.hypothesis, verdict.rules, words, times)
+
+    def _align(self, group: Sequence[_Heard]) -> list[_Heard]:
+        """The same with measured times, if the group asked for them."""
+        first = group[0].window
+        if not (first.job.options.word_times and group[0].words):
+            return list(group)
+        starts = self.model.align(
+            self._fill([one.window.states for one in group], self._is_short(first.job)),
+            first.prompt.start,
+            [one.hypothesis.tokens for one in group],
+            [-(-len(one.window.job.pcm) // STATE_SAMPLES) for one in group],
+        )
+        return [
+            replace(one, times=[(at[w.first] * STATE_SAMPLES, at[w.last] * STATE_SAMPLES) for w in one.words])
+            for one, at in zip(group, starts, strict=True)
+        ]
+
+    def _result(self, heard: _Heard) -> DecodeResult:
+        job, hypothesis = heard.window.job, heard.hypothesis
+        spell = self._vocabulary.text
+        probabilities = [word_probability(word, hypothesis.logprobs) for word in heard.words]
+        return DecodeResult(
+            job_id=job.id,
+            text=spell(hypothesis.tokens).strip(),
+            words=timed_words(heard.words, heard.times, probabilities, len(job.pcm)),
+            timed=job.options.word_times and bool(heard.words),
+            language=heard.window.language,
+            confidence=sum(probabilities) / len(probabilities) if probabilities else 0.0,
+            mean_logprob=hypothesis.mean_logprob,
+            no_speech_prob=hypothesis.no_speech_prob,
+            rules=heard.rules,
+        )
+
+    def _is_short(self, job: DecodeJob) -> bool:
+        return self.profile is not None and self.profile.allows(len(job.pcm) / SAMPLE_RATE_HZ)
+
+    def _encoded_samples(self, job: DecodeJob) -> int:
+        if self.profile is None or not self._is_short(job):
+            return MAX_WINDOW_SAMPLES
+        return padded_length(len(job.pcm), self.profile.silence_ms, self.model.bucket_samples)
+
+    def _max_tokens(self, job: DecodeJob) -> int:
+        per_s = self.profile.tokens_per_s if self.profile else PADDED_TOKENS_PER_S
+        floor = self.profile.tokens_floor if self.profile else PADDED_TOKENS_FLOOR
+        return floor + int(per_s * len(job.pcm) / SAMPLE_RATE_HZ)
+
+    def _fill(self, windows: Sequence[States], short: bool) -> Batch:
+        """One tensor of all windows; those padded to 30 s have equal lengths as they are."""
+        if self.profile is None or not short:
+            return np.stack(windows)
+        return self.profile.tail.stack(windows, self.profile.tail_states)
+
+
+def _in_groups(
+    items: Sequence[Item], key: Callable[[Item], Hashable], work: Callable[[list[Item]], Sequence[Out]]
+) -> list[Out]:
+    """`work` on each group of items with equal keys; what it returns, in the order of the items."""
+    groups: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for i, item in enumerate(items):
+        groups[key(item)].append(i)
+    done: dict[int, Out] = {}
+    for members in groups.values():
+        done.update(zip(members, work([items[i] for i in members]), strict=True))
+    return [done[i] for i in range(len(items))]
+
+
+def _usable_profile(options: EngineOptions) -> Profile | None:
+    """Raises ClientError(`bad_profile`) for one that cannot be read."""
+    try:
+        profile = find_profile(options.model_name, options.profile_dir)
+    except (OSError, ValueError) as fault:
+        raise ClientError(
+            "bad_profile", f"the profile of model {options.model_name}: {fault}", "make it anew"
+        ) from fault
+    if profile is None:
+        logger.warning("model %s has no profile: every window is padded to 30 s, which is slow", options.model_name)
+    elif options.model_sha256 not in (None, profile.model_sha256):
+        logger.warning(
+            "the profile of %s was made for other weights: every window is padded to 30 s", options.model_name
+        )
+        return None
+    return profile

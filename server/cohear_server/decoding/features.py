@@ -1,0 +1,40 @@
+"""From a window's samples to what the encoder takes, and where in it there is sound. No model in it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, Pcm
+
+HOP_SAMPLES = 160
+"""one mel frame, 10 ms; two of them make one encoder state"""
+
+VOICED_FRAME_SAMPLES = 320
+VOICED_SHARE = 0.08
+"""frames above this share of a loud frame's level count as sound (-22 dB): speech's own range, not room noise"""
+
+
+def padded_length(samples: int, silence_ms: int, bucket_samples: int) -> int:
+    """Samples of the window with its silence, rounded up to whole buckets and cut at 30 s."""
+    wanted = samples + silence_ms * SAMPLE_RATE_HZ // 1000
+    return min(MAX_WINDOW_SAMPLES, -(-wanted // bucket_samples) * bucket_samples)
+
+
+def waveform(pcm: Pcm, length: int) -> NDArray[np.float32]:
+    """`pcm` scaled to -1..1, zeros after it up to `length` samples."""
+    wave = np.zeros(length, np.float32)
+    np.multiply(pcm, np.float32(1 / 32768), out=wave[: len(pcm)])
+    return wave
+
+
+def voiced_samples(pcm: Pcm) -> list[int]:
+    """Where in the window there is sound: the start of each frame of it, and the end of the last. The whole window
+    where nothing stands out. At least two places, in order."""
+    frames = len(pcm) // VOICED_FRAME_SAMPLES
+    blocks = pcm[: frames * VOICED_FRAME_SAMPLES].reshape(frames, VOICED_FRAME_SAMPLES).astype(np.float32)
+    level = np.sqrt(np.square(blocks).mean(axis=1))
+    loud = np.flatnonzero(level > VOICED_SHARE * np.percentile(level, 95)) if frames else level
+    if not len(loud):
+        return [0, len(pcm)]
+    return [*(int(i) * VOICED_FRAME_SAMPLES for i in loud), int(loud[-1] + 1) * VOICED_FRAME_SAMPLES]

@@ -1,0 +1,120 @@
+"""The backend in this process: the engine in a pool of threads, one batch a thread.
+
+CTranslate2 and numpy release the GIL, so the event loop keeps running. Nothing is queued here: whoever calls
+posts at most `slots` batches at a time (see `scheduling`), as none can be taken back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, JobKind
+from ..errors import BackendUnavailable, ServerError
+from .backend import ModelInfo
+from .engine import WhisperEngine
+from .options import EngineOptions
+
+__all__ = ["EngineOptions", "LocalBackend"]
+
+logger = logging.getLogger(__name__)
+
+WARM_UP_S = (1.0, 6.0)
+"""windows that each worker decodes before the first client's: a partial's and a final's size"""
+
+
+class LocalBackend:
+    def __init__(self, options: EngineOptions) -> None:
+        self.options = options
+        self._executor = ThreadPoolExecutor(options.workers, thread_name_prefix="decode")
+        self._engine: WhisperEngine | None = None
+
+    @property
+    def slots(self) -> int:
+        return self.options.workers
+
+    @property
+    def model(self) -> ModelInfo:
+        return self._ready().info
+
+    async def start(self) -> None:
+        """Raises ClientError(`bad_model`, `bad_profile`), or BackendUnavailable if the loaded model does not run."""
+        loop = asyncio.get_running_loop()
+        engine = await loop.run_in_executor(self._executor, WhisperEngine, self.options)
+        batch = _warm_up_batch(engine.info)
+        warm_ups = [loop.run_in_executor(self._executor, engine.decode, batch) for _ in range(self.slots)]
+        try:
+            await asyncio.gather(*warm_ups)
+        except (RuntimeError, ValueError) as fault:  # CTranslate2's, such as a missing CUDA library
+            raise BackendUnavailable(f"the model loads but does not decode: {fault}") from fault
+        self._engine = engine
+
+    async def decode(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
+        engine = self._ready()
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, _decode, engine, list(batch), time.monotonic()
+        )
+
+    async def aclose(self) -> None:
+        """Idempotent. Waits for batches in the engine; ones posted later raise BackendUnavailable."""
+        self._engine = None
+        # a plain thread: the pool cannot wait for itself
+        await asyncio.to_thread(self._executor.shutdown)
+
+    def _ready(self) -> WhisperEngine:
+        if self._engine is None:
+            raise BackendUnavailable("the engine is not running", "start the backend first; a closed one stays closed")
+        return self._engine
+
+
+def _decode(engine: WhisperEngine, batch: list[DecodeJob], posted_s: float) -> list[DecodeResult]:
+    begun_s = time.monotonic()
+    results = _attempt(engine, batch)
+    done_s = time.monotonic()
+    return [
+        replace(
+            result,
+            wait_ms=1000 * (begun_s - posted_s),
+            decode_ms=1000 * (done_s - begun_s),
+            batch_size=len(batch),
+        )
+        for result in results
+    ]
+
+
+def _attempt(engine: WhisperEngine, batch: list[DecodeJob]) -> list[DecodeResult]:
+    """Decode together; if that fails, one at a time, so that only the job at fault is without a result."""
+    try:
+        return engine.decode(batch)
+    except (
+        Exception
+    ) as fault:  # the engine's boundary: the libraries below raise anything, and a neighbour must not suffer
+        logger.exception("a batch of %d windows failed", len(batch))
+        if len(batch) > 1:
+            return [result for job in batch for result in _attempt(engine, [job])]
+        error = ServerError("decode_failed", f"this window could not be decoded: {fault}", "send it again")
+        return [DecodeResult(batch[0].id, error=error)]
+
+
+def _warm_up_batch(info: ModelInfo) -> list[DecodeJob]:
+    noise = np.random.default_rng(0)
+    options = DecodeOptions(info.name, language=info.languages[0])
+    return [
+        DecodeJob(
+            id=f"warm-up-{seconds}",
+            session_id="",
+            tenant="",
+            segment_id=0,
+            pcm=noise.integers(-3000, 3000, int(seconds * SAMPLE_RATE_HZ), dtype=np.int16),
+            kind=JobKind.PARTIAL,
+            deadline_s=0.0,
+            options=options,
+        )
+        for seconds in WARM_UP_S
+    ]

@@ -1,0 +1,26 @@
+"""What an engine is started with. Not how one window is decoded: that is `core.jobs.DecodeOptions`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    model_name: str
+    """names the profile, and is what clients ask for"""
+    model_dir: Path
+    """a CTranslate2 Whisper folder: model.bin, config.json, tokenizer.json, vocabulary"""
+    device: str = "auto"
+    """cpu, cuda, or auto: cuda where there is one"""
+    compute_type: str = "default"
+    """CTranslate2's name, such as int8 or float16; `default` keeps the type of the file"""
+    workers: int = 1
+    """batches decoded at the same time"""
+    threads: int = 0
+    """CPU threads of each worker; 0 lets CTranslate2 choose"""
+    model_sha256: str | None = None
+    """hash of model.bin where it is known; a profile made for other weights is then not used"""
+    profile_dir: Path | None = None
+    """folder of profiles; None takes the committed ones"""

@@ -1,0 +1,142 @@
+"""Whisper as CTranslate2 runs it: arrays in, arrays and tokens out.
+
+The one module that knows ctranslate2 and faster_whisper. It is synchronous and may be called from several
+threads at once. It knows no jobs, profiles or words: `engine` does.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import ctranslate2
+import numpy as np
+from faster_whisper.feature_extractor import FeatureExtractor
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from ..core.jobs import SAMPLE_RATE_HZ
+from ..errors import ClientError
+from .hypothesis import Hypothesis
+from .options import EngineOptions
+from .prompts import Prompt, Vocabulary
+from .tail import MAX_STATES, States
+
+MAX_NEW_TOKENS = 224
+"""half of the decoder's 448 positions; the other half is for the prompt"""
+CUDA_BUCKET_SAMPLES = 2 * SAMPLE_RATE_HZ
+"""a GPU wants windows of one length in one call; on a CPU a batch of encodes gains nothing (measured, tiny and base)"""
+
+Batch = NDArray[np.float32]
+"""encoder output of several windows, [windows, states, d_model]"""
+
+
+class WhisperModel:
+    def __init__(self, options: EngineOptions) -> None:
+        """Raises ClientError(`bad_model`) if the folder holds no such model or the device cannot run it."""
+        try:
+            self._model = ctranslate2.models.Whisper(
+                str(options.model_dir),
+                device=options.device,
+                compute_type=options.compute_type,
+                inter_threads=options.workers,
+                intra_threads=options.threads,
+                max_queued_batches=-1,  # the default blocks the caller when 4 batches a worker wait
+            )
+            tokenizer = Tokenizer.from_file(str(options.model_dir / "tokenizer.json"))
+            self.vocabulary = Vocabulary(tokenizer, self._model.is_multilingual)
+        except Exception as fault:  # both libraries raise bare Exception, RuntimeError and ValueError alike
+            raise ClientError(
+                "bad_model",
+                f"model {options.model_name} does not load from {options.model_dir}: {fault}",
+                "give a CTranslate2 Whisper folder, and a device and compute type that this machine has",
+            ) from fault
+        self.device = str(self._model.device)
+        self.compute_type = str(self._model.compute_type)
+        self.bucket_samples = CUDA_BUCKET_SAMPLES if self.device == "cuda" else 1
+        self._log_mel = FeatureExtractor(feature_size=self._model.n_mels)
+
+    def encode(self, waves: Sequence[NDArray[np.float32]]) -> list[States]:
+        """States of each waveform (16 kHz, -1..1, 0.01 to 30 s), one for every begun 20 ms, in the order given."""
+        lengths: defaultdict[object, list[int]] = defaultdict(list)
+        for i, wave in enumerate(waves):
+            lengths[len(wave) if self.device == "cuda" else i].append(i)
+        states: dict[int, States] = {}
+        for members in lengths.values():
+            # padding=0: with the default the extractor gives 3001 frames for 30 s, which the encoder refuses
+            mels = np.stack([self._log_mel(waves[i], padding=0) for i in members])
+            encoded = _to_numpy(self._model.encode(_view(mels), to_cpu=True))
+            states.update(zip(members, encoded, strict=True))
+        return [states[i] for i in range(len(waves))]
+
+    def languages(self, batch: Batch) -> list[str]:
+        """The most probable language of each window. Raises RuntimeError if the model is not multilingual."""
+        return [ranked[0][0].strip("<|>") for ranked in self._model.detect_language(_view(batch))]
+
+    def generate(self, batch: Batch, prompts: Sequence[Prompt], beam_size: int, max_tokens: int) -> list[Hypothesis]:
+        """Prompts must have equal numbers of previous and of start tokens."""
+        results = self._model.generate(
+            _view(batch),
+            [prompt.tokens for prompt in prompts],
+            beam_size=beam_size,
+            max_length=2 * min(MAX_NEW_TOKENS, max_tokens),  # CTranslate2 takes half of it for new tokens
+            return_scores=True,
+            return_no_speech_prob=True,
+            return_logits_vocab=beam_size == 1,  # with beams it gives those of one step only
+        )
+        return [self._hypothesis(result) for result in results]
+
+    def align(
+        self, batch: Batch, start: Sequence[int], texts: Sequence[Sequence[int]], lengths: Sequence[int]
+    ) -> list[list[int]]:
+        """Where each token of each text begins, in states, and where the last one ends: one more number than tokens.
+
+        `start` is shared by all (one language and task); `lengths` are the states of each window before its tail."""
+        frames = [2 * length for length in lengths]
+        results = self._model.align(_view(batch), list(start), [list(text) for text in texts], frames)
+        return [
+            _token_starts(result.alignments, len(text), length)
+            for result, text, length in zip(results, texts, lengths, strict=True)
+        ]
+
+    def _hypothesis(self, result: Any) -> Hypothesis:
+        ids = result.sequences_ids[0]
+        if result.logits:
+            logprobs = [_logprob(view, token) for view, token in zip(result.logits[0], ids, strict=False)]
+        else:
+            logprobs = [float(result.scores[0])] * len(ids)
+        pairs = [
+            (token, value)
+            for token, value in zip(ids, logprobs, strict=True)
+            if token < self.vocabulary.end_of_text  # timestamps and the like are no text
+        ]
+        return Hypothesis(tuple(t for t, _ in pairs), tuple(v for _, v in pairs), float(result.no_speech_prob))
+
+
+def _logprob(view: Any, token: int) -> float:
+    # greedy took the largest logit, so differences to it are at most 0 and the sum cannot overflow
+    logits = _to_numpy(view).ravel()
+    return -float(np.log(np.exp(logits - logits[token]).sum()))
+
+
+def _token_starts(path: Sequence[tuple[int, int]], tokens: int, length: int) -> list[int]:
+    """The first state of each token on the alignment's path; `length` where the path does not reach."""
+    starts = [min(length, MAX_STATES)] * (tokens + 1)
+    for token, state in reversed(path):
+        if token <= tokens:
+            starts[token] = state
+    return starts
+
+
+def _view(array: NDArray[np.float32]) -> Any:
+    return ctranslate2.StorageView.from_array(np.ascontiguousarray(array))
+
+
+def _to_numpy(view: Any) -> NDArray[np.float32]:
+    """Copied to the host and widened to float32 where needed; valid as long as `view` is."""
+    if view.device != "cpu":
+        view = view.to_device(ctranslate2.Device.cpu)
+    if view.dtype != ctranslate2.DataType.float32:
+        view = view.to(ctranslate2.DataType.float32)
+    return np.array(view)

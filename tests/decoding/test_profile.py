@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cohear_server.decoding.profile import Profile, find_profile, read_profile
+from cohear_server.decoding.profiling import build_tail, write_profile
+from cohear_server.decoding.tail import MAX_STATES, States, TailStates
+from numpy.typing import NDArray
+
+
+def make(name: str = "some", **changes: object) -> Profile:
+    fields: dict[str, object] = {
+        "name": name,
+        "model_sha256": "00ff",
+        "short_windows": True,
+        "silence_ms": 500,
+        "tail_states": 300,
+        "max_window_s": 20.0,
+        "tokens_per_s": 8.0,
+        "tokens_floor": 10,
+        "tail": TailStates(np.linspace(-1, 1, 1400, dtype=np.float32)[:, None], 100),
+        **changes,
+    }
+    return Profile(**fields)  # type: ignore[arg-type]
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    written = make()
+    write_profile(tmp_path / "some", written)
+    read = read_profile(tmp_path / "some")
+    for name in ("name", "model_sha256", "short_windows", "silence_ms", "tail_states", "max_window_s", "tokens_floor"):
+        assert getattr(read, name) == getattr(written, name)
+    assert read.tail.offset == 100
+    assert read.tail.rows == pytest.approx(written.tail.rows, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["tiny.en", "base"])
+def test_the_committed_profiles_are_usable(name: str) -> None:
+    profile = find_profile(name)
+    assert profile is not None
+    assert profile.allows(10.0)
+    assert len(profile.model_sha256) == 64
+    assert profile.tail.offset <= 100
+
+
+def test_a_model_without_profile_has_none(tmp_path: Path) -> None:
+    assert find_profile("no-such-model") is None
+    assert find_profile("tiny.en", tmp_path) is None
+
+
+def test_names_do_not_lead_out_of_the_folder(tmp_path: Path) -> None:
+    write_profile(tmp_path / "outside", make("outside"))
+    (tmp_path / "profiles").mkdir()
+    assert find_profile("../outside", tmp_path / "profiles") is None
+
+
+def test_windows_beyond_the_limit_are_not_short() -> None:
+    assert make().allows(20.0)
+    assert not make().allows(20.1)
+    assert not make(short_windows=False).allows(1.0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("silence_ms = 500", ""), ("tail_states = 300", "tail_states = 80"), ("20.0", '"20"')]
+)
+def test_a_broken_profile_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    write_profile(tmp_path / "some", make())
+    path = tmp_path / "some" / "profile.toml"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(ValueError, match=r"profile\.toml"):
+        read_profile(tmp_path / "some")
+
+
+class Positions:
+    """Stands in for the encoder: each state is its own position, plus the window's level."""
+
+    def encode(self, waves: Sequence[NDArray[np.float32]]) -> list[States]:
+        assert [len(wave) for wave in waves] == [480_000]
+        return [np.arange(MAX_STATES, dtype=np.float32)[:, None] + float(waves[0][0])]
+
+
+def test_tail_is_the_average_of_the_silent_rests() -> None:
+    quiet, loud = np.zeros(16_000, np.float32), np.full(32_000, 2.0, np.float32)
+    tail = build_tail(Positions(), [quiet, loud])
+    assert tail.offset == 50 + 25
+    assert tail.rows[0, 0] == 75
+    # from the end of the longer clip on, both count
+    assert tail.at(300, 301)[0, 0] == 301
+    assert tail.at(124, 126)[:, 0].tolist() == [124, 126]
