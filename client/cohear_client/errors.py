@@ -21,6 +21,10 @@ class CohearError(Exception):
         self.message = message
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # keyword-only arguments of subclasses do not fit the default, which calls the class with `args`
+        return _restore, (type(self), self.__dict__)
+
     def __str__(self) -> str:
         return f"{self.message}: {self.remedy}" if self.remedy else self.message
 
@@ -39,3 +43,10 @@ class OverloadError(CohearError):
     def __init__(self, code: str, message: str, remedy: str = "", *, retry_after_s: float = 1.0) -> None:
         super().__init__(code, message, remedy)
         self.retry_after_s = retry_after_s
+
+
+def _restore(cls: type[CohearError], state: dict[str, object]) -> CohearError:
+    fault = cls.__new__(cls)
+    fault.args = (state["message"],)
+    fault.__dict__.update(state)
+    return fault

@@ -28,6 +28,7 @@ from .core.segmenter import SegmenterOptions
 from .core.session import Session, SessionOptions
 from .core.vad import VadName
 from .decoding.backend import DecodeBackend, ModelInfo
+from .decoding.options import Device
 from .errors import ClientError, OverloadError
 from .local_stream import LocalStream
 from .scheduling.dispatcher import Dispatcher
@@ -136,7 +137,8 @@ class Service:
 def make_backend(config: ServerConfig) -> DecodeBackend:
     """The local engine with the configured model. Raises ClientError if there is no such model."""
     from .decoding.catalog import SourceOptions, find_model
-    from .decoding.local import EngineOptions, LocalBackend
+    from .decoding.local import LocalBackend
+    from .decoding.options import EngineOptions
 
     model_dir = Path(config.model_dir) if config.model_dir else None
     model = find_model(config.model, options=SourceOptions(model_dir, config.offline))
@@ -144,7 +146,7 @@ def make_backend(config: ServerConfig) -> DecodeBackend:
         EngineOptions(
             model_name=model.name,
             model_dir=model.directory,
-            device=config.device,
+            device=cast(Device, config.device),
             compute_type=config.compute_type,
             workers=config.workers,
             threads=config.threads,

@@ -101,8 +101,11 @@ class Stream:
             self._dispatcher.submit(job, self._deliver)
         now_s = self._clock()
         for emission in output.emissions:
-            trace = self._traces.pop(emission.job_id, None) if emission.job_id else None
+            trace = self._traces.get(emission.job_id or "")
             self.outbox.put(emission.message, now_s, trace, emission.origin_s)
+            if isinstance(emission.message, protocol.Final):
+                # not before: a speculative decode shows as a partial first
+                self._traces.pop(emission.job_id or "", None)
 
     def _deliver(self, result: DecodeResult, times: JobTimes) -> None:
         sent = self._sent.pop(result.job_id, None)

@@ -116,7 +116,6 @@ async def test_jobs_and_results_can_be_pickled(backend: DecodeBackend) -> None:
     assert pickle.loads(pickle.dumps(results)) == results
 
 
-@pytest.mark.xfail(reason="CohearError keeps its message alone in `args`, and cannot be rebuilt from it", strict=True)
 async def test_errors_can_be_pickled(backend: DecodeBackend) -> None:
     (result,) = await backend.decode([job(np.zeros(0, np.int16))])
     again = pickle.loads(pickle.dumps(result))

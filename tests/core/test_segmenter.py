@@ -80,6 +80,17 @@ def test_long_speech_is_cut_at_the_quietest_point_and_goes_on() -> None:
     assert events[2] == SpeechStart(events[1].end, events[1].end, continues=True)
 
 
+def test_long_speech_that_is_cut_in_a_pause_leaves_nothing_behind() -> None:
+    frames = 50 * 14 + 40
+    levels = [-20.0] * (50 * 14) + [-60.0] * 60
+    options = replace(OPTIONS, max_segment_s=14.5, endpoint_ms=1_000)
+    events = run("#" * (50 * 14) + "." * 60 + "#" * 20 + "." * 60, options, levels + [-20.0] * 20 + [-60.0] * 60)
+    assert [type(e) for e in events] == [SpeechStart, Pause, SpeechEnd, SpeechStart, Pause, SpeechEnd]
+    assert events[2] == SpeechEnd(events[2].end, "max_length")  # type: ignore[union-attr]
+    assert s(14.0) <= events[2].end <= frames * 320
+    assert events[3].at >= s(15.0)  # type: ignore[union-attr]
+
+
 def test_hysteresis_keeps_weak_speech() -> None:
     segmenter = Segmenter(OPTIONS)
     probabilities = np.array([0.9] * 20 + [0.4] * 100, np.float32)
@@ -102,9 +113,12 @@ def test_flush_in_silence_is_nothing() -> None:
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.floats(-90, 0)), max_size=400),
     st.lists(st.integers(1, 60), min_size=1, max_size=20),
+    st.sampled_from([200, 500, 1_000, 2_000]),
 )
-def test_segments_are_ordered_disjoint_and_bounded(frames: list[tuple[float, float]], sizes: list[int]) -> None:
-    options = replace(OPTIONS, max_segment_s=5.0, cut_search_s=2.0)
+def test_segments_are_ordered_disjoint_and_bounded(
+    frames: list[tuple[float, float]], sizes: list[int], endpoint_ms: int
+) -> None:
+    options = replace(OPTIONS, max_segment_s=5.0, cut_search_s=2.0, endpoint_ms=endpoint_ms)
     segmenter = Segmenter(options)
     floor, start, at = 0, None, 0
     for size in sizes * (1 + len(frames) // sum(sizes)):
@@ -113,9 +127,12 @@ def test_segments_are_ordered_disjoint_and_bounded(frames: list[tuple[float, flo
         p, db = (np.array([f[k] for f in block], np.float32) for k in (0, 1))
         for event in segmenter.push(p, db):
             if isinstance(event, SpeechStart):
-                assert start is None
+                assert start is None or event.continues
                 assert floor <= event.start <= event.at <= segmenter.position
                 start = event.start
+            elif isinstance(event, Pause):
+                assert start is not None
+                assert start < event.end <= segmenter.position
             elif isinstance(event, SpeechEnd):
                 assert start is not None
                 assert start <= event.end <= segmenter.position

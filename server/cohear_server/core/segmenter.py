@@ -142,9 +142,11 @@ class Segmenter:
         elif self._start is not None and self.position - self._start >= options.max_segment_s * SAMPLE_RATE_HZ:
             cut = self._quietest()
             yield self._end(cut, "max_length")
-            self._start = cut
-            self._paused = False
-            yield SpeechStart(cut, cut, continues=True)
+            # a cut within a pause leaves no speech behind it: the next word starts a segment of its own
+            if cut < self._last_voiced:
+                self._start = cut
+                self._paused = False
+                yield SpeechStart(cut, cut, continues=True)
 
     def _natural_end(self) -> int:
         return min(self.position, self._last_voiced + _samples(self.options.post_roll_ms))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from ..errors import BackendUnavailable, ServerError
 from .backend import ModelInfo
 from .engine import WhisperEngine
 from .options import EngineOptions
+from .whisper import cuda_devices
 
 __all__ = ["EngineOptions", "LocalBackend"]
 
@@ -31,7 +33,7 @@ WARM_UP_S = (1.0, 6.0)
 
 class LocalBackend:
     def __init__(self, options: EngineOptions) -> None:
-        self.options = options
+        self.options = options = suited(options)
         self._executor = ThreadPoolExecutor(options.workers, thread_name_prefix="decode")
         self._engine: WhisperEngine | None = None
 
@@ -71,6 +73,19 @@ class LocalBackend:
         if self._engine is None:
             raise BackendUnavailable("the engine is not running", "start the backend first; a closed one stays closed")
         return self._engine
+
+
+def suited(options: EngineOptions) -> EngineOptions:
+    """Settings left open, settled for this machine: a GPU if there is one, int8 on a CPU and float16 on a GPU,
+    a worker a core on a CPU (batching saves nothing in the encoder there) and a single one on a GPU."""
+    device = options.device
+    if device == "auto":
+        device = "cuda" if cuda_devices() else "cpu"
+    compute_type = options.compute_type
+    if compute_type == "default":
+        compute_type = "float16" if device == "cuda" else "int8"
+    workers = options.workers or (1 if device == "cuda" else len(os.sched_getaffinity(0)))
+    return replace(options, device=device, compute_type=compute_type, workers=workers)
 
 
 def _decode(engine: WhisperEngine, batch: list[DecodeJob], posted_s: float) -> list[DecodeResult]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+Device = Literal["cpu", "cuda", "auto"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +18,9 @@ class EngineOptions:
     device: str = "auto"
     """cpu, cuda, or auto: cuda where there is one"""
     compute_type: str = "default"
-    """CTranslate2's name, such as int8 or float16; `default` keeps the type of the file"""
+    """CTranslate2's name, such as int8 or float16; the backend takes `default` for int8 on a CPU, float16 on a GPU"""
     workers: int = 1
-    """batches decoded at the same time"""
+    """batches decoded at the same time; the backend takes 0 for one a core on a CPU, one on a GPU"""
     threads: int = 0
     """CPU threads of each worker; 0 lets CTranslate2 choose"""
     model_sha256: str | None = None

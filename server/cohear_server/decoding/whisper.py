@@ -32,6 +32,11 @@ Batch = NDArray[np.float32]
 """encoder output of several windows, [windows, states, d_model]"""
 
 
+def cuda_devices() -> int:
+    """How many GPUs CTranslate2 can use."""
+    return int(ctranslate2.get_cuda_device_count())
+
+
 class WhisperModel:
     def __init__(self, options: EngineOptions) -> None:
         """Raises ClientError(`bad_model`) if the folder holds no such model or the device cannot run it."""
