@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, HypothesisWord
-from cohear_server.core.stabilizer import Stabilizer, StabilizerOptions, matched_prefix, normalised
+from cohear_server.core.stabilizer import Stabilizer, StabilizerOptions
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,17 +75,11 @@ def test_after_keep_last_hypotheses_begin_in_the_middle() -> None:
     assert shown(feed(stabilizer, "what your country")) == ("so ask not what your", "country")
 
 
-def test_matched_prefix_is_the_nearest() -> None:
-    assert matched_prefix(["a", "b"], ["a", "b", "c"]) == 2
-    assert matched_prefix(["a", "b"], ["b", "c"]) == 1
-    assert matched_prefix(["a", "b"], ["x", "b", "c"]) == 2
-    assert matched_prefix([], ["a"]) == 0
-    assert matched_prefix(["a"], []) == 0
-
-
-def test_punctuation_alone_is_not_equal_to_nothing() -> None:
-    assert normalised("...") == "..."
-    assert normalised("Don't!") == "don't"
+def test_a_whole_hypothesis_is_matched_from_the_start() -> None:
+    stabilizer = feed(Stabilizer(StabilizerOptions()), "so ask not what", "so ask not what")
+    stabilizer.keep_last(2)
+    stabilizer.update(heard("so ask not what your"), 10**9, whole=True)
+    assert shown(stabilizer) == ("so ask not what", "your")
 
 
 @given(st.lists(st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=6), max_size=12), st.integers(0, 3))

@@ -13,6 +13,7 @@ from cohear_client import protocol
 from ..errors import CohearError
 from .jobs import SAMPLE_RATE_HZ, DecodeOptions, DecodeResult, HypothesisWord
 from .segment import OpenSegment
+from .words import joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,8 @@ def partial_message(seq: int, segment: OpenSegment, window_end: int, *, words: b
         seq=seq,
         segment_id=segment.id,
         revision=segment.revision,
-        stable=_text(stable),
-        volatile=_text(volatile),
+        stable=joined(stable, segment.language),
+        volatile=joined(volatile, segment.language),
         confidence=round(mean, 4),
         audio_end_s=window_end / SAMPLE_RATE_HZ,
         timing=protocol.Timing(),
@@ -66,10 +67,6 @@ def lost_message(start: int, end: int, fault: CohearError) -> protocol.Error:
     seconds, at_s = (end - start) / SAMPLE_RATE_HZ, start / SAMPLE_RATE_HZ
     what = f"{seconds:.1f} s of speech from {at_s:.1f} s on could not be decoded ({fault.message})"
     return protocol.Error(fault.code, what, fault.remedy, fatal=False)
-
-
-def _text(words: Sequence[HypothesisWord]) -> str:
-    return " ".join(word.text for word in words)
 
 
 def _words(words: Sequence[HypothesisWord], offset: int) -> tuple[protocol.Word, ...]:

@@ -58,14 +58,15 @@ class OpenSegment:
 
     def hear(self, result: DecodeResult, window: Window) -> bool:
         """Take a hypothesis of `window`. False if a newer one was heard already."""
-        if window.end <= self._heard_until or window.start < self._window_start:
+        if window.end <= self._heard_until:
             return False
+        whole = window.start < self._window_start
         self._heard_until = window.end
         self.revision += 1
         self.language = result.language
         words = [_shifted(word, window.start) for word in result.words]
-        committed = self.stabilizer.update(words, window.end)
-        if result.timed and window.timed and committed > _TIE_WORDS:
+        committed = self.stabilizer.update(words, window.end, whole=whole)
+        if result.timed and window.timed and committed > _TIE_WORDS and not whole:
             first = words[committed - _TIE_WORDS]
             self._window_start = max(self._window_start, first.start_samples - _CUT_MARGIN_SAMPLES)
             self.stabilizer.keep_last(_TIE_WORDS)

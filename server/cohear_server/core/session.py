@@ -20,6 +20,7 @@ from cohear_client import protocol
 from .audio import AudioDecoder, AudioFormat
 from .buffer import AudioBuffer
 from .clock import JitterClock
+from .context import Context, ContextOptions, Said, own_words
 from .events import SegmentSpan, final_message, lost_message, partial_message
 from .jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, JobKind, Pcm
 from .ledger import Ledger
@@ -39,6 +40,7 @@ class SessionOptions:
 
     segmenter: SegmenterOptions = field(default_factory=SegmenterOptions)
     partials: PartialOptions = field(default_factory=PartialOptions)
+    context: ContextOptions = field(default_factory=ContextOptions)
     vad: VadName = "cascade"
     tenant: str = "default"
     stall_s: float = 3.0
@@ -71,18 +73,20 @@ class _Trial:
     segment: OpenSegment
     window: Window
     origin_s: float
-    speculative: bool = False
+    context: tuple[Said, ...] = ()
+    """earlier segments at the front of the decoded window, before `window`"""
     result: DecodeResult | None = None
 
 
 @dataclass(slots=True)
 class _PendingFinal:
     segment: OpenSegment
-    end: int
+    said: Said
     reason: protocol.Reason
     job_id: str
     origin_s: float
     settled: int
+    context: tuple[Said, ...]
     result: DecodeResult | None = None
 
 
@@ -104,6 +108,7 @@ class Session:
         self._vad = make_vad(options.vad)
         self._segmenter = Segmenter(_segmenter_options(options.segmenter, start.endpoint_ms))
         self._buffer = AudioBuffer()
+        self._context = Context(options.context)
         self._ledger = Ledger(self._decoder)
         self._segment: OpenSegment | None = None
         self._speculation: tuple[str, _Trial] | None = None
@@ -118,7 +123,9 @@ class Session:
     @property
     def backlog_s(self) -> float:
         """Seconds of finished segments that wait for their text."""
-        waiting = (p.end - p.segment.start for p in self._pending if isinstance(p, _PendingFinal) and p.result is None)
+        waiting = (
+            p.said.end - p.said.start for p in self._pending if isinstance(p, _PendingFinal) and p.result is None
+        )
         return sum(waiting) / SAMPLE_RATE_HZ
 
     def receive(self, frame: bytes, now_s: float) -> Output:
@@ -223,8 +230,9 @@ class Session:
                 self._end_segment(end, reason)
 
     def _forget_before(self, sample: int) -> None:
-        """Settled audio is not needed, but what the segmenter has not judged yet is (the end of a cut-off segment)."""
-        self._buffer.drop_before(min(sample, self._segmenter.position))
+        """Settled audio is needed only as context, and where the segmenter has not judged it yet (after a cut-off)."""
+        position = self._segmenter.position
+        self._buffer.drop_before(min(sample, position, self._context.needed_from(position)))
 
     def _cut_off(self, reason: protocol.Reason) -> None:
         end = self._segmenter.flush(self._buffer.end, reason)
@@ -236,17 +244,18 @@ class Session:
         assert segment is not None
         self._segment = None
         settled = self._ledger.settle(end, "transcribed")
-        job_id, result = "", None
-        if self._speculation is not None and self._speculation[1].window.end == end:
-            job_id, result = self._speculation[0], self._speculation[1].result
-        else:
+        speculation = self._speculation
+        if speculation is None or speculation[1].window.end != end:
             self._drop_speculation()
-            job_id = self._submit(JobKind.FINAL, segment, Window(segment.start, end), FINAL_DEADLINE_S)
+            speculation = self._decode_final(segment, end, FINAL_DEADLINE_S)
         self._speculation = None
+        job_id, trial = speculation
         # its result belongs to the pending final now, and must not be cancelled with the next segment's trials
         self._trials.pop(job_id, None)
         self._cancel_trials()
-        self._pending.append(_PendingFinal(segment, end, reason, job_id, self._now_s, settled, result))
+        said = self._context.add(segment.start, end)
+        pending = _PendingFinal(segment, said, reason, job_id, self._now_s, settled, trial.context, trial.result)
+        self._pending.append(pending)
         self._forget_before(end)
         if reason != "max_length":
             self._emit(protocol.SpeechEnded(end / SAMPLE_RATE_HZ))
@@ -267,12 +276,17 @@ class Session:
         """The pause may be the end: decode as if it were, so that the final is ready when it is."""
         assert self._segment is not None
         self._cancel_trials()
-        window = Window(self._segment.start, end)
         left_ms = self._segmenter.options.endpoint_ms - self._segmenter.options.early_silence_ms
-        job_id = self._submit(JobKind.FINAL, self._segment, window, FINAL_DEADLINE_S + left_ms / 1000)
-        trial = _Trial(self._segment, window, self._now_s, speculative=True)
+        self._speculation = self._decode_final(self._segment, end, FINAL_DEADLINE_S + left_ms / 1000)
+        job_id, trial = self._speculation
         self._trials[job_id] = trial
-        self._speculation = (job_id, trial)
+
+    def _decode_final(self, segment: OpenSegment, end: int, deadline_s: float) -> tuple[str, _Trial]:
+        """Have the segment decoded as it is at `end`, with the speech before it if it is short."""
+        context = self._context.before(segment.start, end)
+        start = context[0].start if context else segment.start
+        job_id = self._submit(JobKind.FINAL, segment, Window(start, end), deadline_s)
+        return job_id, _Trial(segment, Window(segment.start, end), self._now_s, context)
 
     def _drop_speculation(self) -> None:
         if self._speculation is not None:
@@ -297,7 +311,10 @@ class Session:
 
     def _hear(self, result: DecodeResult, trial: _Trial) -> None:
         segment = trial.segment
-        if segment is not self._segment or result.error is not None or not segment.hear(result, trial.window):
+        unknown = any(said.words is None for said in trial.context)
+        if segment is not self._segment or result.error is not None or unknown:
+            return
+        if not segment.hear(own_words(result, trial.context, segment.start), trial.window):
             return
         if not self._partials:
             return
@@ -320,13 +337,17 @@ class Session:
             self._emit(protocol.Done(self._ledger.count(), self._segments))
 
     def _emit_final(self, final: _PendingFinal, result: DecodeResult) -> None:
+        said = final.said
         if result.error is not None:
+            said.words = ()
             self._ledger.move_to_shed(final.settled)
-            self._emit(lost_message(final.segment.start, final.end, result.error))
+            self._emit(lost_message(said.start, said.end, result.error))
             return
+        own = own_words(result, final.context, said.start)
+        said.words = own.words
         self._seq += 1
-        span = SegmentSpan(final.segment.id, final.segment.start, final.end, final.reason)
-        message = final_message(self._seq, span, result, self._decode)
+        span = SegmentSpan(final.segment.id, said.start, said.end, final.reason)
+        message = final_message(self._seq, span, own, self._decode)
         self._out.emissions.append(Emission(message, result.job_id, final.origin_s))
 
     def _stats(self) -> protocol.Stats:

@@ -11,11 +11,11 @@ It sees words and sample numbers only; windows, cadence and the final text are t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .jobs import SAMPLE_RATE_HZ, HypothesisWord
+from .words import matched_prefix, normalised
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,11 @@ class Stabilizer:
         self._base = 0
         self._stuck = 0
 
-    def update(self, words: Sequence[HypothesisWord], window_end: int) -> int:
-        """Take the newest hypothesis; how many of its leading words are committed now is returned."""
-        known = [normalised(word.text) for word in self.committed[self._base :]]
-        heard = matched_prefix(known, [normalised(word.text) for word in words])
+    def update(self, words: Sequence[HypothesisWord], window_end: int, *, whole: bool = False) -> int:
+        """Take the newest hypothesis; how many of its leading words are committed now is returned.
+
+        `whole` says that its window began with the segment, whatever `keep_last` said."""
+        heard = matched_prefix(self.committed[0 if whole else self._base :], words)
         fresh = list(words[heard:])
         count = self._agreed(fresh, window_end - self.options.hold_back_ms * SAMPLE_RATE_HZ // 1000)
         self._stuck = 0 if count or not fresh else self._stuck + 1
@@ -65,24 +66,3 @@ class Stabilizer:
                 break
             count = i + 1
         return count
-
-
-def normalised(text: str) -> str:
-    """A word as compared: lower case, letters and digits only. Punctuation alone stays itself."""
-    return re.sub(r"[^\w']+", "", text.lower()) or text
-
-
-def matched_prefix(known: Sequence[str], words: Sequence[str]) -> int:
-    """How many leading `words` say what `known` says: the prefix with the smallest edit distance to it.
-
-    Of equally near prefixes the one closest in length to `known` is taken, so that a word which
-    replaced another counts as heard and is not said twice.
-    """
-    if list(words[: len(known)]) == list(known):
-        return len(known)
-    row = list(range(len(words) + 1))
-    for i, key in enumerate(known, 1):
-        diagonal, row[0] = row[0], i
-        for j, word in enumerate(words, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (key != word))
-    return min(range(len(row)), key=lambda j: (row[j], abs(j - len(known))))

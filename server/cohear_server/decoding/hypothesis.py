@@ -12,11 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..core.jobs import HypothesisWord
+from ..core.words import UNSPACED
 
 Spell = Callable[[Sequence[int]], str]
-
-UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
-"""languages written without spaces between words: each character (or token) stands as a word, as in Whisper"""
 
 REPLACEMENT = "\ufffd"
 OPENING = frozenset("([{¿¡«“„‘「『（")

@@ -1,0 +1,88 @@
+"""Earlier speech that a short segment is decoded with, and the removal of its words from what was heard.
+
+Whisper guesses at a second of speech out of nowhere. So a segment shorter than `short_s` is decoded
+together with the segments just before it, and their words, known from their own finals, are matched
+and taken off the front. Measured on 293 segments of LibriSpeech read aloud (tiny.en, 500 ms endpoint):
+7.1 % -> 6.0 % word error for 30 % more decoding; the same words as a text prompt make it worse (7.8 %),
+and cutting by aligned word times loses more words (6.6 %) than matching them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .jobs import SAMPLE_RATE_HZ, DecodeResult, HypothesisWord
+from .words import joined, matched_prefix
+
+
+@dataclass(frozen=True, slots=True)
+class ContextOptions:
+    short_s: float = 4.0
+    """longer segments are their own context"""
+    gap_s: float = 1.5
+    """after a longer pause the speech before it no longer helps"""
+    reach_s: float = 10.0
+    """context never begins earlier than this before the segment"""
+
+
+@dataclass(slots=True)
+class Said:
+    """A finished segment, samples [start, end); its words are None until its final is out."""
+
+    start: int
+    end: int
+    words: Sequence[HypothesisWord] | None = None
+
+
+class Context:
+    """The finished segments of one stream that may still help."""
+
+    def __init__(self, options: ContextOptions) -> None:
+        self._options = options
+        self._said: deque[Said] = deque()
+
+    def add(self, start: int, end: int) -> Said:
+        """A segment is finished; the caller fills in its words when they are known."""
+        said = Said(start, end)
+        self._said.append(said)
+        return said
+
+    def before(self, start: int, end: int) -> tuple[Said, ...]:
+        """The segments to decode a segment [start, end) with, oldest first; none if it is long enough alone."""
+        options = self._options
+        if end - start >= options.short_s * SAMPLE_RATE_HZ:
+            return ()
+        found: deque[Said] = deque()
+        follower = start
+        for said in reversed(self._said):
+            far = start - said.start > options.reach_s * SAMPLE_RATE_HZ
+            if far or follower - said.end > options.gap_s * SAMPLE_RATE_HZ:
+                break
+            found.appendleft(said)
+            follower = said.start
+        return tuple(found)
+
+    def needed_from(self, position: int) -> int:
+        """The oldest sample that a segment from `position` on may want; what is out of reach is forgotten."""
+        reach = self._options.reach_s * SAMPLE_RATE_HZ
+        while self._said and position - self._said[0].start > reach:
+            self._said.popleft()
+        return self._said[0].start if self._said else position
+
+
+def own_words(result: DecodeResult, context: Sequence[Said], start: int) -> DecodeResult:
+    """What was said in the segment that begins at sample `start`, heard in a window that begins with `context`.
+
+    Words then count from `start`. All words of the context must be known."""
+    if not context:
+        return result
+    known = [word for said in context for word in said.words or ()]
+    shift = start - context[0].start
+    own = tuple(
+        HypothesisWord(w.text, max(0, w.start_samples - shift), max(1, w.end_samples - shift), w.probability)
+        for w in result.words[matched_prefix(known, result.words) :]
+    )
+    confidence = sum(word.probability for word in own) / len(own) if own else 0.0
+    return replace(result, words=own, text=joined(own, result.language), confidence=confidence)

@@ -1,0 +1,38 @@
+"""Words and the text they make."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from .jobs import HypothesisWord
+
+UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
+"""languages written without spaces between words; a word is then what the engine tells apart, often a character"""
+
+
+def joined(words: Sequence[HypothesisWord], language: str) -> str:
+    """Running text."""
+    return ("" if language in UNSPACED else " ").join(word.text for word in words)
+
+
+def normalised(text: str) -> str:
+    """A word as compared: lower case, letters and digits only. Punctuation alone stays itself."""
+    return re.sub(r"[^\w']+", "", text.lower()) or text
+
+
+def matched_prefix(known: Sequence[HypothesisWord], words: Sequence[HypothesisWord]) -> int:
+    """How many leading `words` say what `known` says: the prefix with the smallest edit distance to it.
+
+    Of equally near prefixes the one closest in length to `known` is taken, so that a word which
+    replaced another counts as heard and is not said twice.
+    """
+    keys, heard = [normalised(w.text) for w in known], [normalised(w.text) for w in words]
+    if heard[: len(keys)] == keys:
+        return len(keys)
+    row = list(range(len(heard) + 1))
+    for i, key in enumerate(keys, 1):
+        diagonal, row[0] = row[0], i
+        for j, word in enumerate(heard, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (key != word))
+    return min(range(len(row)), key=lambda j: (row[j], abs(j - len(keys))))
