@@ -8,7 +8,7 @@ CODE := server client tests bench scripts
 READY := .venv/.ready
 
 help:  ## show this
-	@sed -n 's/^\([a-z]*\): .*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## .venv with everything in it, weights of tiny.en and base included
 

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import numpy as np
-import uvicorn
 from cohear_client import protocol
 from cohear_server.app import address, make_server
 from cohear_server.config import ServerConfig
@@ -51,18 +50,13 @@ async def serving(backend: DecodeBackend, **settings: object) -> AsyncIterator[R
 
     server.startup = signalling  # type: ignore[method-assign]
     async with service.running(), asyncio.TaskGroup() as group:
-        task = group.create_task(_run(server))
+        task = group.create_task(server.serve())
         await up.wait()
         try:
             yield Running(service, address(server, config))
         finally:
             server.should_exit = True
             await task
-
-
-async def _run(server: uvicorn.Server) -> None:
-    # `serve` would take over the process's signals, which belong to pytest here
-    await server._serve()
 
 
 def burst(seconds: float) -> bytes:

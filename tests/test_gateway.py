@@ -256,6 +256,29 @@ async def test_a_client_that_never_reads_is_closed_and_harms_none() -> None:
         ws.transport.abort()
 
 
+async def test_a_server_that_shuts_down_ends_its_streams_in_order() -> None:
+    async with serving(FakeBackend()) as running, running.socket() as ws, running.socket() as late:
+        await begin(ws)
+        await send_audio(ws, quiet(0.5) + burst(1.0))
+        await ws.send(encode(protocol.Finalize("here")))
+        await heard_until(ws, Finalized)
+        await send_audio(ws, burst(1.0))
+        (stream,) = running.service.streams.values()
+        while stream.session.samples().received < 16_000 * 2.5:
+            await heard_until(ws, Partial)
+        draining = asyncio.create_task(running.service.drain(5.0))
+        messages = await heard_until(ws, Done)
+        assert of(protocol.Closing, messages)
+        assert len(of(Final, messages)) == 1
+        assert await closed_with(ws) == protocol.CLOSE_NORMAL
+        await draining
+        assert await get(running.address, "/readyz") == (503, "draining")
+        await late.send(encode(Start()))
+        (error,) = await heard_until(late, Error)
+        assert isinstance(error, Error)
+        assert error.code == "draining"
+
+
 async def test_health_and_readiness() -> None:
     async with serving(FakeBackend()) as running:
         for path, status, key in (("/healthz", 200, "alive"), ("/readyz", 200, "ready")):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import signal
 import sys
+from collections.abc import Iterator
 
 import uvicorn
 from cohear_client.protocol import PATH
@@ -19,6 +22,9 @@ from .errors import CohearError
 from .gateway import serve_stream
 from .service import Service, make_backend
 
+DRAIN_S = 10.0
+"""how long open streams may take to hear their last finals when the server shuts down"""
+
 MAX_MESSAGE_BYTES = 20 << 20
 """Websocket messages above this are refused by the protocol layer itself, without an `error` message."""
 
@@ -30,8 +36,9 @@ def create_app(service: Service) -> Starlette:
         return JSONResponse({"status": "alive"})
 
     async def readyz(_: Request) -> Response:
-        if not service.ready:
-            return JSONResponse({"status": "warming up"}, status_code=503, headers={"retry-after": "1"})
+        if not service.ready or service.draining:
+            status = "draining" if service.draining else "warming up"
+            return JSONResponse({"status": status}, status_code=503, headers={"retry-after": "1"})
         return JSONResponse({"status": "ready", "model": service.model.name, "streams": len(service.streams)})
 
     async def stream(socket: WebSocket) -> None:
@@ -48,13 +55,19 @@ def serve(config: ServerConfig) -> int:
     except CohearError as fault:
         print(f"cohear: {fault}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 0
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals alone: `serve` drains on them first, tests keep theirs."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 def make_server(service: Service, config: ServerConfig) -> uvicorn.Server:
     """The socket server around `service`, not started."""
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             create_app(service),
             host=config.host,
@@ -84,10 +97,25 @@ async def _serve(config: ServerConfig) -> int:
             failures.append(fault)
             server.should_exit = True
 
-    stopped = asyncio.Event()
+    async def shut_down() -> None:
+        await signalled.wait()
+        if service.streams:
+            print(f"cohear: ending {len(service.streams)} streams; a second signal stops at once", flush=True)
+        await service.drain(DRAIN_S)
+        server.should_exit = True
+
+    def on_signal() -> None:
+        server.should_exit = signalled.is_set()
+        signalled.set()
+
+    signalled, stopped = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
     async with asyncio.TaskGroup() as group:
         group.create_task(run_service())
+        closing = group.create_task(shut_down())
         await server.serve()
+        closing.cancel()
         stopped.set()
     if failures:
         raise failures[0]

@@ -96,6 +96,8 @@ class _Connection:
             self._take_text(text)
 
     def _take_audio(self, frame: bytes) -> None:
+        if self._stream.stopping and self._service.draining:
+            return  # we closed, not the client: it was told, and this audio crossed the message
         if self._stream.stopping:
             raise ClientError("stopped", "audio came after stop", "start a new stream for more audio")
         if len(frame) > protocol.MAX_FRAME_BYTES:

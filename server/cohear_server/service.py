@@ -45,6 +45,7 @@ class Service:
         self.config = config
         self.clock = clock
         self.ready = False
+        self.draining = False
         self.streams: dict[str, Stream] = {}
         self.vacant = asyncio.Event()
         """set while there are no streams"""
@@ -96,6 +97,8 @@ class Service:
         if start.resume is not None:
             remedy = "start a new session, and send the audio after the last final again"
             raise ClientError("unknown_session", "this server does not hold the session to resume", remedy)
+        if self.draining:
+            raise OverloadError("draining", "this server is shutting down", "connect again", retry_after_s=5.0)
         if not self.ready:
             raise OverloadError("warming_up", "the model is not loaded yet", "try again shortly", retry_after_s=1.0)
         if len(self.streams) >= self.config.max_streams:
@@ -123,6 +126,18 @@ class Service:
         del self.streams[stream.session.id]
         if not self.streams:
             self.vacant.set()
+
+    async def drain(self, within_s: float) -> None:
+        """Take no new streams and end the open ones in order: each hears `closing`, its finals, and `done`.
+
+        Returns when they are gone, or after `within_s`."""
+        self.draining = True
+        for stream in list(self.streams.values()):
+            stream.say(protocol.Closing("shutdown", reconnect_after_ms=1000))
+            stream.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self.vacant.wait()
 
     @contextlib.asynccontextmanager
     async def connect(self, start: protocol.Start) -> AsyncIterator[LocalStream]:
