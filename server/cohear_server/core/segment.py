@@ -24,6 +24,8 @@ class PartialOptions:
     """audio after the start of speech before the first partial"""
     trim_after_s: float = 6.0
     """longest window that is decoded again as a whole; longer ones lose their committed words"""
+    with_context: bool = False
+    """short segments are decoded with the speech before them for partials too, not only for finals"""
     stabilizer: StabilizerOptions = field(default_factory=StabilizerOptions)
 
 

@@ -74,7 +74,7 @@ class _Trial:
     window: Window
     origin_s: float
     context: tuple[Said, ...] = ()
-    """earlier segments at the front of the decoded window, before `window`"""
+    """earlier segments that were decoded in front of `window`"""
     result: DecodeResult | None = None
 
 
@@ -268,9 +268,12 @@ class Session:
             return
         window = self._segment.due_window(self._segmenter.position)
         if window is not None:
-            deadline_s = self.options.partials.interval_ms / 1000
-            job_id = self._submit(JobKind.PARTIAL, self._segment, window, deadline_s)
-            self._trials[job_id] = _Trial(self._segment, window, self._now_s)
+            segment, options = self._segment, self.options.partials
+            whole = options.with_context and window.start == segment.start
+            context = self._context.before(segment.start, window.end) if whole else ()
+            decoded = replace(window, start=context[0].start) if context else window
+            job_id = self._submit(JobKind.PARTIAL, segment, decoded, options.interval_ms / 1000)
+            self._trials[job_id] = _Trial(segment, window, self._now_s, context)
 
     def _speculate(self, end: int) -> None:
         """The pause may be the end: decode as if it were, so that the final is ready when it is."""

@@ -20,12 +20,16 @@ from .words import matched_prefix, normalised
 
 @dataclass(frozen=True, slots=True)
 class StabilizerOptions:
-    hold_back_ms: int = 300
+    hold_back_ms: int = 800
     """a word that ends this close to the window's end may be cut off"""
     sure_probability: float = 0.95
     """a word at least this probable, its predecessors committed, needs no second hypothesis"""
     breaker_updates: int = 6
     """after this many updates without a commit, the newest hypothesis is taken"""
+    show_back_ms: int = 400
+    """a word heard for the first time is not shown while it ends this close to the window's end"""
+    show_probability: float = 0.8
+    """a word heard for the first time is shown if it is at least this probable"""
 
 
 class Stabilizer:
@@ -35,6 +39,8 @@ class Stabilizer:
         self.options = options
         self.committed: list[HypothesisWord] = []
         self.volatile: list[HypothesisWord] = []
+        """shown after the committed words: the tail of the newest hypothesis, without its doubtful end"""
+        self._tail: list[HypothesisWord] = []
         self._base = 0
         self._stuck = 0
 
@@ -44,25 +50,45 @@ class Stabilizer:
         `whole` says that its window began with the segment, whatever `keep_last` said."""
         heard = matched_prefix(self.committed[0 if whole else self._base :], words)
         fresh = list(words[heard:])
-        count = self._agreed(fresh, window_end - self.options.hold_back_ms * SAMPLE_RATE_HZ // 1000)
-        self._stuck = 0 if count or not fresh else self._stuck + 1
-        if self._stuck >= self.options.breaker_updates:
-            count, self._stuck = max(1, len(fresh) - 1), 0
+        count = self._commit(fresh, window_end)
+        shown = self._shown(fresh, count, window_end)
         self.committed += fresh[:count]
-        self.volatile = fresh[count:]
+        self.volatile = fresh[count:shown]
+        self._tail = fresh[count:]
         return heard + count
 
     def keep_last(self, count: int) -> None:
         """From now on windows begin with the last `count` committed words; earlier ones are no longer heard."""
         self._base = max(0, len(self.committed) - count)
 
-    def _agreed(self, fresh: list[HypothesisWord], edge: int) -> int:
+    def _commit(self, fresh: list[HypothesisWord], window_end: int) -> int:
         """How many of `fresh` to commit: the run of words that agree with the last hypothesis, or are sure."""
+        edge = window_end - _samples(self.options.hold_back_ms)
         count = 0
         for i, word in enumerate(fresh):
-            seen = i < len(self.volatile) and normalised(self.volatile[i].text) == normalised(word.text)
             sure = word.probability >= self.options.sure_probability
-            if word.end_samples > edge or not (seen or sure):
+            if word.end_samples > edge or not (sure or self._seen(i, word)):
                 break
             count = i + 1
+        self._stuck = 0 if count or not fresh else self._stuck + 1
+        if self._stuck >= self.options.breaker_updates:
+            self._stuck = 0
+            return max(1, len(fresh) - 1)
         return count
+
+    def _shown(self, fresh: list[HypothesisWord], committed: int, window_end: int) -> int:
+        """How many of `fresh` to show: up to the first new word that is at the edge or improbable."""
+        edge = window_end - _samples(self.options.show_back_ms)
+        for i in range(committed, len(fresh)):
+            doubtful = fresh[i].end_samples > edge or fresh[i].probability < self.options.show_probability
+            if doubtful and not self._seen(i, fresh[i]):
+                return i
+        return len(fresh)
+
+    def _seen(self, place: int, word: HypothesisWord) -> bool:
+        """The last hypothesis had the same word in the same place."""
+        return place < len(self._tail) and normalised(self._tail[place].text) == normalised(word.text)
+
+
+def _samples(ms: int) -> int:
+    return ms * SAMPLE_RATE_HZ // 1000

@@ -1,0 +1,221 @@
+"""What a stream shows and when: partials and finals of paced audio under different policies, side by side.
+
+    python bench/streaming.py --speech DIR [--clips 40] [--model tiny.en] [--out bench/results/streaming.json]
+
+Time is simulated: frames of 20 ms arrive on the dot, every window is decoded as soon as it is cut, and its result
+comes back after as long as this decode took on one core. So figures are those of an idle server, whatever else this
+machine does, and policies that cut the same windows share their decodes. Definitions:
+
+    word error      finals against the reference, Whisper's normaliser
+    unstable words  words shown in a partial and changed or dropped by the next event of the segment, over words in
+                    finals (Shangguan et al., arXiv 2006.01416)
+    shown after     a final's word, from its end (by alignment) until the first event that shows it in place; median
+    stable after    the same, until it is part of `stable` or of the final
+    cost            seconds of CPU per second of audio, partials and finals
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cohear_client.protocol import Final, Partial, Start
+from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeOptions, JobKind
+from cohear_server.core.segment import PartialOptions
+from cohear_server.core.session import Session, SessionOptions
+from cohear_server.core.stabilizer import StabilizerOptions
+from cohear_server.core.words import normalised
+from playback import Decoder, Event, Playback
+from speech import Clip, Errors, choose, circumstances, error_rate, read_clips, word_errors, write_result
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A name for the plot, and what it sets."""
+
+    name: str
+    partials: PartialOptions
+
+
+def _policies() -> list[Policy]:
+    """Each differs from the default in one thing, but for the plain ones at the top."""
+    best = PartialOptions()
+    plain = StabilizerOptions(hold_back_ms=0, sure_probability=2.0, show_back_ms=0, show_probability=0.0)
+    rule = best.stabilizer
+    return [
+        Policy("default", best),
+        Policy("plain local agreement", replace(best, stabilizer=plain)),
+        Policy("show everything", replace(best, stabilizer=replace(rule, show_back_ms=0, show_probability=0.0))),
+        Policy("hide the edge only", replace(best, stabilizer=replace(rule, show_probability=0.0))),
+        Policy("hide the improbable only", replace(best, stabilizer=replace(rule, show_back_ms=0))),
+        Policy("hide all new words", replace(best, stabilizer=replace(rule, show_probability=2.0))),
+        Policy("no hold-back", replace(best, stabilizer=replace(rule, hold_back_ms=0))),
+        Policy("hold back 300 ms", replace(best, stabilizer=replace(rule, hold_back_ms=300))),
+        Policy("hold back 500 ms", replace(best, stabilizer=replace(rule, hold_back_ms=500))),
+        Policy("hold back 1200 ms", replace(best, stabilizer=replace(rule, hold_back_ms=1_200))),
+        Policy("no early commit", replace(best, stabilizer=replace(rule, sure_probability=2.0))),
+        Policy("early commit at 0.9", replace(best, stabilizer=replace(rule, sure_probability=0.9))),
+        Policy("partials with context", replace(best, with_context=not best.with_context)),
+        Policy("first partial at 600 ms", replace(best, first_ms=600)),
+        Policy("never cut the window", replace(best, trim_after_s=99.0)),
+        Policy("cut beyond 4 s", replace(best, trim_after_s=4.0)),
+        Policy("every 1 s", replace(best, interval_ms=1_000)),
+    ]
+
+
+@dataclass(slots=True)
+class Score:
+    """Sums over clips."""
+
+    errors: list[Errors] = field(default_factory=list)
+    final_words: int = 0
+    stable_words: int = 0
+    corrected_words: int = 0
+    unstable: int = 0
+    shown_after_s: list[float] = field(default_factory=list)
+    stable_after_s: list[float] = field(default_factory=list)
+    first_partial_s: list[float] = field(default_factory=list)
+    cost_s: Counter[JobKind] = field(default_factory=Counter)
+    partials: int = 0
+
+
+def judge(events: Sequence[Event], score: Score) -> None:
+    """Add one clip's events to the score, segment by segment."""
+    for segment in sorted({event.segment_id for _, event in events}):
+        shown = [(at_s, event) for at_s, event in events if event.segment_id == segment]
+        final = next((event for _, event in shown if isinstance(event, Final)), None)
+        if final is None:
+            continue
+        words = [normalised(word.text) for word in final.words]
+        score.final_words += len(words)
+        texts = [_words(event) for _, event in shown]
+        for before, after in pairwise(texts):
+            score.unstable += len(before) - len(_matched(before, after))
+        stable = [event for _, event in shown if isinstance(event, Partial)]
+        if stable:
+            said = stable[-1].stable.split()
+            kept = _matched([normalised(w) for w in said], words)
+            score.stable_words += len(said)
+            score.corrected_words += len(said) - len(kept)
+            score.first_partial_s.append(shown[0][0] - final.words[0].start_s if final.words else 0.0)
+        score.shown_after_s += _delays(shown, words, final, whole=True)
+        score.stable_after_s += _delays(shown, words, final, whole=False)
+
+
+def _delays(shown: Sequence[Event], words: list[str], final: Final, *, whole: bool) -> list[float]:
+    first: dict[int, float] = {}
+    for at_s, event in shown:
+        said = _words(event) if whole or isinstance(event, Final) else [normalised(w) for w in event.stable.split()]
+        for place in _matched(said, words):
+            first.setdefault(place, at_s)
+    return [first[i] - word.end_s for i, word in enumerate(final.words) if i in first]
+
+
+def _words(event: Partial | Final) -> list[str]:
+    text = event.text if isinstance(event, Final) else f"{event.stable} {event.volatile}"
+    return [normalised(word) for word in text.split()]
+
+
+def _matched(said: list[str], words: list[str]) -> list[int]:
+    """Places in `words` that `said` has too, in order."""
+    blocks = SequenceMatcher(a=said, b=words, autojunk=False).get_matching_blocks()
+    return [block.b + i for block in blocks for i in range(block.size)]
+
+
+def run(policy: Policy, clips: Sequence[Clip], decoder: Decoder) -> dict[str, Any]:
+    score = Score()
+    for clip in clips:
+        options = SessionOptions(partials=policy.partials)
+        session = Session("s", Start(), DecodeOptions(decoder.name, clip.lang, word_times=True), options)
+        pcm = np.concatenate([clip.pcm(), np.zeros(SAMPLE_RATE_HZ, np.int16)])
+        playback = Playback(session, decoder)
+        events = playback.play(pcm)
+        judge(events, score)
+        score.cost_s.update(playback.cost_s)
+        score.partials += playback.windows[JobKind.PARTIAL]
+        text = " ".join(event.text for _, event in events if isinstance(event, Final))
+        score.errors.append(word_errors(clip.reference, text, clip.lang))
+    return _summary(policy.name, score, sum(clip.seconds for clip in clips))
+
+
+def _summary(name: str, score: Score, audio_s: float) -> dict[str, Any]:
+    shown = sorted(score.shown_after_s)
+    return {
+        "policy": name,
+        "word_error_percent": error_rate(score.errors)["wer_percent"],
+        "unstable_words_percent": round(100 * score.unstable / score.final_words, 1),
+        "stable_corrected_percent": round(100 * score.corrected_words / max(1, score.stable_words), 1),
+        "shown_after_s": round(statistics.median(shown), 2),
+        "shown_after_p95_s": round(shown[int(0.95 * len(shown))], 2),
+        "stable_after_s": round(statistics.median(score.stable_after_s), 2),
+        "first_partial_s": round(statistics.median(score.first_partial_s or [0.0]), 2),
+        "partials_a_second": round(score.partials / audio_s, 2),
+        "cost_partials": round(score.cost_s[JobKind.PARTIAL] / audio_s, 4),
+        "cost_finals": round(score.cost_s[JobKind.FINAL] / audio_s, 4),
+    }
+
+
+def main() -> int:
+    args = _parse()
+    clips = [c for c in read_clips(args.speech) if c.reference and c.lang == "en" and c.seconds >= 4]
+    clips = choose(clips, args.clips)
+    decoder = Decoder(args.model, args.profiles)
+    rows = []
+    for policy in _policies():
+        if not args.only or policy.name in args.only:
+            rows.append(run(policy, clips, decoder))
+            print("  ".join(f"{value:>24}" if key == "policy" else f"{key} {value}" for key, value in rows[-1].items()))
+    if args.out:
+        result = {"benchmark": "streaming", **circumstances(), "model": args.model, "clips": len(clips)}
+        write_result(args.out, {**result, "seconds": round(sum(c.seconds for c in clips)), "policies": rows})
+    if args.plot:
+        plot(rows, args.plot)
+    return 0
+
+
+def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """How early against how steady; the area of a dot is the cost of its partials."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 6), layout="constrained")
+    for number, row in enumerate(rows):
+        colour = "tab:red" if row["policy"] == "default" else "tab:blue"
+        x, y = row["shown_after_s"], row["unstable_words_percent"]
+        axes.scatter(x, y, s=1_500 * row["cost_partials"], color=colour, alpha=0.5)
+        axes.annotate(f"{number}", (x, y), ha="center", va="center", fontsize=8)
+    axes.set(xlabel="a word is shown, s after it was spoken (median)", ylabel="unstable words, %", ylim=(0, None))
+    axes.axhline(10, color="grey", linewidth=0.8, linestyle="--")
+    axes.axvline(1.0, color="grey", linewidth=0.8, linestyle="--")
+    axes.set_title("Partials: how early, how steady (dot area: cost)")
+    legend = "\n".join(f"{number}  {row['policy']}" for number, row in enumerate(rows))
+    axes.text(0.98, 0.97, legend, transform=axes.transAxes, fontsize=8, va="top", ha="right", family="monospace")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--speech", type=Path, required=True, help="folder with manifest.jsonl")
+    parser.add_argument("--clips", type=int, default=40, help="English clips of 4 s and more, spread over corpora")
+    parser.add_argument("--model", default="tiny.en")
+    parser.add_argument("--profiles", type=Path, help="folder of profiles (default: the committed ones)")
+    parser.add_argument("--only", action="append", help="run this policy only; may be repeated")
+    parser.add_argument("--out", type=Path, help="result file")
+    parser.add_argument("--plot", type=Path, help="picture of it, such as docs/images/streaming.png")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
