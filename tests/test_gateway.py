@@ -94,6 +94,7 @@ async def test_the_subprotocol_is_answered() -> None:
         ('{"type": "start", "model": "huge"}', "unsupported_model"),
         ('{"type": "start", "task": "translate"}', "unsupported_task"),
         ('{"type": "start", "resume": {"session_id": "a", "token": "b"}}', "unknown_session"),
+        ('{"type": "start", "resume": {"session_id": "a"}}', "bad_field"),
     ],
 )
 async def test_a_stream_that_begins_badly_is_refused(first: str | bytes, code: str) -> None:
@@ -209,7 +210,8 @@ async def test_finalize_is_acknowledged_after_its_final_and_the_stream_goes_on()
 
 
 async def test_a_client_that_vanishes_in_mid_word_frees_its_place_and_harms_none() -> None:
-    async with serving(FakeBackend(FakeOptions(service=ServiceTime(fixed_ms=5))), max_streams=2) as running:
+    backend = FakeBackend(FakeOptions(service=ServiceTime(fixed_ms=5)))
+    async with serving(backend, max_streams=2, resume_window_s=0) as running:
         for _ in range(5):
             async with running.socket() as ws:
                 await begin(ws)
@@ -242,7 +244,7 @@ async def test_a_stream_that_sends_nothing_is_closed() -> None:
 
 async def test_a_client_that_never_reads_is_closed_and_harms_none() -> None:
     """It fills its socket and its outbox with finals, then counts as gone; another stream runs beside it."""
-    async with serving(FakeBackend()) as running, running.socket() as ws:
+    async with serving(FakeBackend(), resume_window_s=0) as running, running.socket() as ws:
         await begin(ws, Start(endpoint_ms=100, words=False))
         ws.transport.pause_reading()
         chunk = burst(0.2) + quiet(0.3)

@@ -44,6 +44,7 @@ class ServerConfig:
     max_segment_s: float = _setting(15.0, "longer speech without a pause is cut at its quietest point")
     max_streams: int = _setting(200, "more streams than this are refused, with a time to retry")
     idle_timeout_s: float = _setting(60.0, "a stream without audio, keepalive or messages is closed after this")
+    resume_window_s: float = _setting(30.0, "a stream whose connection was lost can be resumed for this long")
     log_level: str = _setting("info", "how much to log", choices=("debug", "info", "warning", "error"))
 
     def __post_init__(self) -> None:
@@ -56,6 +57,7 @@ class ServerConfig:
         _check("partial_interval_ms", self.partial_interval_ms, 100, 10_000)
         _check("max_segment_s", self.max_segment_s, 5, 28)
         _check("max_streams", self.max_streams, 1, 100_000)
+        _check("resume_window_s", self.resume_window_s, 0, 3_600)
         _check("idle_timeout_s", self.idle_timeout_s, 1, 86_400)
         for item in fields(self):
             choices = item.metadata["choices"]

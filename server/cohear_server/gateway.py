@@ -3,7 +3,7 @@
 Nothing waits in front of the session: each frame is handled as it is read, and when too much speech
 waits for its text the reader stops reading, so that the client's own socket fills (`Stream.room`).
 Behind the session waits the bounded outbox. A fault of the client ends its stream in order, finals
-first; it never reaches another stream.
+first; it never reaches another stream. A connection that is lost leaves its stream behind, to be resumed.
 """
 
 from __future__ import annotations
@@ -31,41 +31,52 @@ async def serve_stream(socket: WebSocket, service: Service) -> None:
     offered = socket.scope.get("subprotocols", [])
     await socket.accept(subprotocol=protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None)
     try:
-        stream = service.admit(await _read_start(socket))
+        start = await _read_start(socket)
+        stream = service.admit(start) if start.resume is None else service.resume(start, start.resume)
     except CohearError as fault:
         await _refuse(socket, fault)
         return
     except WebSocketDisconnect:
         return
-    try:
-        code = await _Connection(socket, stream, service).run()
-    finally:
-        service.dismiss(stream)
-    await _close(socket, code)
+    await _Connection(socket, stream, service).run()
 
 
 class _Connection:
     def __init__(self, socket: WebSocket, stream: Stream, service: Service) -> None:
         self._socket = socket
         self._stream = stream
+        self._outbox = stream.outbox
         self._service = service
+        self._lost = False
         self._close_code = protocol.CLOSE_NORMAL
         self._heard_s = service.clock()
 
-    async def run(self) -> int:
-        """Until `done` is sent, the client is gone, or it does not read. The code to close with."""
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(part()) for part in (self._read, self._tick)]
-            writer = group.create_task(self._write())
-            # an overflow closes the outbox while the writer hangs in a send that the client never reads
-            watch = group.create_task(self._watch(writer))
-            await asyncio.wait([writer])
-            for task in (*tasks, watch):
-                task.cancel()
-        if self._stream.outbox.overflowed:
-            logger.warning("stream %s: closed, its client does not read", self._stream.session.id)
-            return protocol.CLOSE_TRY_LATER
-        return self._close_code
+    async def run(self) -> None:
+        """Until `done` is sent, the client is gone or does not read, or another connection took the stream over."""
+        outbox = self._outbox
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(part()) for part in (self._read, self._tick)]
+                writer = group.create_task(self._write())
+                # an overflow closes the outbox while the writer hangs in a send that the client never reads
+                watch = group.create_task(self._watch(writer))
+                await asyncio.wait([writer])
+                for task in (*tasks, watch):
+                    task.cancel()
+        finally:
+            self._let_go()
+        if outbox.overflowed:
+            logger.warning("stream %s: cut off, its client does not read", self._stream.session.id)
+            self._close_code = protocol.CLOSE_TRY_LATER
+        await _close(self._socket, self._close_code)
+
+    def _let_go(self) -> None:
+        if self._stream.outbox is not self._outbox:
+            return  # resumed over another connection, which answers for it now
+        if self._lost or self._outbox.overflowed:
+            self._service.detach(self._stream)
+        else:
+            self._service.dismiss(self._stream)
 
     async def _read(self) -> None:
         """Client to session. Ends when the client is gone."""
@@ -75,20 +86,24 @@ class _Connection:
                 message = await self._socket.receive()
                 self._heard_s = self._service.clock()
                 if message["type"] == "websocket.disconnect":
+                    # a client that closes normally does not come back
+                    self._lost = message.get("code") != protocol.CLOSE_NORMAL
                     break
                 try:
                     self._take(message)
                 except CohearError as fault:
                     self._fail(fault)
         except WebSocketDisconnect:
-            pass
+            self._lost = True
         except Exception:  # the boundary of this stream: whatever failed in it stays in it
             logger.exception("stream %s failed", self._stream.session.id)
             self._fail(ServerError("internal", "the server failed on this stream", "connect again"))
             return
-        self._stream.outbox.close()
+        self._outbox.close()
 
     def _take(self, message: Message) -> None:
+        if self._stream.outbox is not self._outbox:
+            return  # the client speaks over another connection now
         frame, text = message.get("bytes"), message.get("text")
         if isinstance(frame, bytes):
             self._take_audio(frame)
@@ -132,7 +147,7 @@ class _Connection:
 
     async def _write(self) -> None:
         """Session to client. Ends when `done` is sent or nobody listens."""
-        outbox = self._stream.outbox
+        outbox = self._outbox
         try:
             while await outbox.wait():
                 message = outbox.take(self._service.clock())
@@ -141,10 +156,11 @@ class _Connection:
                     return
         except (WebSocketDisconnect, RuntimeError):
             # Starlette raises RuntimeError when the close was seen by the reader first
+            self._lost = True
             outbox.close()
 
     async def _watch(self, writer: asyncio.Task[None]) -> None:
-        await self._stream.outbox.closed.wait()
+        await self._outbox.closed.wait()
         writer.cancel()
 
     async def _tick(self) -> None:

@@ -47,6 +47,8 @@ class Service:
         self.ready = False
         self.draining = False
         self.streams: dict[str, Stream] = {}
+        self._lost: dict[str, asyncio.TimerHandle] = {}
+        """streams without a client, and when they end"""
         self.vacant = asyncio.Event()
         """set while there are no streams"""
         self.vacant.set()
@@ -89,14 +91,16 @@ class Service:
 
     @property
     def limits(self) -> protocol.Limits:
-        return protocol.Limits(max_segment_s=self.config.max_segment_s, idle_timeout_s=self.config.idle_timeout_s)
+        config = self.config
+        return protocol.Limits(
+            max_segment_s=config.max_segment_s,
+            idle_timeout_s=config.idle_timeout_s,
+            resume_window_s=config.resume_window_s,
+        )
 
     def admit(self, start: protocol.Start) -> Stream:
         """A new stream, already told `ready`. Raises ClientError for what the model cannot do, OverloadError
         when it is not ready or full."""
-        if start.resume is not None:
-            remedy = "start a new session, and send the audio after the last final again"
-            raise ClientError("unknown_session", "this server does not hold the session to resume", remedy)
         if self.draining:
             raise OverloadError("draining", "this server is shutting down", "connect again", retry_after_s=5.0)
         if not self.ready:
@@ -117,8 +121,31 @@ class Service:
         stream = Stream(session, self.dispatcher, self.clock)
         self.streams[session.id] = stream
         self.vacant.clear()
-        stream.say(protocol.Ready(session.id, secrets.token_urlsafe(16), self.model.name, self.limits))
+        stream.say(self._ready(stream))
         return stream
+
+    def resume(self, start: protocol.Start, wanted: protocol.Resume) -> Stream:
+        """A stream whose connection was lost, told `ready` again. Raises ClientError(`unknown_session`)."""
+        stream = self.streams.get(wanted.session_id)
+        if stream is None or not secrets.compare_digest(stream.token, wanted.token):
+            remedy = "start a new session, and send the audio after the last final again"
+            raise ClientError("unknown_session", "this server does not hold the session to resume", remedy)
+        if audio_format(start) != audio_format(stream.session.start):
+            remedy = "resume with the encoding, rate and channels that it began with"
+            raise ClientError("bad_field", "field 'resume' names a session of another audio format", remedy)
+        if wanted.session_id in self._lost:
+            self._lost.pop(wanted.session_id).cancel()
+        stream.resume(wanted.last_seq, self._ready(stream))
+        return stream
+
+    def detach(self, stream: Stream) -> None:
+        """The client is gone without `stop`; it may come back within the resume window."""
+        window_s = self.config.resume_window_s
+        if window_s == 0 or stream.session.done:
+            self.dismiss(stream)
+            return
+        stream.outbox.close()
+        self._lost[stream.session.id] = asyncio.get_running_loop().call_later(window_s, self._expire, stream)
 
     def dismiss(self, stream: Stream) -> None:
         """The stream is over: its waiting work is given up and its place is free."""
@@ -127,11 +154,22 @@ class Service:
         if not self.streams:
             self.vacant.set()
 
+    def _expire(self, stream: Stream) -> None:
+        del self._lost[stream.session.id]
+        self.dismiss(stream)
+
+    def _ready(self, stream: Stream) -> protocol.Ready:
+        session = stream.session
+        return protocol.Ready(session.id, stream.token, self.model.name, self.limits, session.samples().received)
+
     async def drain(self, within_s: float) -> None:
         """Take no new streams and end the open ones in order: each hears `closing`, its finals, and `done`.
 
         Returns when they are gone, or after `within_s`."""
         self.draining = True
+        for lost in list(self._lost):
+            self._lost.pop(lost).cancel()
+            self.dismiss(self.streams[lost])
         for stream in list(self.streams.values()):
             stream.say(protocol.Closing("shutdown", reconnect_after_ms=1000))
             stream.stop()
@@ -147,6 +185,10 @@ class Service:
             yield LocalStream(stream, self.clock)
         finally:
             self.dismiss(stream)
+
+
+def audio_format(start: protocol.Start) -> tuple[int, str, int]:
+    return start.sample_rate, start.encoding, start.channels
 
 
 def make_backend(config: ServerConfig) -> DecodeBackend:

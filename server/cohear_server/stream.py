@@ -1,12 +1,15 @@
 """One live stream: a session joined to the dispatcher, the clock and its outbox. No sockets.
 
 The gateway drives it from a websocket, `service` from the same process. All calls come from one
-event loop, and none of them waits except `room`.
+event loop, and none of them waits except `room`. A stream outlives its connection: while nobody is
+attached, results still come in and what must not be lost is kept for the one who resumes it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,9 +24,25 @@ from .timing import JobTrace
 
 T = TypeVar("T")
 
+LASTING = (protocol.Final, protocol.Refined, protocol.Finalized, protocol.Error, protocol.Done)
+"""messages that are sent again after a lost connection; all others are only of the moment"""
+
+LOG_LIMIT = 512
+"""lasting messages kept for a client that resumes; older ones it has had for minutes"""
+
 MAX_BACKLOG_S = 45.0
 """Finished speech that may wait for its text (1.4 MB). Beyond it we stop reading, so the client's
 socket fills: a file sent too fast waits, and nothing is shed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Emitted:
+    """A lasting message, as it went to the outbox."""
+
+    message: protocol.ServerMessage
+    at_s: float
+    trace: JobTrace | None
+    origin_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +57,10 @@ class _Sent:
 class Stream:
     def __init__(self, session: Session, dispatcher: Dispatcher, clock: Callable[[], float]) -> None:
         self.session = session
+        self.token = secrets.token_urlsafe(16)
+        """proof that a client may resume this stream"""
         self.outbox = Outbox()
+        self._log: deque[_Emitted] = deque(maxlen=LOG_LIMIT)
         self._dispatcher = dispatcher
         self._clock = clock
         self._sent: dict[str, _Sent] = {}
@@ -71,7 +93,20 @@ class Stream:
 
     def say(self, message: protocol.ServerMessage) -> None:
         """Queue a message that is not the session's own."""
-        self.outbox.put(message, self._clock())
+        self._put(message, self._clock())
+
+    def resume(self, last_seq: int, ready: protocol.Ready) -> None:
+        """Attach another client in place of the one before, which is cut off: `ready`, then the lasting messages
+        after its last final."""
+        self.outbox.close()
+        self.outbox = Outbox()
+        self.session.resume(self._clock())
+        self.outbox.put(ready, self._clock())
+        log = list(self._log)
+        had = (i for i, e in enumerate(log) if isinstance(e.message, protocol.Final) and e.message.seq <= last_seq)
+        for again in log[max(had, default=-1) + 1 :]:
+            self.outbox.put(again.message, again.at_s, again.trace, again.origin_s)
+        self._room.set()
 
     async def room(self) -> None:
         """Wait until the stream may take more audio."""
@@ -102,10 +137,18 @@ class Stream:
         now_s = self._clock()
         for emission in output.emissions:
             trace = self._traces.get(emission.job_id or "")
-            self.outbox.put(emission.message, now_s, trace, emission.origin_s)
+            self._put(emission.message, now_s, trace, emission.origin_s)
             if isinstance(emission.message, protocol.Final):
                 # not before: a speculative decode shows as a partial first
                 self._traces.pop(emission.job_id or "", None)
+
+    def _put(
+        self, message: protocol.ServerMessage, now_s: float, trace: JobTrace | None = None, origin_s: float = 0.0
+    ) -> None:
+        if isinstance(message, LASTING):
+            self._log.append(_Emitted(message, now_s, trace, origin_s))
+        if not self.outbox.closed.is_set():
+            self.outbox.put(message, now_s, trace, origin_s)
 
     def _deliver(self, result: DecodeResult, times: JobTimes) -> None:
         sent = self._sent.pop(result.job_id, None)

@@ -56,3 +56,22 @@ def test_frame_size_does_not_matter() -> None:
         sent += int(samples)
         clock.on_frame(int(samples), sent / 48_000)
     assert clock.jitter_s == pytest.approx(0, abs=1e-9)
+
+
+def test_audio_replayed_after_a_lost_connection_is_not_measured() -> None:
+    clock = arrivals(JitterClock(16_000), [0.02 * i for i in range(100)])
+    clock.resume(12.0)
+    replayed = [12.0 + 0.0001 * i for i in range(500)]  # ten seconds of audio in 50 ms
+    live = [12.0 + 0.02 * i for i in range(1, 100)]
+    arrivals(clock, replayed + live)
+    assert clock.jitter_s < 0.01
+    assert clock.gaps == 0
+
+
+def test_audio_lost_in_the_outage_does_not_stop_the_measuring_for_ever() -> None:
+    clock = arrivals(JitterClock(16_000), [0.02 * i for i in range(100)])
+    clock.resume(60.0)
+    arrivals(clock, [60.0 + 0.02 * i for i in range(3_000)])
+    assert clock.gaps == 0
+    arrivals(clock, [130.0])
+    assert clock.gaps == 1

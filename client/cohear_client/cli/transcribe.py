@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 JOBS = 8
 """Files at a time: enough to fill batches; most of the gain of batching is there by 8."""
+FILE_ENDPOINT_MS = 1_000
+"""Nobody waits for the segments of a file, and longer ones are heard better (LibriSpeech: 5.6 % against 5.9 %)."""
 RETRIES = 10
 """How often a file waits for a service that has no room, each time as long as that asks."""
 _MODEL_SETTINGS = ("model", "model_dir", "offline", "device", "compute_type", "workers", "threads", "max_batch")
@@ -140,6 +142,8 @@ class _Work:
         from ..files import AudioFile
 
         options: dict[str, Any] = {"partials": False, **stream_options(self._args)}
+        if options.get("endpoint_ms") is None:
+            options["endpoint_ms"] = FILE_ENDPOINT_MS
         if self._args.url is not None:
             options["model"] = self._args.model
         with AudioFile(file) as audio, self._bars.file(file.name, audio.duration_s) as advance:

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 GAP_S = 0.25
 """Audio that comes this much later than its predecessor promised counts as a gap."""
 
+CATCH_UP_S = 30.0
+"""After a lost connection the client sends what it kept, faster than live: not measured, for this long at most."""
+
 _DRIFT_MEMORY_S = 60.0
 
 
@@ -24,6 +27,7 @@ class JitterClock:
     _samples: int = 0
     _first_s: float | None = None
     _transit_s: float = 0.0
+    _catch_up_until_s: float | None = None
     _line: _Line = field(default_factory=lambda: _Line(_DRIFT_MEMORY_S))
 
     def on_frame(self, samples: int, now_s: float) -> None:
@@ -34,12 +38,22 @@ class JitterClock:
             self._first_s = now_s - sent_s
             return
         transit_s = now_s - self._first_s - sent_s
+        if self._catch_up_until_s is not None:
+            behind = transit_s - self._transit_s > GAP_S
+            if not behind or now_s > self._catch_up_until_s:
+                self._catch_up_until_s = None
+                self._transit_s = transit_s
+            return
         difference_s = transit_s - self._transit_s
         self._transit_s = transit_s
         if difference_s > GAP_S:
             self.gaps += 1
         self.jitter_s += (abs(difference_s) - self.jitter_s) / 16
         self._line.add(sent_s, transit_s)
+
+    def resume(self, now_s: float) -> None:
+        """The connection was lost and is back: what follows is replayed until it has caught up with its own clock."""
+        self._catch_up_until_s = now_s + CATCH_UP_S
 
     @property
     def drift_ppm(self) -> float:

@@ -100,6 +100,7 @@ class _Mark:
 class Session:
     def __init__(self, session_id: str, start: protocol.Start, decode: DecodeOptions, options: SessionOptions) -> None:
         self.id = session_id
+        self.start = start
         self.options = options
         self._decode = decode
         self._partials = start.partials
@@ -193,6 +194,11 @@ class Session:
             self._ledger.close("silent")
             self._drain()
         return self._take()
+
+    def resume(self, now_s: float) -> None:
+        """The client is back after a lost connection, and sends again from `samples().received` on."""
+        self._now_s = self._heard_s = now_s
+        self._clock.resume(now_s)
 
     def samples(self) -> protocol.SampleCount:
         return self._ledger.count()
