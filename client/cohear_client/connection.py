@@ -1,8 +1,7 @@
 """Opens a stream: finds the endpoint, opens the websocket, says `start` and waits for `ready`.
 
 Every way in which that can fail becomes one exception of the family. What happens on the open
-stream is `stream`'s part. This is the place for reconnecting and resuming, once they exist: `Stream`
-takes any open socket and the `Ready` that came over it.
+stream, and when to open it again, is `stream`'s part.
 """
 
 from __future__ import annotations
@@ -42,22 +41,30 @@ async def connect(
     start: Start | None = None,
     *,
     open_timeout_s: float = OPEN_TIMEOUT_S,
+    reconnect: bool = True,
     **options: Any,
 ) -> AsyncIterator[Stream]:
     """Open a stream at `url`; `options` are fields of `Start`, and change `start` where both are given.
+
+    With `reconnect` a lost connection is mended and the session resumed, as long as the server holds it;
+    `warning` events tell of it.
 
     Raises ClientError (`bad_url`, or what the server refused), OverloadError (no room now) or
     ServerError (`connection_refused`, `connection_lost`, `timeout`, `not_cohear`).
     """
     start = dataclasses.replace(start or Start(), **options)
     target = endpoint(url)
-    socket = await _open(target, open_timeout_s)
-    try:
-        ready = await _greet(socket, start, open_timeout_s, target)
-    except BaseException:
-        await socket.close()
-        raise
-    stream = Stream(socket, start, ready)
+
+    async def open_stream(wanted: Start) -> tuple[ws.ClientConnection, Ready]:
+        socket = await _open(target, open_timeout_s)
+        try:
+            return socket, await _greet(socket, wanted, open_timeout_s, target)
+        except BaseException:
+            await socket.close()
+            raise
+
+    socket, ready = await open_stream(start)
+    stream = Stream(socket, start, ready, open_stream if reconnect else None)
     try:
         yield stream
     finally:
