@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import AsyncIterable
 
 from ..connection import connect
@@ -10,7 +11,7 @@ from ..conversation import converse
 from ..pcm import Pcm
 from ..protocol import ServerMessage, Start
 from .report import LatencyReport
-from .view import open_view
+from .view import JsonView, PlainView, View
 
 
 async def show(args: argparse.Namespace, start: Start, audio: AsyncIterable[Pcm | bytes], speed: float) -> None:
@@ -31,3 +32,16 @@ async def show(args: argparse.Namespace, start: Start, audio: AsyncIterable[Pcm 
                 await converse(stream, audio, hear)
             finally:
                 view.end(report)
+
+
+def open_view(*, as_json: bool) -> View:
+    """The view that fits stdout."""
+    if as_json:
+        return JsonView()
+    if sys.stdout.isatty():
+        try:
+            from .terminal import TerminalView
+        except ModuleNotFoundError:  # rich is an extra; plain lines do as well
+            return PlainView()
+        return TerminalView()
+    return PlainView()

@@ -38,19 +38,6 @@ class View(Protocol):
         ...
 
 
-def open_view(*, as_json: bool) -> View:
-    """The view that fits stdout."""
-    if as_json:
-        return JsonView()
-    if sys.stdout.isatty():
-        try:
-            from .terminal import TerminalView
-        except ModuleNotFoundError:  # rich is an extra; plain lines do as well
-            return PlainView()
-        return TerminalView()
-    return PlainView()
-
-
 class PlainView:
     """Finals, one a line."""
 
