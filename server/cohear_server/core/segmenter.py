@@ -36,8 +36,8 @@ class SegmenterOptions:
     """voiced time within 200 ms that starts a segment; shorter clicks are silence"""
     pre_roll_ms: int = 300
     post_roll_ms: int = 200
-    max_segment_s: float = 15.0
-    cut_search_s: float = 4.0
+    max_segment_s: float = 20.0
+    cut_search_s: float = 6.0
     """a segment that grows too long is cut at the quietest point of its last seconds"""
     start_probability: float = 0.5
     keep_probability: float = 0.35

@@ -5,7 +5,9 @@ One call of `decode`:
 
     jobs -> validated -> encoded, each at its own length -> language, where not given
          -> groups that one generate call can take, filled with tail states -> tokens
-         -> guard -> words -> times by alignment, where asked -> results in the order of the jobs
+         -> guard -> words -> finals that look wrong once more, padded to 30 s
+         -> times by alignment, where asked -> finals that stopped too early continued (`remainder`)
+         -> results in the order of the jobs
 
 What CTranslate2 wants equal within a call: the number of prompt tokens, and all options. Languages, tasks
 and texts may differ (measured: the same tokens as alone).
@@ -21,15 +23,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..core.jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, DecodeJob, DecodeResult
+from ..core.jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
 from ..errors import ClientError
 from .backend import ModelInfo
-from .features import padded_length, voiced_samples, waveform
+from .features import VOICED_FRAME_SAMPLES, padded_length, voiced_samples, waveform
 from .guard import GuardOptions, is_silent, judge
 from .hypothesis import Hypothesis, SpelledWord, estimate_times, spell_words, timed_words, word_probability
 from .options import EngineOptions
 from .profile import Profile, find_profile
 from .prompts import Prompt
+from .remainder import finish
 from .tail import States
 from .whisper import Batch, WhisperModel
 
@@ -42,6 +45,10 @@ STATE_SAMPLES = 320
 PADDED_TOKENS_PER_S = 8.0
 PADDED_TOKENS_FLOOR = 10
 """the token cap of a model without a profile: twice fluent speech"""
+RETRIED_RULES = frozenset({"loop", "unlikely", "no_speech", "repetitive"})
+"""a final of a short window that these rules changed is decoded again as Whisper was trained, padded to 30 s"""
+RETRIED_VOICED_S = 0.3
+"""but not a window with less sound than that: a click, which padding does not make a word"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +56,8 @@ class _Window:
     """A valid job, encoded, with the prompt to decode it."""
 
     job: DecodeJob
+    short: bool
+    """encoded at its own length; else padded to 30 s"""
     states: States
     language: str
     prompt: Prompt
@@ -65,15 +74,22 @@ class _Heard:
     words: list[SpelledWord]
     times: list[tuple[int, int]]
 
+    @property
+    def aligned(self) -> bool:
+        """Its word times are to be measured."""
+        return self.window.job.options.word_times and bool(self.words)
+
 
 class WhisperEngine:
-    def __init__(self, options: EngineOptions, guard: GuardOptions | None = None) -> None:
+    def __init__(self, options: EngineOptions, guard: GuardOptions | None = None, *, use_profile: bool = True) -> None:
         """Loads the model. Raises ClientError(`bad_model`, `bad_profile`)."""
         self.options = options
         self.model = WhisperModel(options)
         self._vocabulary = self.model.vocabulary
         self._guard = guard or GuardOptions()
-        self.profile = _usable_profile(options)
+        self.profile = _usable_profile(options) if use_profile else None
+        self.retries = 0
+        """finals decoded a second time; read by metrics, and exact with one worker"""
         self.info = ModelInfo(
             name=options.model_name,
             device=self.model.device,
@@ -87,6 +103,13 @@ class WhisperEngine:
         """One result a job, in the same order; a job that asks for the impossible has its ClientError in `error`.
 
         Raises what CTranslate2 raises when it fails; the whole batch is then without results."""
+        results = self._decode_once(batch)
+        return [finish(job, result, self._decode_alone) for job, result in zip(batch, results, strict=True)]
+
+    def _decode_alone(self, job: DecodeJob) -> DecodeResult:
+        return self._decode_once([job])[0]
+
+    def _decode_once(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
         settled = [self._without_model(job) for job in batch]
         heard = iter(self._hear([job for job, result in zip(batch, settled, strict=True) if result is None]))
         return [result or self._result(next(heard)) for result in settled]
@@ -123,44 +146,54 @@ class WhisperEngine:
         return None
 
     def _hear(self, jobs: Sequence[DecodeJob]) -> list[_Heard]:
-        windows = self._windows(jobs)
-        heard = _in_groups(
-            windows,
-            lambda window: (len(window.prompt.previous), window.job.options.beam_size, self._is_short(window.job)),
-            self._generate,
-        )
+        heard = self._decoded(self._windows(jobs, [self._is_short(job) for job in jobs]))
         return _in_groups(
-            heard,
-            lambda one: one.window.prompt.start if one.window.job.options.word_times and one.words else None,
+            self._retried(heard),
+            lambda one: (one.window.short, one.window.prompt.start) if one.aligned else None,
             self._align,
         )
 
-    def _windows(self, jobs: Sequence[DecodeJob]) -> list[_Window]:
-        waves = [waveform(job.pcm, self._encoded_samples(job)) for job in jobs]
+    def _decoded(self, windows: Sequence[_Window]) -> list[_Heard]:
+        return _in_groups(
+            windows,
+            lambda window: (len(window.prompt.previous), window.job.options.beam_size, window.short),
+            self._generate,
+        )
+
+    def _retried(self, heard: Sequence[_Heard]) -> list[_Heard]:
+        """The same, but the better of two texts where a final looked wrong: its own, or that of 30 s."""
+        doubted = [i for i, one in enumerate(heard) if _looks_wrong(one)]
+        if not doubted:
+            return list(heard)
+        jobs = [heard[i].window.job for i in doubted]
+        again = dict(zip(doubted, self._decoded(self._windows(jobs, [False] * len(jobs))), strict=True))
+        self.retries += len(doubted)
+        return [_better(one, again[i]) if i in again else one for i, one in enumerate(heard)]
+
+    def _windows(self, jobs: Sequence[DecodeJob], short: Sequence[bool]) -> list[_Window]:
+        waves = [waveform(job.pcm, self._encoded_samples(job, own)) for job, own in zip(jobs, short, strict=True)]
         states = self.model.encode(waves)
-        languages = self._languages(jobs, states)
+        languages = self._languages(jobs, states, short)
         return [
-            _Window(job, encoded, language, self._vocabulary.prompt(job.options, language), self._max_tokens(job))
-            for job, encoded, language in zip(jobs, states, languages, strict=True)
+            _Window(job, own, encoded, language, self._vocabulary.prompt(job.options, language), self._max_tokens(job))
+            for job, own, encoded, language in zip(jobs, short, states, languages, strict=True)
         ]
 
-    def _languages(self, jobs: Sequence[DecodeJob], states: Sequence[States]) -> list[str]:
+    def _languages(self, jobs: Sequence[DecodeJob], states: Sequence[States], short: Sequence[bool]) -> list[str]:
         if not self._vocabulary.multilingual:
             return list(self._vocabulary.languages) * len(jobs)
         asked = [i for i, job in enumerate(jobs) if job.options.language is None]
         found = _in_groups(
             asked,
-            lambda i: self._is_short(jobs[i]),
-            lambda members: self.model.languages(
-                self._fill([states[i] for i in members], self._is_short(jobs[members[0]]))
-            ),
+            lambda i: short[i],
+            lambda members: self.model.languages(self._fill([states[i] for i in members], short[members[0]])),
         )
         detected = dict(zip(asked, found, strict=True))
         return [job.options.language or detected[i] for i, job in enumerate(jobs)]
 
     def _generate(self, windows: Sequence[_Window]) -> list[_Heard]:
         first = windows[0].job
-        batch = self._fill([window.states for window in windows], self._is_short(first))
+        batch = self._fill([window.states for window in windows], windows[0].short)
         hypotheses = self.model.generate(
             batch,
             [window.prompt for window in windows],
@@ -179,10 +212,10 @@ class WhisperEngine:
     def _align(self, group: Sequence[_Heard]) -> list[_Heard]:
         """The same with measured times, if the group asked for them."""
         first = group[0].window
-        if not (first.job.options.word_times and group[0].words):
+        if not group[0].aligned:
             return list(group)
         starts = self.model.align(
-            self._fill([one.window.states for one in group], self._is_short(first.job)),
+            self._fill([one.window.states for one in group], first.short),
             first.prompt.start,
             [one.hypothesis.tokens for one in group],
             [-(-len(one.window.job.pcm) // STATE_SAMPLES) for one in group],
@@ -200,7 +233,7 @@ class WhisperEngine:
             job_id=job.id,
             text=spell(hypothesis.tokens).strip(),
             words=timed_words(heard.words, heard.times, probabilities, len(job.pcm)),
-            timed=job.options.word_times and bool(heard.words),
+            timed=heard.aligned,
             language=heard.window.language,
             confidence=sum(probabilities) / len(probabilities) if probabilities else 0.0,
             mean_logprob=hypothesis.mean_logprob,
@@ -211,8 +244,8 @@ class WhisperEngine:
     def _is_short(self, job: DecodeJob) -> bool:
         return self.profile is not None and self.profile.allows(len(job.pcm) / SAMPLE_RATE_HZ)
 
-    def _encoded_samples(self, job: DecodeJob) -> int:
-        if self.profile is None or not self._is_short(job):
+    def _encoded_samples(self, job: DecodeJob, short: bool) -> int:
+        if self.profile is None or not short:
             return MAX_WINDOW_SAMPLES
         return padded_length(len(job.pcm), self.profile.silence_ms, self.model.bucket_samples)
 
@@ -241,6 +274,21 @@ def _in_groups(
     return [done[i] for i in range(len(items))]
 
 
+def _looks_wrong(heard: _Heard) -> bool:
+    """A final of a short window, with sound in it, that the guard cut for no good reason that it knows."""
+    job = heard.window.job
+    if job.kind is not JobKind.FINAL or not heard.window.short or RETRIED_RULES.isdisjoint(heard.rules):
+        return False
+    return (len(voiced_samples(job.pcm)) - 1) * VOICED_FRAME_SAMPLES >= RETRIED_VOICED_S * SAMPLE_RATE_HZ
+
+
+def _better(first: _Heard, again: _Heard) -> _Heard:
+    """The likelier of two, text before none; a draw keeps the first."""
+    wins = (bool(again.words), again.hypothesis.mean_logprob) > (bool(first.words), first.hypothesis.mean_logprob)
+    rules = again.rules if wins else first.rules
+    return replace(again if wins else first, rules=(*rules, "retried"))
+
+
 def _usable_profile(options: EngineOptions) -> Profile | None:
     """Raises ClientError(`bad_profile`) for one that cannot be read."""
     try:
@@ -256,4 +304,6 @@ def _usable_profile(options: EngineOptions) -> Profile | None:
             "the profile of %s was made for other weights: every window is padded to 30 s", options.model_name
         )
         return None
+    elif not profile.short_windows:
+        logger.warning("model %s stays padded to 30 s, which is slow: %s", options.model_name, profile.reason)
     return profile
