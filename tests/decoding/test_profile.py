@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cohear_server.decoding.profile import Profile, find_profile, read_profile
-from cohear_server.decoding.profiling import build_tail, write_profile
+from cohear_server.decoding.profile import Profile, Table, find_profile, kept_tables, read_profile, write_profile
+from cohear_server.decoding.profiling import build_tail
 from cohear_server.decoding.tail import MAX_STATES, States, TailStates
 from numpy.typing import NDArray
 
@@ -29,12 +29,22 @@ def make(name: str = "some", **changes: object) -> Profile:
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     written = make()
-    write_profile(tmp_path / "some", written)
+    write_profile(tmp_path / "some", written, {})
     read = read_profile(tmp_path / "some")
     for name in ("name", "model_sha256", "short_windows", "silence_ms", "tail_states", "max_window_s", "tokens_floor"):
         assert getattr(read, name) == getattr(written, name)
     assert read.tail.offset == 100
     assert read.tail.rows == pytest.approx(written.tail.rows, abs=1e-3)
+
+
+def test_what_others_measured_is_kept(tmp_path: Path) -> None:
+    tables: dict[str, Table] = {
+        "calibration": {"points": [0.5, 1.0], "by": 'an "evaluation"'},
+        "measured": {"words": 3},
+    }
+    write_profile(tmp_path / "some", make(), tables)
+    assert kept_tables(tmp_path / "some") == {"calibration": tables["calibration"]}
+    assert kept_tables(tmp_path / "none") == {}
 
 
 @pytest.mark.parametrize("name", ["tiny.en", "base"])
@@ -52,7 +62,7 @@ def test_a_model_without_profile_has_none(tmp_path: Path) -> None:
 
 
 def test_names_do_not_lead_out_of_the_folder(tmp_path: Path) -> None:
-    write_profile(tmp_path / "outside", make("outside"))
+    write_profile(tmp_path / "outside", make("outside"), {})
     (tmp_path / "profiles").mkdir()
     assert find_profile("../outside", tmp_path / "profiles") is None
 
@@ -67,7 +77,7 @@ def test_windows_beyond_the_limit_are_not_short() -> None:
     ("old", "new"), [("silence_ms = 500", ""), ("tail_states = 300", "tail_states = 80"), ("20.0", '"20"')]
 )
 def test_a_broken_profile_is_refused(tmp_path: Path, old: str, new: str) -> None:
-    write_profile(tmp_path / "some", make())
+    write_profile(tmp_path / "some", make(), {})
     path = tmp_path / "some" / "profile.toml"
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(ValueError, match=r"profile\.toml"):
@@ -79,14 +89,16 @@ class Positions:
 
     def encode(self, waves: Sequence[NDArray[np.float32]]) -> list[States]:
         assert [len(wave) for wave in waves] == [480_000]
-        return [np.arange(MAX_STATES, dtype=np.float32)[:, None] + float(waves[0][0])]
+        loud = float(waves[0][0])
+        return [np.arange(MAX_STATES, dtype=np.float32)[:, None] + loud]
 
 
 def test_tail_is_the_average_of_the_silent_rests() -> None:
-    quiet, loud = np.zeros(16_000, np.float32), np.full(32_000, 2.0, np.float32)
+    quiet, loud = np.zeros(16_000, np.float32), np.full(32_000, 3.0, np.float32)
     tail = build_tail(Positions(), [quiet, loud])
-    assert tail.offset == 50 + 25
-    assert tail.rows[0, 0] == 75
-    # from the end of the longer clip on, both count
-    assert tail.at(300, 301)[0, 0] == 301
-    assert tail.at(124, 126)[:, 0].tolist() == [124, 126]
+    # the quiet clip broken off in the middle is the shortest
+    assert tail.offset == 25 + 25
+    assert tail.rows[0, 0] == 50
+    # the whole quiet clip and half of the loud one end at the same place, the whole loud one after a second more
+    assert tail.at(75, 76)[0, 0] == 75 + 1
+    assert tail.at(300, 301)[0, 0] == 300 + 1.5

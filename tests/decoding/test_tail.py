@@ -51,3 +51,17 @@ def test_no_window_grows_beyond_30_s(tail: TailStates) -> None:
 def test_rows_must_reach_to_the_end(rows: tuple[int, ...], offset: int) -> None:
     with pytest.raises(ValueError, match="tail states"):
         TailStates(np.zeros(rows, np.float32), offset)
+
+
+def test_a_thinned_tail_has_the_averages(tail: TailStates) -> None:
+    thin = tail.thinned(8)
+    assert len(thin.rows) == -(-(MAX_STATES - OFFSET) // 8)
+    block = np.arange(OFFSET, OFFSET + 8)
+    assert (thin.at(OFFSET, OFFSET + 8)[:, 0] == block.mean()).all()
+    assert thin.at(OFFSET + 8, OFFSET + 9)[0, 0] == block.mean() + 8
+    assert thin.at(MAX_STATES - 1, MAX_STATES)[0, 0] > MAX_STATES - 9
+
+
+@pytest.mark.parametrize("mels", [80, 128])
+def test_no_batch_has_as_many_states_as_mels(tail: TailStates, mels: int) -> None:
+    assert tail.stack([speech(mels - 10)], 10).shape[1] == mels + 1

@@ -1,17 +1,21 @@
 """A model's window profile: how short its windows may be, and what must follow the speech in them.
 
     models/profiles/NAME/profile.toml     the fields of `Profile`, and the figures it rests on under [measured]
-    models/profiles/NAME/tail.npz         rows: float16 [n, d_model], offset: int (see `tail`)
+    models/profiles/NAME/tail.npz         rows: float16 [n, d_model], offset, step: int (see `tail`)
 
-A model without a profile runs padded to 30 s: correct, and slow. Profiles are made by `profiling`; this
-module only reads them.
+A model without a profile runs padded to 30 s: correct, and slow. So does one that was measured and spoils its text in
+short windows: its profile has `short_windows = false`, a `reason`, and no states. Profiles are made by `profiling`;
+this module reads and writes them.
 """
 
 from __future__ import annotations
 
+import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -31,6 +35,9 @@ FIELDS = {
     "tokens_floor": int,
 }
 
+Value: TypeAlias = bool | int | float | str | list[float]
+Table: TypeAlias = Mapping[str, Value]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
@@ -48,6 +55,8 @@ class Profile:
     """a window of s seconds gives at most tokens_floor + s * tokens_per_s tokens"""
     tokens_floor: int
     tail: TailStates
+    reason: str = ""
+    """why this setting, or why none; for people"""
 
     def allows(self, window_s: float) -> bool:
         return self.short_windows and window_s <= self.max_window_s
@@ -63,8 +72,39 @@ def read_profile(folder: Path) -> Profile:
     if table["tail_states"] < MIN_TAIL_STATES:
         raise ValueError(f"{folder / 'profile.toml'}: tail_states must be at least {MIN_TAIL_STATES}")
     with np.load(folder / "tail.npz") as arrays:
-        tail = TailStates(arrays["rows"].astype(np.float32), int(arrays["offset"]))
-    return Profile(folder.name, tail=tail, **{name: table[name] for name in FIELDS})
+        step = int(arrays.get("step", 1))
+        tail = TailStates(arrays["rows"].astype(np.float32), int(arrays["offset"]), step)
+    return Profile(
+        folder.name, tail=tail, reason=str(table.get("reason", "")), **{name: table[name] for name in FIELDS}
+    )
+
+
+def write_profile(folder: Path, profile: Profile, tables: Mapping[str, Table]) -> None:
+    """Write profile.toml, with `tables` after its fields, and tail.npz into `folder`, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fields = {name: getattr(profile, name) for name in (*FIELDS, "reason")}
+    lines = [f"# Window profile of {profile.name}; made by: cohear models profile", *_entries(fields)]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *_entries(table)]
+    (folder / "profile.toml").write_text("\n".join(lines) + "\n")
+    tail = profile.tail
+    rows = tail.rows.astype(np.float16)
+    np.savez_compressed(folder / "tail.npz", rows=rows, offset=np.int32(tail.offset), step=np.int32(tail.step))
+
+
+def kept_tables(folder: Path) -> dict[str, Table]:
+    """Tables of the profile in `folder` that a new one takes over: what others measured, such as [calibration]."""
+    try:
+        with (folder / "profile.toml").open("rb") as file:
+            tables = tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    return {name: table for name, table in tables.items() if isinstance(table, dict) and name != "measured"}
+
+
+def _entries(table: Table) -> list[str]:
+    # of plain values and lists of numbers, JSON is TOML
+    return [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in table.items()]
 
 
 def profiles_dir() -> Path:

@@ -1,117 +1,290 @@
 """Makes a model's window profile from its weights and some speech. A tool: nothing at run time needs it.
 
-    python -m cohear_server.decoding.profiling MODEL_DIR NAME --audio DIR
-
-The audio is any folder of speech of 1 to 12 s a clip, about 40 of them; what is said does not matter.
+Tail states are averaged over one part of the speech. On the other part, settings are tried from the cheapest up, and
+the first that spoils nothing is taken: no more word errors than padded to 30 s on whole utterances, partials that
+differ from padded ones no more than padded ones differ from each other, no loop left. A model for which there is none
+stays padded, and its profile says why. How the settings to try were found: docs/engine.md.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from ..core.jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ
+from ..core.jobs import MAX_WINDOW_SAMPLES, JobKind
+from ..errors import ClientError
+from .engine import WhisperEngine
 from .options import EngineOptions
-from .profile import FIELDS, Profile, profiles_dir
+from .profile import Profile, Value, kept_tables, write_profile
 from .tail import MAX_STATES, States, TailStates
+from .trial_speech import read_speech
+from .trials import Errors, Heard, Utterance, cut_in_speech, errors, hear, joined
 
-CLIPS = 40
-MAX_CLIP_S = 12
+Progress = Callable[[str], None]
+Wave = NDArray[np.float32]
+
+FIT, WHOLE, CUT, LONG = 40, 60, 120, 8
+"""most windows of each kind: utterances averaged; measured whole; cut in mid-speech; joined to half a minute"""
+TOO_FEW = 6
+"""utterances; fewer measure nothing"""
+SETTINGS = ((500, 150), (1000, 150), (1000, 300), (1000, 800))
+"""silence in ms and tail states to try, the cheapest first"""
+CAPS = (6.0, 8.0)
+"""tokens a second to try; nobody speaks eight"""
+TOKENS_FLOOR = 10
+LENGTHS_S = (30.0, 15.0)
+"""longest short window to try"""
+THINNED = 8
+"""positions that share one tail state: as good as all (measured), and an eighth of the file"""
+NO_TAIL = TailStates(np.zeros((1, 1), np.float32), MAX_STATES - 1)
+"""of a model that stays padded"""
 STATE_SAMPLES = 320
 AFTER_SPEECH_STATES = 25
 """half a second: the states right after the clip still hear its end"""
 
-Wave = NDArray[np.float32]
+HEARS_NOTHING = 0.5
+"""share of utterances without text, and of words wrong, above which the padded model itself is not worth measuring"""
+WORD_ERROR_POINTS = 0.5
+DIFFERENCE_PERCENT = 5.0
+"""whole utterances without reference may differ from padded ones so much: near-ties, of which about half are better"""
+CUT_PERCENT = 15.0
+"""the same for windows cut in mid-speech, whose last word is anyone's guess"""
+LOOPED_SHARE = 0.05
+"""windows in which the guard had to cut a loop: each makes its whole batch wait"""
 
 
 class Encoder(Protocol):
     def encode(self, waves: Sequence[Wave]) -> list[States]: ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ProfileOutcome:
+    """What measuring a model came to."""
+
+    profile: Profile
+    folder: Path
+    """where profile.toml and tail.npz were written"""
+    reason: str
+    """one sentence: what was chosen and on what figures, or why the model stays padded to 30 s"""
+
+    @property
+    def short_windows(self) -> bool:
+        return self.profile.short_windows
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting against 30 s."""
+
+    whole: Heard
+    cut: Heard
+    wrong: Errors
+    differing: Errors
+    """words of cut windows that differ from the padded ones"""
+
+
+class Bench:
+    """A model, speech to measure it on, and what it hears there padded to 30 s."""
+
+    def __init__(self, engine: WhisperEngine, speech: Sequence[Utterance], progress: Progress) -> None:
+        self.engine, self.progress = engine, progress
+        self.whole = sorted(speech[:WHOLE], key=lambda one: one.seconds)
+        self.referenced = all(one.reference is not None for one in self.whole)
+        self.cut: list[Utterance] = []
+        self.long: list[Utterance] = []
+
+    def hear_padded(self) -> str | None:
+        """Why the model is no use even padded to 30 s; None if it is."""
+        self.progress(f"{len(self.whole)} utterances, padded to 30 s")
+        few = self.whole[:: max(1, len(self.whole) // 8)]
+        if fault := self._fault(few, hear(self.engine, None, few, JobKind.FINAL)):
+            return fault
+        self.padded = hear(self.engine, None, self.whole, JobKind.FINAL)
+        if fault := self._fault(self.whole, self.padded):
+            return fault
+        # a language that was found is as good as one that was told, and the same for all settings
+        found = [replace(one, language=lang) for one, lang in zip(self.whole, self.padded.languages, strict=True)]
+        self.whole, self.long = found, joined(found, LONG)
+        self.cut = cut_in_speech(found, min(CUT, 8 * len(found)))
+        self.progress(f"{len(self.cut)} windows cut in mid-speech, padded to 30 s")
+        self.padded_cut = hear(self.engine, None, self.cut, JobKind.PARTIAL)
+        self.padded_wrong = self.wrong(self.whole, self.padded)
+        return None
+
+    def _fault(self, windows: Sequence[Utterance], heard: Heard) -> str | None:
+        if heard.unheard > HEARS_NOTHING * len(windows):
+            return f"even padded to 30 s it finds no likely words in {heard.unheard} of {len(windows)} utterances"
+        if len(windows) > 1 and len(set(heard.texts)) == 1:
+            return "even padded to 30 s it writes the same whatever it hears"
+        wrong = self.wrong(windows, heard)
+        if self.referenced and wrong.percent > 100 * HEARS_NOTHING:
+            return f"even padded to 30 s it has {wrong.percent:.0f} % of the words wrong"
+        return None
+
+    def wrong(self, windows: Sequence[Utterance], heard: Heard) -> Errors:
+        """Against the references, or against the padded texts where there are none."""
+        wanted = [one.reference or "" for one in windows] if self.referenced else self.padded.texts
+        return errors(wanted, heard.texts) if self.referenced or heard is not self.padded else Errors(1, 0)
+
+    def measure(self, profile: Profile) -> Trial:
+        whole = hear(self.engine, profile, self.whole, JobKind.FINAL)
+        cut = hear(self.engine, profile, self.cut, JobKind.PARTIAL)
+        trial = Trial(whole, cut, self.wrong(self.whole, whole), errors(self.padded_cut.texts, cut.texts))
+        self.progress(
+            f"{profile.silence_ms} ms + {profile.tail_states} states, {profile.tokens_per_s:g} tokens/s: "
+            f"{trial.wrong.percent:.2f} % wrong (padded {self.padded_wrong.percent:.2f}), "
+            f"cut windows {trial.differing.percent:.1f} % different, {cut.looped} loops cut, "
+            f"CPU {whole.cpu_ms:.0f} and {cut.cpu_ms:.0f} ms (padded {self.padded.cpu_ms:.0f}, "
+            f"{self.padded_cut.cpu_ms:.0f})"
+        )
+        return trial
+
+    def fault_of(self, trial: Trial) -> str | None:
+        """Why a setting is not safe; None if it is. A single word is always forgiven: few words measure coarsely."""
+        spare = max(1.0, self._points() / 100 * trial.wrong.words)
+        if trial.wrong.errors > self.padded_wrong.errors + spare:
+            return f"{trial.wrong.percent:.2f} % of the words wrong, padded {self.padded_wrong.percent:.2f} %"
+        if trial.differing.errors > CUT_PERCENT / 100 * trial.differing.words:
+            return f"{trial.differing.percent:.1f} % of the words of cut windows differ from padded ones"
+        left = trial.whole.loops_left + trial.cut.loops_left - self._loops_padded()
+        if left > 0:
+            return f"{left} texts more than padded end in a loop"
+        if trial.cut.looped > LOOPED_SHARE * len(self.cut):
+            return f"{trial.cut.looped} of {len(self.cut)} cut windows run into a loop"
+        return None
+
+    def long_is_safe(self, profile: Profile) -> bool:
+        """Windows of half a minute, which few folders hold, are made by joining; without any they count as unsafe."""
+        if not self.long:
+            return False
+        padded = hear(self.engine, None, self.long, JobKind.FINAL)
+        short = hear(self.engine, profile, self.long, JobKind.FINAL)
+        wanted = [one.reference or "" for one in self.long] if self.referenced else list(padded.texts)
+        spare = max(2.0, self._points() / 100 * errors(wanted, short.texts).words)
+        ours, theirs = errors(wanted, short.texts).errors, errors(wanted, padded.texts).errors
+        self.progress(f"{len(self.long)} windows of half a minute: {ours} words wrong, padded {theirs}")
+        return ours <= theirs + spare and short.loops_left <= padded.loops_left
+
+    def _points(self) -> float:
+        return WORD_ERROR_POINTS if self.referenced else DIFFERENCE_PERCENT
+
+    def _loops_padded(self) -> int:
+        return self.padded.loops_left + self.padded_cut.loops_left
+
+
+def make_profile(model_dir: Path, name: str, audio: Path, out: Path, progress: Progress) -> ProfileOutcome:
+    """Measure a model and write its profile to `out`/`name`. `progress` is told a line at a time.
+
+    `audio` is a folder (with or without manifest.jsonl) or a manifest. Raises ClientError(`bad_model`) for a folder
+    that holds no model, and ClientError(`bad_audio`) where there is too little speech to measure with."""
+    options = EngineOptions(name, model_dir, device="cpu", compute_type="int8", threads=1)
+    engine = WhisperEngine(options, use_profile=False)
+    fit, speech = _parts(_known(read_speech(audio), engine.info.languages), audio)
+    bench = Bench(engine, speech, progress)
+    reason = bench.hear_padded()
+    sha256 = file_sha256(model_dir / "model.bin")
+    profile = Profile(name, sha256, False, *SETTINGS[-1], LENGTHS_S[-1], CAPS[-1], TOKENS_FLOOR, NO_TAIL)
+    measured: dict[str, Value] = {}
+    if reason is None:
+        progress(f"tail states from {len(fit)} utterances")
+        tail = build_tail(engine.model, [one.pcm.astype(np.float32) / np.float32(32768) for one in fit])
+        profile, measured, reason = _choose(bench, replace(profile, tail=tail.thinned(THINNED)))
+    if not profile.short_windows:
+        profile = replace(profile, tail=NO_TAIL)
+    profile = replace(profile, reason=reason)
+    write_profile(out / name, profile, {**kept_tables(out / name), "measured": measured})
+    return ProfileOutcome(profile, out / name, reason)
+
+
+def _known(speech: Sequence[Utterance], languages: Sequence[str]) -> list[Utterance]:
+    """Without utterances that are told to be in a language the model does not have."""
+    return [one for one in speech if one.language is None or one.language in languages]
+
+
+def _parts(speech: Sequence[Utterance], audio: Path) -> tuple[Sequence[Utterance], Sequence[Utterance]]:
+    """To average, and to measure: different ones if there are enough."""
+    if len(speech) < TOO_FEW:
+        raise ClientError(
+            "bad_audio",
+            f"{audio} has {len(speech)} clips of 1 to 15 s of speech that the model knows",
+            f"give at least {TOO_FEW}, better 100, as flac, wav or ogg",
+        )
+    if len(speech) < 2 * FIT:
+        return speech[:FIT], speech
+    return speech[:FIT], speech[FIT:]
+
+
+def _choose(bench: Bench, base: Profile) -> tuple[Profile, dict[str, Value], str]:
+    """The cheapest safe setting, the figures it rests on, and the reason in words."""
+    fault: str | None = None
+    for silence_ms, tail_states in SETTINGS:
+        profile = replace(base, short_windows=True, silence_ms=silence_ms, tail_states=tail_states)
+        trial = bench.measure(profile)
+        fault = bench.fault_of(trial)
+        if fault is None:
+            break
+        bench.progress(f"not safe: {fault}")
+    else:
+        return base, _evidence(bench, trial), f"no setting is safe; the last one tried: {fault}"
+    for cap in CAPS[:-1]:
+        lower = bench.measure(replace(profile, tokens_per_s=cap))
+        if bench.fault_of(lower) is None and lower.wrong.errors <= trial.wrong.errors:
+            profile, trial = replace(profile, tokens_per_s=cap), lower
+            break
+    longest_s = LENGTHS_S[0] if bench.long_is_safe(replace(profile, max_window_s=LENGTHS_S[0])) else LENGTHS_S[-1]
+    reason = (
+        f"{trial.wrong.percent:.2f} % of words wrong, padded {bench.padded_wrong.percent:.2f} %, at "
+        f"{trial.whole.cpu_ms / bench.padded.cpu_ms:.2f} of the cost; "
+        f"partials at {trial.cut.cpu_ms / bench.padded_cut.cpu_ms:.2f}"
+    )
+    return replace(profile, max_window_s=longest_s), _evidence(bench, trial), reason
+
+
+def _evidence(bench: Bench, trial: Trial) -> dict[str, Value]:
+    return {
+        "compared_with": "references" if bench.referenced else "padded text",
+        "utterances": len(bench.whole),
+        "seconds": round(sum(one.seconds for one in bench.whole), 1),
+        "words": trial.wrong.words,
+        "word_error_short": round(trial.wrong.percent, 2),
+        "word_error_padded": round(bench.padded_wrong.percent, 2),
+        "cut_windows": len(bench.cut),
+        "cut_words_different_percent": round(trial.differing.percent, 2),
+        "cut_loops_trimmed": trial.cut.looped,
+        "cut_loops_trimmed_padded": bench.padded_cut.looped,
+        "cut_loops_left": trial.cut.loops_left,
+        "utterances_retried": trial.whole.retried,
+        "cpu_ms_short": round(trial.whole.cpu_ms, 1),
+        "cpu_ms_padded": round(bench.padded.cpu_ms, 1),
+        "cpu_ms_cut_short": round(trial.cut.cpu_ms, 1),
+        "cpu_ms_cut_padded": round(bench.padded_cut.cpu_ms, 1),
+    }
+
+
 def build_tail(encoder: Encoder, clips: Iterable[Wave]) -> TailStates:
-    """Average encoder output, at each position, of the silence that follows each clip when it is padded to 30 s."""
+    """Average encoder output, at each position, of the silence that follows each clip when it is padded to 30 s: each
+    clip as it is, and broken off in mid-speech at half of its length."""
     total: NDArray[np.float64] | None = None
     count = np.zeros((MAX_STATES, 1))
-    for clip in clips:
-        states = encoder.encode([np.pad(clip, (0, MAX_WINDOW_SAMPLES - len(clip)))])[0]
-        silent = len(clip) // STATE_SAMPLES + AFTER_SPEECH_STATES
-        total = np.zeros(states.shape) if total is None else total
-        total[silent:] += states[silent:]
-        count[silent:] += 1
+    for whole in clips:
+        for clip in (whole, whole[: len(whole) // 2]):
+            states = encoder.encode([np.pad(clip, (0, MAX_WINDOW_SAMPLES - len(clip)))])[0]
+            silent = len(clip) // STATE_SAMPLES + AFTER_SPEECH_STATES
+            total = np.zeros(states.shape) if total is None else total
+            total[silent:] += states[silent:]
+            count[silent:] += 1
     if total is None:
         raise ValueError("no clips to build tail states from")
     offset = int((count[:, 0] > 0).argmax())
     return TailStates((total[offset:] / count[offset:]).astype(np.float32), offset)
 
 
-def write_profile(folder: Path, profile: Profile) -> None:
-    """Write profile.toml and tail.npz into `folder`, which is made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = [f"# Window profile of {profile.name}; made by cohear_server.decoding.profiling"]
-    for name in FIELDS:
-        value = getattr(profile, name)
-        lines.append(f"{name} = " + (str(value).lower() if isinstance(value, bool) else repr(value).replace("'", '"')))
-    (folder / "profile.toml").write_text("\n".join(lines) + "\n")
-    np.savez_compressed(
-        folder / "tail.npz", rows=profile.tail.rows.astype(np.float16), offset=np.int32(profile.tail.offset)
-    )
-
-
-def read_clips(folder: Path) -> list[Wave]:
-    """Up to CLIPS 16 kHz mono clips of 1 to MAX_CLIP_S seconds, evenly out of `folder` and below it."""
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix in (".flac", ".wav")]
-    files = [path for path in files if _suits(path)]
-    return [
-        soundfile.read(path, dtype="float32", always_2d=True)[0][:, 0]
-        for path in files[:: max(1, len(files) // CLIPS)][:CLIPS]
-    ]
-
-
-def sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _suits(path: Path) -> bool:
-    info = soundfile.info(path)
-    return bool(info.samplerate == SAMPLE_RATE_HZ and 1 <= info.frames / SAMPLE_RATE_HZ <= MAX_CLIP_S)
-
-
-def main(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(prog="profiling", description="Make a model's window profile.")
-    parser.add_argument("model_dir", type=Path)
-    parser.add_argument("name")
-    parser.add_argument("--audio", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=profiles_dir())
-    parser.add_argument("--silence-ms", type=int, default=1000)
-    parser.add_argument("--tail-states", type=int, default=300)
-    given = parser.parse_args(arguments)
-    from .whisper import WhisperModel
-
-    model = WhisperModel(EngineOptions(given.name, given.model_dir, device="cpu", compute_type="float32"))
-    clips = read_clips(given.audio)
-    profile = Profile(
-        name=given.name,
-        model_sha256=sha256(given.model_dir / "model.bin"),
-        short_windows=True,
-        silence_ms=given.silence_ms,
-        tail_states=given.tail_states,
-        max_window_s=30.0,
-        tokens_per_s=8.0,
-        tokens_floor=10,
-        tail=build_tail(model, clips),
-    )
-    write_profile(given.out / given.name, profile)
-    print(f"{given.out / given.name}: {len(clips)} clips, tail from state {profile.tail.offset}")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -31,20 +31,37 @@ MAX_STATES = 1500
 """Whisper's encoder positions end at 30 s"""
 
 
+MELS = frozenset({80, 128})
+"""CTranslate2 takes encoder output of so many states for mel frames"""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TailStates:
-    """`rows[i]` is the average state of silence at position `offset + i`; the last one stands at MAX_STATES - 1."""
+    """`rows[i]` is the average state of silence at positions `offset + i * step` and the `step - 1` after it; the last
+    row reaches to the last position."""
 
     rows: States
     offset: int
+    step: int = 1
 
     def __post_init__(self) -> None:
-        if self.rows.ndim != 2 or not len(self.rows) or self.offset + len(self.rows) != MAX_STATES:
+        spare = self.offset + len(self.rows) * self.step - MAX_STATES
+        if self.rows.ndim != 2 or not len(self.rows) or not 0 <= spare < self.step:
             raise ValueError(f"tail states of shape {self.rows.shape} from position {self.offset} do not end at 1500")
 
     def at(self, start: int, stop: int) -> States:
         """The tail from position `start` up to `stop` <= MAX_STATES; before `offset` the first known row stands in."""
-        return self.rows[np.maximum(np.arange(start, stop) - self.offset, 0)]
+        places = np.maximum(np.arange(start, stop) - self.offset, 0)
+        return np.take(self.rows, places // self.step, axis=0)
+
+    def thinned(self, step: int) -> TailStates:
+        """The same with one row, the average, for `step` positions: they differ little, and a file is that smaller."""
+        if self.step != 1:
+            raise ValueError("thinned already")
+        starts = np.arange(0, len(self.rows), step)
+        counts = np.diff(starts, append=len(self.rows))[:, None]
+        means = np.add.reduceat(self.rows, starts, axis=0) / counts
+        return TailStates(means.astype(np.float32), self.offset, step)
 
     def fill(self, states: States, frames: int) -> States:
         """`states` followed by the tail up to `frames` states in all; unchanged if it is that long already."""
@@ -53,4 +70,5 @@ class TailStates:
     def stack(self, windows: Sequence[States], tail: int) -> NDArray[np.float32]:
         """One tensor [windows, states, d_model] that ends `tail` states after the longest window, or at 30 s."""
         frames = min(MAX_STATES, max(map(len, windows)) + tail)
+        frames += frames in MELS
         return np.stack([self.fill(states, frames) for states in windows])

@@ -1,0 +1,184 @@
+"""Short windows with tail states against windows padded to 30 s: errors, loops, cost, and whether batches matter.
+
+    python bench/tail_states.py --model tiny.en --speech DIR [--train DIR] [--out bench/results/tail_states.json]
+
+Whole utterances of 1 to 15 s with references, a set a language; utterances broken off in mid-speech; mixed batches
+against single decodes. The setting is the committed profile's; with --train the states are averaged anew from that
+speech, and with --settings others are tried. Cost is CPU time of the process with one thread, int8, batch size 8.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cohear_server.core.jobs import JobKind
+from cohear_server.decoding.catalog import find_model
+from cohear_server.decoding.engine import WhisperEngine
+from cohear_server.decoding.options import EngineOptions
+from cohear_server.decoding.profile import Profile, read_profile
+from cohear_server.decoding.profiling import build_tail
+from cohear_server.decoding.sources import SourceOptions
+from cohear_server.decoding.trial_speech import read_speech
+from cohear_server.decoding.trials import Heard, Utterance, cut_in_speech, ends_in_loop, hear
+from speech import Clip, circumstances, error_rate, rate_difference, read_clips, word_errors, write_result
+
+SECONDS = (1.0, 15.0)
+BOUND_S = (5.0, 15.0)
+"""lengths of utterances that the cost bound speaks of"""
+PARTIAL_S = 4.0
+SINGLES = 320
+FIT = 40
+
+
+def main() -> int:
+    args = _parse()
+    folder = find_model(args.model, options=SourceOptions()).directory
+    engine = WhisperEngine(EngineOptions(args.model, folder, device="cpu", compute_type="int8", threads=1))
+    profile = read_profile(args.profile) if args.profile else engine.profile
+    if profile is None:
+        raise SystemExit(f"model {args.model} has no profile: cohear models profile {args.model}")
+    if args.train:
+        fit = [one.pcm.astype(np.float32) / np.float32(32768) for one in read_speech(args.train)[:FIT]]
+        profile = replace(profile, tail=build_tail(engine.model, fit))
+    settings = args.settings or [(profile.silence_ms, profile.tail_states)]
+    clips = [clip for clip in read_clips(args.speech) if clip.reference and clip.corpus != "fsdd"]
+    clips = [clip for clip in clips if SECONDS[0] <= clip.seconds <= SECONDS[1] and clip.lang in engine.info.languages]
+    profiles = [replace(profile, silence_ms=ms, tail_states=states) for ms, states in settings]
+    result: dict[str, Any] = {
+        "benchmark": "tail_states",
+        **circumstances(),
+        "model": args.model,
+        "whole": whole(engine, profiles, sorted(clips, key=lambda clip: clip.seconds)[:: args.every]),
+        "cut": cut(engine, profiles, [Utterance(clip.pcm(), clip.lang) for clip in clips], args),
+        "references_taken_for_loops": [clip.reference for clip in clips if ends_in_loop(clip.reference)],
+        "mixed_batches": mixed(engine, profiles[-1], [Utterance(clip.pcm(), clip.lang) for clip in clips]),
+    }
+    if args.out:
+        write_result(args.out, result)
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--speech", type=Path, required=True, metavar="DIR", help="folder with a manifest.jsonl")
+    parser.add_argument("--train", type=Path, metavar="DIR", help="other speech, to average tail states over")
+    parser.add_argument("--model", default="tiny.en", help="(default: %(default)s)")
+    parser.add_argument("--profile", type=Path, metavar="DIR", help="a profile that is not the committed one")
+    parser.add_argument("--settings", type=_setting, nargs="+", metavar="MS+STATES", help="such as 500+150 1000+300")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="each Nth utterance only")
+    parser.add_argument("--cut", type=int, default=2000, help="windows cut in mid-speech (default: %(default)s)")
+    parser.add_argument("--cut-padded", type=int, default=160, help="of them also padded (default: %(default)s)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the result there")
+    return parser.parse_args()
+
+
+def _setting(text: str) -> tuple[int, int]:
+    silence_ms, _, states = text.partition("+")
+    return int(silence_ms), int(states)
+
+
+def whole(engine: WhisperEngine, profiles: Sequence[Profile], clips: Sequence[Clip]) -> list[dict[str, Any]]:
+    """Word error of each language, padded first; and the cost of the utterances that the bound speaks of."""
+    rows: list[dict[str, Any]] = []
+    first: dict[str, Any] = {}
+    bound = [BOUND_S[0] <= clip.seconds <= BOUND_S[1] for clip in clips]
+    for profile in (None, *profiles):
+        groups = {True: [c for c, b in zip(clips, bound, strict=True) if b]}
+        groups[False] = [c for c, b in zip(clips, bound, strict=True) if not b]
+        heard = {key: _hear_clips(engine, profile, group) for key, group in groups.items()}
+        found = {lang: _errors(groups, heard, lang) for lang in sorted({clip.lang for clip in clips})}
+        row: dict[str, Any] = _label(profile)
+        row["cpu_ms_5_to_15_s"] = round(heard[True].cpu_ms, 1)
+        row["retried"] = sum(one.retried for one in heard.values())
+        row["loops_trimmed"] = sum(one.looped for one in heard.values())
+        row["loops_left"] = sum(one.loops_left for one in heard.values())
+        for lang, counts in found.items():
+            row[lang] = error_rate(counts)
+            if profile:
+                row[lang]["difference"] = rate_difference(counts, first[lang])
+        first = first or {**found, "cpu_ms": heard[True].cpu_ms}
+        row["share_of_padded_cost"] = round(heard[True].cpu_ms / first["cpu_ms"], 3)
+        rows.append(row)
+        print(row, flush=True)
+    return rows
+
+
+def _hear_clips(engine: WhisperEngine, profile: Profile | None, clips: Sequence[Clip]) -> Heard:
+    return hear(engine, profile, [Utterance(clip.pcm(), clip.lang) for clip in clips], JobKind.FINAL)
+
+
+def _errors(groups: dict[bool, list[Clip]], heard: dict[bool, Heard], lang: str) -> list[Any]:
+    return [
+        word_errors(clip.reference, text, lang)
+        for key, clips in groups.items()
+        for clip, text in zip(clips, heard[key].texts, strict=True)
+        if clip.lang == lang
+    ]
+
+
+def cut(
+    engine: WhisperEngine, profiles: Sequence[Profile], speech: Sequence[Utterance], args: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Loops in all windows; cost of those up to 4 s; what the guard cut is compared with the padded text."""
+    windows = cut_in_speech(speech, args.cut)
+    partial = [window for window in windows if window.seconds <= PARTIAL_S][: args.cut_padded]
+    padded = hear(engine, None, partial, JobKind.PARTIAL)
+    rows: list[dict[str, Any]] = [{**_label(None), "windows": len(partial), "cpu_ms_to_4_s": round(padded.cpu_ms, 1)}]
+    rows[0]["loops_trimmed"] = padded.looped
+    for profile in profiles:
+        heard = hear(engine, profile, windows, JobKind.PARTIAL)
+        cost = hear(engine, profile, partial, JobKind.PARTIAL).cpu_ms
+        trimmed = [i for i, rules in enumerate(heard.rules) if {"loop", "token_cap"} & set(rules)]
+        longer = hear(engine, None, [windows[i] for i in trimmed], JobKind.PARTIAL).texts
+        row = {
+            **_label(profile),
+            "windows": len(windows),
+            "seconds": round(sum(window.seconds for window in windows), 1),
+            "rules": dict(Counter(rule for rules in heard.rules for rule in rules)),
+            "loops_trimmed": heard.looped,
+            "loops_left": heard.loops_left,
+            "left": [text for text in heard.texts if ends_in_loop(text)],
+            "trimmed_two_words_short_of_padded": sum(
+                len(text.split()) >= len(heard.texts[i].split()) + 2 for i, text in zip(trimmed, longer, strict=True)
+            ),
+            "cpu_ms_to_4_s": round(cost, 1),
+            "share_of_padded_cost": round(cost / padded.cpu_ms, 3),
+        }
+        rows.append(row)
+        print(row, flush=True)
+    return rows
+
+
+def mixed(engine: WhisperEngine, profile: Profile, speech: Sequence[Utterance]) -> dict[str, Any]:
+    """The same windows in batches of 8 different lengths, and alone."""
+    windows = cut_in_speech(speech, SINGLES)
+    together = hear(engine, profile, windows, JobKind.PARTIAL)
+    alone = [hear(engine, profile, [window], JobKind.PARTIAL) for window in windows]
+    differing = [i for i, one in enumerate(alone) if one.texts[0] != together.texts[i]]
+    result = {
+        "windows": len(windows),
+        "differing": len(differing),
+        "words_differing": sum(word_errors(alone[i].texts[0], together.texts[i], "en").errors > 0 for i in differing),
+        "mean_logprobs": [
+            [round(alone[i].mean_logprobs[0], 4), round(together.mean_logprobs[i], 4)] for i in differing
+        ],
+    }
+    print(result, flush=True)
+    return result
+
+
+def _label(profile: Profile | None) -> dict[str, Any]:
+    if profile is None:
+        return {"setting": "padded to 30 s"}
+    return {"setting": f"{profile.silence_ms} ms + {profile.tail_states} states", "tokens_per_s": profile.tokens_per_s}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

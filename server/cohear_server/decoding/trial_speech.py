@@ -1,0 +1,71 @@
+"""Reads the speech that a model is measured with: a folder, with or without a manifest, or a manifest.
+
+manifest.jsonl has one clip a line: `file` (relative to it), and where they are known `lang` (ISO 639-1) and the
+reference, `norm` or `text`. A clip whose reference is empty holds no speech, and is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+
+from ..core.jobs import SAMPLE_RATE_HZ, Pcm
+from ..errors import ClientError
+from .trials import Utterance
+
+SUFFIXES = frozenset({".flac", ".wav", ".ogg", ".mp3"})
+SECONDS = (1.0, 15.0)
+"""of a clip: shorter ones are digits and letters, which have many spellings"""
+MOST = 100
+"""clips read, evenly out of all"""
+
+
+def read_speech(audio: Path) -> list[Utterance]:
+    """Up to MOST clips in mixed order, the same each time. Raises ClientError(`bad_audio`)."""
+    try:
+        rows = [row for row in _rows(audio) if _suits(row["file"])]
+        order = np.random.default_rng(0).permutation(len(rows))[:MOST]
+        return [_utterance(rows[i]) for i in order]
+    except (OSError, ValueError, KeyError, TypeError, soundfile.LibsndfileError) as fault:
+        raise ClientError(
+            "bad_audio", f"the speech in {audio} cannot be read: {fault}", "give a folder of clips, or a manifest.jsonl"
+        ) from fault
+
+
+def _rows(audio: Path) -> Iterator[dict[str, Any]]:
+    manifest = audio if audio.is_file() else audio / "manifest.jsonl"
+    if not manifest.is_file():
+        for path in sorted(audio.rglob("*")):
+            if path.suffix.lower() in SUFFIXES:
+                yield {"file": path}
+        return
+    for line in manifest.read_text().splitlines():
+        if line.strip():
+            row = json.loads(line)
+            if row.get("norm", row.get("text")) != "":
+                yield {**row, "file": manifest.parent / row["file"]}
+
+
+def _suits(path: Path) -> bool:
+    shortest, longest = SECONDS
+    return bool(shortest <= soundfile.info(path).duration <= longest)
+
+
+def _utterance(row: dict[str, Any]) -> Utterance:
+    language = row.get("lang")
+    reference = row.get("norm", row.get("text"))
+    return Utterance(_pcm(row["file"]), str(language)[:2] if language else None, reference)
+
+
+def _pcm(path: Path) -> Pcm:
+    samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    wave = samples.mean(axis=1)
+    if rate_hz != SAMPLE_RATE_HZ:
+        wave = soxr.resample(wave, rate_hz, SAMPLE_RATE_HZ)
+    return np.asarray((wave * 32767).round().clip(-32768, 32767), np.int16)

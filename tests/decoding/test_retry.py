@@ -1,0 +1,63 @@
+"""Finals that look wrong are decoded again, padded: which, how often, and which text wins. Random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cohear_server.core.jobs import JobKind
+from cohear_server.decoding.engine import WhisperEngine
+from cohear_server.decoding.guard import GuardOptions
+from cohear_server.decoding.options import EngineOptions
+from cohear_server.decoding.profile import Profile, write_profile
+from cohear_server.decoding.tail import TailStates
+
+from .jobs import make_job, noise
+
+WIDTH = 32
+"""of the random model's states"""
+DOUBTS_ALL = GuardOptions(unlikely_logprob=0.0)
+DOUBTS_NONE = GuardOptions(unlikely_logprob=-99.0, unsure_logprob=-99.0, loop_tokens=1000)
+
+
+@pytest.fixture
+def load(random_model_dir: Callable[[int], Path], tmp_path: Path) -> Callable[[GuardOptions], WhisperEngine]:
+    tail = TailStates(np.random.default_rng(0).normal(0, 1, (1400, WIDTH)).astype(np.float32), 100)
+    write_profile(tmp_path / "random", Profile("random", "00", True, 500, 150, 15.0, 6.0, 10, tail), {})
+    options = EngineOptions("random", random_model_dir(80), device="cpu", threads=1, profile_dir=tmp_path)
+    return lambda guard: WhisperEngine(options, guard)
+
+
+def test_a_doubtful_final_is_decoded_again(load: Callable[[GuardOptions], WhisperEngine]) -> None:
+    engine = load(DOUBTS_ALL)
+    partial = replace(make_job(noise(2), "partial", language="en"), kind=JobKind.PARTIAL)
+    click = make_job(noise(0.2), "click", language="en")
+    long = make_job(noise(16), "long", language="en")
+    final = make_job(noise(2, 1), "final", language="en", word_times=True)
+    results = {result.job_id: result for result in engine.decode([partial, click, long, final])}
+    assert [job_id for job_id, result in results.items() if "retried" in result.rules] == ["final"]
+    assert engine.retries == 1
+
+
+def test_a_final_in_order_is_not(load: Callable[[GuardOptions], WhisperEngine]) -> None:
+    engine = load(DOUBTS_NONE)
+    (result,) = engine.decode([make_job(noise(3), language="en")])
+    assert "retried" not in result.rules
+    assert engine.retries == 0
+
+
+def test_the_likelier_text_wins(
+    load: Callable[[GuardOptions], WhisperEngine], random_model_dir: Callable[[int], Path], tmp_path: Path
+) -> None:
+    """A loop is cut, so both have text; which is likelier is up to the noise."""
+    job = make_job(noise(3), language="en")
+    engine = load(replace(DOUBTS_NONE, loop_rounds=1, loop_tokens=0))
+    again = engine.decode([job])[0]
+    short = load(DOUBTS_NONE).decode([replace(job, kind=JobKind.PARTIAL)])[0]
+    options = EngineOptions("none", random_model_dir(80), device="cpu", threads=1, profile_dir=tmp_path)
+    padded = WhisperEngine(options, DOUBTS_NONE).decode([job])[0]
+    if "retried" in again.rules:
+        assert again.mean_logprob >= min(short.mean_logprob, padded.mean_logprob)
