@@ -52,6 +52,10 @@ async def serving(backend: DecodeBackend, **settings: object) -> AsyncIterator[R
     async with service.running(), asyncio.TaskGroup() as group:
         task = group.create_task(server.serve())
         await up.wait()
+        for listener in server.servers:
+            for listening in listener.sockets:
+                # small, and inherited by each connection: a client that does not read is felt soon
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
         try:
             yield Running(service, address(server, config))
         finally:

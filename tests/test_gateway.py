@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from typing import TypeVar
 
 import numpy as np
@@ -242,10 +243,12 @@ async def test_a_stream_that_sends_nothing_is_closed() -> None:
         assert [e.code for e in of(Error, messages)] == ["idle_timeout"]
 
 
-async def test_a_client_that_never_reads_is_closed_and_harms_none() -> None:
+async def test_a_client_that_never_reads_is_closed_and_harms_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """It fills its socket and its outbox with finals, then counts as gone; another stream runs beside it."""
+    monkeypatch.setattr("cohear_server.outbox.LIMIT", 16)
     async with serving(FakeBackend(), resume_window_s=0) as running, running.socket() as ws:
         await begin(ws, Start(endpoint_ms=100, words=False))
+        ws.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         ws.transport.pause_reading()
         chunk = burst(0.2) + quiet(0.3)
         beside = asyncio.create_task(transcribe(running))
