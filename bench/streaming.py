@@ -191,16 +191,17 @@ def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(9, 6), layout="constrained")
     for number, row in enumerate(rows):
-        colour = "tab:red" if row["policy"] == "default" else "tab:blue"
+        default = row["policy"] == "default"
+        colour, layer = ("tab:red", 3) if default else ("tab:blue", 2)
         x, y = row["shown_after_s"], row["unstable_words_percent"]
-        axes.scatter(x, y, s=1_500 * row["cost_partials"], color=colour, alpha=0.5)
-        axes.annotate(f"{number}", (x, y), ha="center", va="center", fontsize=8)
+        axes.scatter(x, y, s=1_500 * row["cost_partials"], color=colour, alpha=0.5, zorder=layer)
+        axes.annotate(f"{number}", (x, y), ha="center", va="center", fontsize=8, zorder=layer)
     axes.set(xlabel="a word is shown, s after it was spoken (median)", ylabel="unstable words, %", ylim=(0, None))
     axes.axhline(10, color="grey", linewidth=0.8, linestyle="--")
     axes.axvline(1.0, color="grey", linewidth=0.8, linestyle="--")
     axes.set_title("Partials: how early, how steady (dot area: cost)")
     legend = "\n".join(f"{number}  {row['policy']}" for number, row in enumerate(rows))
-    axes.text(0.98, 0.97, legend, transform=axes.transAxes, fontsize=8, va="top", ha="right", family="monospace")
+    axes.text(0.62, 0.97, legend, transform=axes.transAxes, fontsize=8, va="top", family="monospace")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 

@@ -51,14 +51,16 @@ def main() -> int:
     clips = [clip for clip in read_clips(args.speech) if clip.reference and clip.corpus != "fsdd"]
     clips = [clip for clip in clips if SECONDS[0] <= clip.seconds <= SECONDS[1] and clip.lang in engine.info.languages]
     profiles = [replace(profile, silence_ms=ms, tail_states=states) for ms, states in settings]
+    windows = cut_in_speech([Utterance(clip.pcm(), clip.lang) for clip in clips], args.cut)
+    rows, together = cut(engine, profiles, windows, args.cut_padded)
     result: dict[str, Any] = {
         "benchmark": "tail_states",
         **circumstances(),
         "model": args.model,
-        "whole": whole(engine, profiles, sorted(clips, key=lambda clip: clip.seconds)[:: args.every]),
-        "cut": cut(engine, profiles, [Utterance(clip.pcm(), clip.lang) for clip in clips], args),
+        "cut": rows,
+        "mixed_batches": mixed(engine, profiles[-1], windows[:SINGLES], together),
         "references_taken_for_loops": [clip.reference for clip in clips if ends_in_loop(clip.reference)],
-        "mixed_batches": mixed(engine, profiles[-1], [Utterance(clip.pcm(), clip.lang) for clip in clips]),
+        "whole": whole(engine, profiles, sorted(clips, key=lambda clip: clip.seconds)[:: args.every]),
     }
     if args.out:
         write_result(args.out, result)
@@ -124,11 +126,12 @@ def _errors(groups: dict[bool, list[Clip]], heard: dict[bool, Heard], lang: str)
 
 
 def cut(
-    engine: WhisperEngine, profiles: Sequence[Profile], speech: Sequence[Utterance], args: argparse.Namespace
-) -> list[dict[str, Any]]:
-    """Loops in all windows; cost of those up to 4 s; what the guard cut is compared with the padded text."""
-    windows = cut_in_speech(speech, args.cut)
-    partial = [window for window in windows if window.seconds <= PARTIAL_S][: args.cut_padded]
+    engine: WhisperEngine, profiles: Sequence[Profile], windows: Sequence[Utterance], padded_too: int
+) -> tuple[list[dict[str, Any]], Heard]:
+    """Loops in all windows; cost of those up to 4 s; what the guard cut is compared with the padded text.
+
+    And what was heard at the last setting."""
+    partial = [window for window in windows if window.seconds <= PARTIAL_S][:padded_too]
     padded = hear(engine, None, partial, JobKind.PARTIAL)
     rows: list[dict[str, Any]] = [{**_label(None), "windows": len(partial), "cpu_ms_to_4_s": round(padded.cpu_ms, 1)}]
     rows[0]["loops_trimmed"] = padded.looped
@@ -153,13 +156,11 @@ def cut(
         }
         rows.append(row)
         print(row, flush=True)
-    return rows
+    return rows, heard
 
 
-def mixed(engine: WhisperEngine, profile: Profile, speech: Sequence[Utterance]) -> dict[str, Any]:
-    """The same windows in batches of 8 different lengths, and alone."""
-    windows = cut_in_speech(speech, SINGLES)
-    together = hear(engine, profile, windows, JobKind.PARTIAL)
+def mixed(engine: WhisperEngine, profile: Profile, windows: Sequence[Utterance], together: Heard) -> dict[str, Any]:
+    """Windows that were heard in batches of 8 of different lengths, now alone."""
     alone = [hear(engine, profile, [window], JobKind.PARTIAL) for window in windows]
     differing = [i for i, one in enumerate(alone) if one.texts[0] != together.texts[i]]
     result = {
