@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cohear_server.core.jobs import JobKind
-from cohear_server.decoding.engine import WhisperEngine
+from cohear_server.decoding.engine import WhisperEngine, _Heard, _likelier
 from cohear_server.decoding.guard import GuardOptions
+from cohear_server.decoding.hypothesis import Hypothesis, SpelledWord
 from cohear_server.decoding.options import EngineOptions
 from cohear_server.decoding.profile import Profile, write_profile
 from cohear_server.decoding.tail import TailStates
@@ -49,15 +50,23 @@ def test_a_final_in_order_is_not(load: Callable[[GuardOptions], WhisperEngine]) 
     assert engine.retries == 0
 
 
-def test_the_likelier_text_wins(
-    load: Callable[[GuardOptions], WhisperEngine], random_model_dir: Callable[[int], Path], tmp_path: Path
-) -> None:
-    """A loop is cut, so both have text; which is likelier is up to the noise."""
-    job = make_job(noise(3), language="en")
-    engine = load(replace(DOUBTS_NONE, loop_rounds=1, loop_tokens=0))
-    again = engine.decode([job])[0]
-    short = load(DOUBTS_NONE).decode([replace(job, kind=JobKind.PARTIAL)])[0]
-    options = EngineOptions("none", random_model_dir(80), device="cpu", threads=1, profile_dir=tmp_path)
-    padded = WhisperEngine(options, DOUBTS_NONE).decode([job])[0]
-    if "retried" in again.rules:
-        assert again.mean_logprob >= min(short.mean_logprob, padded.mean_logprob)
+def heard(text: str, logprob: float, *rules: str) -> _Heard:
+    words = [SpelledWord(word, i, i + 1) for i, word in enumerate(text.split())]
+    hypothesis = Hypothesis(tuple(range(len(words))), (logprob,) * len(words), 0.0)
+    return _Heard(None, hypothesis, rules, words, [])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "text"),
+    [
+        (heard("short", -0.5, "loop"), heard("padded", -0.3), "padded"),
+        (heard("short", -0.3, "loop"), heard("padded", -0.5), "short"),
+        (heard("", 0.0, "unlikely"), heard("padded", -1.4), "padded"),
+        (heard("short", -1.4, "loop"), heard("", 0.0, "unlikely"), "short"),
+        (heard("", 0.0, "unlikely"), heard("", 0.0, "no_speech"), ""),
+    ],
+)
+def test_the_likelier_text_wins(first: _Heard, again: _Heard, text: str) -> None:
+    kept = _likelier(first, again)
+    assert " ".join(word.text for word in kept.words) == text
+    assert kept.rules[-1] == "retried"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from cohear_server.decoding.trial_speech import read_speech
-from cohear_server.decoding.trials import Utterance, cut_in_speech, distance, ends_in_loop, errors, joined
+from cohear_server.decoding.trials import Utterance, cut_in_speech, distance, ends_in_loop, errors, joined, words
 from cohear_server.errors import ClientError
 
 from .jobs import noise
@@ -34,6 +34,10 @@ def test_distance_in_words(wanted: str, got: str, edits: int) -> None:
 def test_errors_are_pooled_and_blind_to_case_and_punctuation() -> None:
     found = errors(["It's a dog.", "and a cat"], ["it\u2019s a DOG", "a cat!"])
     assert (found.words, found.errors) == (6, 1)
+
+
+def test_spelled_words_are_words() -> None:
+    assert words("F-R-A-N-K, 38") == words("frank 38") == ["frank", "38"]
 
 
 def test_loops_of_words() -> None:

@@ -168,7 +168,7 @@ class WhisperEngine:
         jobs = [heard[i].window.job for i in doubted]
         again = dict(zip(doubted, self._decoded(self._windows(jobs, [False] * len(jobs))), strict=True))
         self.retries += len(doubted)
-        return [_better(one, again[i]) if i in again else one for i, one in enumerate(heard)]
+        return [_likelier(one, again[i]) if i in again else one for i, one in enumerate(heard)]
 
     def _windows(self, jobs: Sequence[DecodeJob], short: Sequence[bool]) -> list[_Window]:
         waves = [waveform(job.pcm, self._encoded_samples(job, own)) for job, own in zip(jobs, short, strict=True)]
@@ -282,7 +282,7 @@ def _looks_wrong(heard: _Heard) -> bool:
     return (len(voiced_samples(job.pcm)) - 1) * VOICED_FRAME_SAMPLES >= RETRIED_VOICED_S * SAMPLE_RATE_HZ
 
 
-def _better(first: _Heard, again: _Heard) -> _Heard:
+def _likelier(first: _Heard, again: _Heard) -> _Heard:
     """The likelier of two, text before none; a draw keeps the first."""
     wins = (bool(again.words), again.hypothesis.mean_logprob) > (bool(first.words), first.hypothesis.mean_logprob)
     rules = again.rules if wins else first.rules

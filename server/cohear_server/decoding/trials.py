@@ -8,6 +8,8 @@ are the words in which the text differs from that of the same window padded to 3
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -74,15 +76,28 @@ class Heard:
 @dataclass(frozen=True, slots=True)
 class Errors:
     words: int
-    errors: int
+    each: tuple[int, ...]
+    """errors of each window"""
+
+    @property
+    def errors(self) -> int:
+        return sum(self.each)
 
     @property
     def percent(self) -> float:
         return 100 * self.errors / max(1, self.words)
 
+    def spread_to(self, other: Errors) -> float:
+        """Standard error of the difference of the two sums, over the same windows."""
+        return math.sqrt(sum((a - b) ** 2 for a, b in zip(self.each, other.each, strict=True)))
+
 
 def words(text: str) -> list[str]:
-    return WORD.findall(text.lower().replace("\u2019", "'"))
+    """Lower case, without punctuation. Letters spelled one by one are one word: whether a model writes F-R-A-N-C-E-S
+    or FRANCES is its taste, and would otherwise count as seven errors."""
+    found = WORD.findall(text.lower().replace("\u2019", "'"))
+    grouped = itertools.groupby(found, key=lambda word: len(word) == 1 and word.isalpha())
+    return [word for spelled, group in grouped for word in (["".join(group)] if spelled else group)]
 
 
 def distance(wanted: Sequence[str], got: Sequence[str]) -> int:
@@ -100,7 +115,7 @@ def distance(wanted: Sequence[str], got: Sequence[str]) -> int:
 def errors(wanted: Sequence[str], got: Sequence[str]) -> Errors:
     """Word errors, pooled over all windows."""
     pairs = [(words(a), words(b)) for a, b in zip(wanted, got, strict=True)]
-    return Errors(sum(len(a) for a, _ in pairs), sum(distance(a, b) for a, b in pairs))
+    return Errors(sum(len(a) for a, _ in pairs), tuple(distance(a, b) for a, b in pairs))
 
 
 def hear(engine: WhisperEngine, profile: Profile | None, windows: Sequence[Utterance], kind: JobKind) -> Heard:
