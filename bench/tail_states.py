@@ -33,7 +33,6 @@ SECONDS = (1.0, 15.0)
 BOUND_S = (5.0, 15.0)
 """lengths of utterances that the cost bound speaks of"""
 PARTIAL_S = 4.0
-SINGLES = 320
 FIT = 40
 
 
@@ -58,7 +57,7 @@ def main() -> int:
         **circumstances(),
         "model": args.model,
         "cut": rows,
-        "mixed_batches": mixed(engine, profiles[-1], windows[:SINGLES], together),
+        "mixed_batches": mixed(engine, profiles[-1], windows[: args.singles], together),
         "references_taken_for_loops": [clip.reference for clip in clips if ends_in_loop(clip.reference)],
         "whole": whole(engine, profiles, sorted(clips, key=lambda clip: clip.seconds)[:: args.every]),
     }
@@ -77,6 +76,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="each Nth utterance only")
     parser.add_argument("--cut", type=int, default=2000, help="windows cut in mid-speech (default: %(default)s)")
     parser.add_argument("--cut-padded", type=int, default=160, help="of them also padded (default: %(default)s)")
+    parser.add_argument("--singles", type=int, default=320, help="of them also alone (default: %(default)s)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the result there")
     return parser.parse_args()
 

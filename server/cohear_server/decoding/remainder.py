@@ -52,7 +52,7 @@ def finish(job: DecodeJob, result: DecodeResult, decode: Decode, rounds: int = R
     rest = finish(rest_job, decode(rest_job), decode, rounds - 1)
     if rest.error is not None or not rest.words or rest.mean_logprob < BELIEVED_LOGPROB:
         return result
-    return _join(kept, rest, cut)
+    return replace(_join(kept, rest, cut), timed=job.options.word_times)
 
 
 def _kept(job: DecodeJob, result: DecodeResult, decode: Decode) -> tuple[DecodeResult, int]:
