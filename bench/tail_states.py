@@ -42,7 +42,7 @@ def main() -> int:
     engine = WhisperEngine(EngineOptions(args.model, folder, device="cpu", compute_type="int8", threads=1))
     profile = read_profile(args.profile) if args.profile else engine.profile
     if profile is None:
-        raise SystemExit(f"model {args.model} has no profile: cohear models profile {args.model}")
+        raise SystemExit(f"model {args.model} has no profile; make one with decoding.profiling.make_profile")
     if args.train:
         fit = [one.pcm.astype(np.float32) / np.float32(32768) for one in read_speech(args.train)[:FIT]]
         profile = replace(profile, tail=build_tail(engine.model, fit))

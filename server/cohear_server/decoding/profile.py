@@ -83,7 +83,7 @@ def write_profile(folder: Path, profile: Profile, tables: Mapping[str, Table]) -
     """Write profile.toml, with `tables` after its fields, and tail.npz into `folder`, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
     fields = {name: getattr(profile, name) for name in (*FIELDS, "reason")}
-    lines = [f"# Window profile of {profile.name}; made by: cohear models profile", *_entries(fields)]
+    lines = [f"# Window profile of {profile.name}; made by decoding.profiling.make_profile", *_entries(fields)]
     for name, table in tables.items():
         lines += ["", f"[{name}]", *_entries(table)]
     (folder / "profile.toml").write_text("\n".join(lines) + "\n")
