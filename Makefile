@@ -1,7 +1,7 @@
 # Cohear, in verbs. Each makes what it needs first: `make run` on a fresh checkout is enough.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test format lint types bench docs
+.PHONY: help setup run demo test format lint types bench eval docs
 
 BIN := .venv/bin
 CODE := server client tests bench scripts
@@ -38,6 +38,10 @@ types: $(READY)  ## mypy --strict
 
 bench: $(READY)  ## measure: make bench SPEECH=folder (see bench/README.md)
 	@scripts/bench.sh "$(SPEECH)"
+
+eval: $(READY)  ## word error and cost of each model: make eval SPEECH=folder (see models/README.md)
+	@test -n "$(SPEECH)" || { echo "eval: name a speech folder: make eval SPEECH=audio_samples" >&2; exit 2; }
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python bench/eval.py --speech "$(SPEECH)" --readme models/README.md
 
 docs: $(READY)  ## check links and examples of the documents
 	$(BIN)/python scripts/check_docs.py

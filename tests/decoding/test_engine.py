@@ -11,7 +11,7 @@ from pathlib import Path
 import jiwer
 import numpy as np
 import pytest
-from cohear_server.core.jobs import DecodeJob, DecodeResult
+from cohear_server.core.jobs import DecodeJob, DecodeResult, JobKind
 from cohear_server.decoding.engine import WhisperEngine
 from cohear_server.decoding.options import EngineOptions
 from whisper_normalizer.english import EnglishTextNormalizer
@@ -211,3 +211,14 @@ def test_an_english_model_does_not_translate(engine: WhisperEngine) -> None:
     (result,) = engine.decode([make_job(noise(1), task="translate")])
     assert result.error is not None
     assert result.error.code == "unsupported_task"
+
+
+@pytest.mark.model
+def test_a_window_gives_the_same_words_in_any_company(engine: WhisperEngine, sentences: list[Sample]) -> None:
+    """All are filled to fixed lengths; the longest does not stretch the tails of the others."""
+    jobs = [
+        replace(job, pcm=job.pcm[: 16_000 + 8_000 * i], kind=JobKind.PARTIAL)
+        for i, job in enumerate(jobs_of(sentences))
+    ]
+    together = [result.text for result in engine.decode(jobs)]
+    assert together == [engine.decode([job])[0].text for job in jobs]

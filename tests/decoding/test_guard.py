@@ -44,6 +44,10 @@ def test_repetition_that_ends_by_itself_is_speech() -> None:
     assert judged(heard(tokens)) == (tokens, ())
 
 
+def test_unless_nobody_speaks_that_fast() -> None:
+    assert judged(heard([0, 1] + [3, 4] * 7 + [6]))[1] == ("loop",)
+
+
 def test_unsure_words_without_speech_are_dropped() -> None:
     assert judged(heard([0, 1], logprob=-1.2, no_speech=0.7)) == ([], ("no_speech",))
 
@@ -58,7 +62,7 @@ def test_punctuation_alone_is_no_text() -> None:
 
 
 def test_unsure_repetition_is_dropped() -> None:
-    assert judged(heard([0, 1, 2, 3, 4] * 20, logprob=-1.2), cap=200) == ([], ("repetitive",))
+    assert judged(heard([0, 1, 2, 3, 4] * 20, logprob=-1.2), cap=300) == ([], ("repetitive",))
 
 
 @pytest.mark.parametrize(

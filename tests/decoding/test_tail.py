@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cohear_server.decoding.tail import MAX_STATES, TailStates
+from cohear_server.decoding.tail import MAX_STATES, TailStates, filled_length
 
 OFFSET, WIDTH = 75, 4
 
@@ -37,14 +37,15 @@ def test_long_enough_is_left_alone(tail: TailStates) -> None:
 
 
 def test_different_lengths_become_one_tensor(tail: TailStates) -> None:
-    batch = tail.stack([speech(100), speech(400)], 300)
+    batch = tail.stack([speech(100), speech(400)], 700)
     assert batch.shape == (2, 700, WIDTH)
     assert (batch[0, 100:, 0] == np.arange(100, 700)).all()
     assert (batch[1, :400] == -1).all()
 
 
-def test_no_window_grows_beyond_30_s(tail: TailStates) -> None:
-    assert tail.stack([speech(100), speech(1450)], 300).shape == (2, MAX_STATES, WIDTH)
+@pytest.mark.parametrize(("states", "filled"), [(1, 500), (350, 500), (351, 1000), (851, 1500), (1490, 1500)])
+def test_filled_lengths(states: int, filled: int) -> None:
+    assert filled_length(states, 150) == filled
 
 
 @pytest.mark.parametrize(("rows", "offset"), [((10, WIDTH), 0), ((0, WIDTH), MAX_STATES), ((MAX_STATES,), 0)])
@@ -60,8 +61,3 @@ def test_a_thinned_tail_has_the_averages(tail: TailStates) -> None:
     assert (thin.at(OFFSET, OFFSET + 8)[:, 0] == block.mean()).all()
     assert thin.at(OFFSET + 8, OFFSET + 9)[0, 0] == block.mean() + 8
     assert thin.at(MAX_STATES - 1, MAX_STATES)[0, 0] > MAX_STATES - 9
-
-
-@pytest.mark.parametrize("mels", [80, 128])
-def test_no_batch_has_as_many_states_as_mels(tail: TailStates, mels: int) -> None:
-    assert tail.stack([speech(mels - 10)], 10).shape[1] == mels + 1

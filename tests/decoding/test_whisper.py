@@ -75,7 +75,8 @@ def test_probabilities_agree_with_the_score(model: WhisperModel) -> None:
 def test_a_language_is_found_for_each_window(model: WhisperModel) -> None:
     found = model.languages(np.stack(model.encode([wave(4, seed) for seed in range(2)])))
     assert len(found) == 2
-    assert set(found) <= set(model.vocabulary.languages)
+    assert {language for language, _ in found} <= set(model.vocabulary.languages)
+    assert all(0 < probability <= 1 for _, probability in found)
 
 
 def test_alignment_gives_one_more_place_than_tokens(model: WhisperModel) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 import socket
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 from cohear_server.decoding import hub
 from cohear_server.decoding.catalog import Catalog, find_entry, find_model, models_dir, read_catalog
@@ -16,6 +18,7 @@ from cohear_server.decoding.sources import SourceOptions
 from cohear_server.decoding.weights import Model
 from cohear_server.errors import ClientError
 from huggingface_hub import constants
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from .conftest import CONTENTS
 
@@ -180,6 +183,21 @@ def test_hub_that_never_answers_is_given_up(catalog: Catalog, tmp_path: Path) ->
     fault = refused("org/some", SourceOptions(tmp_path, hub_timeout_s=0.3), catalog)
     assert time.monotonic() - begun_s < 5
     assert fault.code == "weights_unavailable"
+
+
+def test_full_disk_ends_a_download_with_one_line(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(*_: object, local_files_only: bool = False, **__: object) -> str:
+        if local_files_only:
+            raise LocalEntryNotFoundError("not here")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.setattr(hub, "_within", lambda _limit_s, _call: None)
+    fault = refused("org/some", SourceOptions(tmp_path), catalog)
+    assert fault.code == "weights_unavailable"
+    assert "No space left on device" in fault.message
 
 
 def test_earlier_download_is_used_without_the_network(

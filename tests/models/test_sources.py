@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -148,6 +149,24 @@ def test_processes_may_join_at_the_same_time(halves: Model, options: SourceOptio
     assert len({f and f.directory for f in found}) == 1
     assert sorted(p.name for p in options.folder_of(halves).iterdir()) == sorted(CONTENTS)
     assert from_cache(halves, options) is not None
+
+
+@pytest.mark.usefixtures("half_packages")
+def test_full_disk_is_an_error_and_leaves_nothing_behind(
+    halves: Model, options: SourceOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_parts: object, target: Path) -> str:
+        target.write_bytes(CONTENTS["model.bin"][:5])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sources, "_concatenate", full)
+        fault = refused(lambda: from_packages(halves, options))
+    assert fault.code == "bad_model_dir"
+    assert "No space left" in fault.message
+    assert "--model-dir" in fault.remedy
+    assert list(options.folder_of(halves).iterdir()) == []
+    assert from_packages(halves, options) is not None, "once there is room, it works"
 
 
 @pytest.mark.usefixtures("half_packages")

@@ -1,4 +1,7 @@
-"""`cohear models`: which models there are, which are here, and getting one. Finding them is the server package's."""
+"""`cohear models`: which models there are, which are here, and getting one. Finding them is the server package's.
+
+What is done with a model that is here is in `model_actions`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .model_actions import add_actions
 from .usage import Help, Subparsers
 
 if TYPE_CHECKING:
@@ -19,7 +23,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the command and what it can do."""
     parser = subparsers.add_parser(
         "models",
-        help="list, fetch and check models",
+        help="list, fetch, check and measure models",
         formatter_class=Help,
         description="""Whisper models known by name. Any other faster-whisper model works too, as a Hugging Face
 repository (org/name) or as a CTranslate2 folder. A model with a profile is decoded in short windows,
@@ -28,6 +32,9 @@ several times cheaper than padded to 30 s.""",
   cohear models list                        what there is, and what is here
   cohear models info base                   licence, languages, source and hash of one
   cohear models pull large-v3-turbo         get it now rather than at the first start
+  cohear models verify base                 hash all its files, say what is wrong
+  cohear models profile ./mine --audio DIR  make a folder's model fast: measure its short windows
+  cohear models eval base --data DIR        word error and cost on your own speech
   cohear serve --model "$(cohear models path base)"
 
 weights without a download from the hub:
@@ -43,6 +50,7 @@ weights without a download from the hub:
         action.add_argument("--json", action="store_true", help="print JSON")
         action.add_argument("--model-dir", metavar="DIR", type=Path, help="folder that holds downloaded models")
         action.set_defaults(run=run)
+    add_actions(actions)
 
 
 def _add(actions: Subparsers, name: str, text: str) -> None:

@@ -14,7 +14,7 @@ COMMANDS = {
     "stream": "stream a file or a pipe to a server as live audio",
     "mic": "stream the microphone to a server",
     "transcribe": "transcribe audio files, with or without a server",
-    "models": "list, fetch and check models",
+    "models": "list, fetch, check and measure models",
 }
 
 _EXTRAS = {
@@ -30,6 +30,7 @@ _EXTRAS = {
     },
     "cli": {"rich"},
     "mic": {"sounddevice"},
+    "eval": {"jiwer", "whisper_normalizer"},
 }
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"

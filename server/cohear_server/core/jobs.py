@@ -92,4 +92,6 @@ class DecodeResult:
     decode_ms: float = 0.0
     """in the engine, for the whole batch"""
     batch_size: int = 0
+    language_probability: float = 0.0
+    """of the language, where the model detected it; 0 where it was told or there is only one"""
     error: CohearError | None = field(default=None, compare=False)

@@ -9,8 +9,8 @@ One call of `decode`:
          -> times by alignment, where asked -> finals that stopped too early continued (`remainder`)
          -> results in the order of the jobs
 
-What CTranslate2 wants equal within a call: the number of prompt tokens, and all options. Languages, tasks
-and texts may differ (measured: the same tokens as alone).
+What CTranslate2 wants equal within a call: the number of prompt tokens, that of states, and all options. Languages,
+tasks and texts may differ (measured: the same tokens as alone).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .options import EngineOptions
 from .profile import Profile, find_profile
 from .prompts import Prompt
 from .remainder import finish
-from .tail import States
+from .tail import MAX_STATES, States, filled_length
 from .whisper import Batch, WhisperModel
 
 logger = logging.getLogger(__name__)
@@ -60,6 +60,8 @@ class _Window:
     """encoded at its own length; else padded to 30 s"""
     states: States
     language: str
+    language_probability: float
+    """0 where it was told"""
     prompt: Prompt
     max_tokens: int
 
@@ -149,14 +151,14 @@ class WhisperEngine:
         heard = self._decoded(self._windows(jobs, [self._is_short(job) for job in jobs]))
         return _in_groups(
             self._retried(heard),
-            lambda one: (one.window.short, one.window.prompt.start) if one.aligned else None,
+            lambda one: (self._frames(one.window.states), one.window.prompt.start) if one.aligned else None,
             self._align,
         )
 
     def _decoded(self, windows: Sequence[_Window]) -> list[_Heard]:
         return _in_groups(
             windows,
-            lambda window: (len(window.prompt.previous), window.job.options.beam_size, window.short),
+            lambda window: (len(window.prompt.previous), window.job.options.beam_size, self._frames(window.states)),
             self._generate,
         )
 
@@ -173,27 +175,28 @@ class WhisperEngine:
     def _windows(self, jobs: Sequence[DecodeJob], short: Sequence[bool]) -> list[_Window]:
         waves = [waveform(job.pcm, self._encoded_samples(job, own)) for job, own in zip(jobs, short, strict=True)]
         states = self.model.encode(waves)
-        languages = self._languages(jobs, states, short)
+        languages = self._languages(jobs, states)
         return [
-            _Window(job, own, encoded, language, self._vocabulary.prompt(job.options, language), self._max_tokens(job))
-            for job, own, encoded, language in zip(jobs, short, states, languages, strict=True)
+            _Window(job, own, encoded, *found, self._vocabulary.prompt(job.options, found[0]), self._max_tokens(job))
+            for job, own, encoded, found in zip(jobs, short, states, languages, strict=True)
         ]
 
-    def _languages(self, jobs: Sequence[DecodeJob], states: Sequence[States], short: Sequence[bool]) -> list[str]:
+    def _languages(self, jobs: Sequence[DecodeJob], states: Sequence[States]) -> list[tuple[str, float]]:
+        """Of each job, with its probability where it was found and not told."""
         if not self._vocabulary.multilingual:
-            return list(self._vocabulary.languages) * len(jobs)
+            return [(language, 0.0) for language in self._vocabulary.languages] * len(jobs)
         asked = [i for i, job in enumerate(jobs) if job.options.language is None]
         found = _in_groups(
             asked,
-            lambda i: short[i],
-            lambda members: self.model.languages(self._fill([states[i] for i in members], short[members[0]])),
+            lambda i: self._frames(states[i]),
+            lambda members: self.model.languages(self._fill([states[i] for i in members])),
         )
         detected = dict(zip(asked, found, strict=True))
-        return [job.options.language or detected[i] for i, job in enumerate(jobs)]
+        return [detected.get(i, (job.options.language or "", 0.0)) for i, job in enumerate(jobs)]
 
     def _generate(self, windows: Sequence[_Window]) -> list[_Heard]:
         first = windows[0].job
-        batch = self._fill([window.states for window in windows], windows[0].short)
+        batch = self._fill([window.states for window in windows])
         hypotheses = self.model.generate(
             batch,
             [window.prompt for window in windows],
@@ -215,7 +218,7 @@ class WhisperEngine:
         if not group[0].aligned:
             return list(group)
         starts = self.model.align(
-            self._fill([one.window.states for one in group], first.short),
+            self._fill([one.window.states for one in group]),
             first.prompt.start,
             [one.hypothesis.tokens for one in group],
             [-(-len(one.window.job.pcm) // STATE_SAMPLES) for one in group],
@@ -228,18 +231,23 @@ class WhisperEngine:
     def _result(self, heard: _Heard) -> DecodeResult:
         job, hypothesis = heard.window.job, heard.hypothesis
         spell = self._vocabulary.text
-        probabilities = [word_probability(word, hypothesis.logprobs) for word in heard.words]
+        probabilities = [self._calibrated(word_probability(word, hypothesis.logprobs)) for word in heard.words]
         return DecodeResult(
             job_id=job.id,
             text=spell(hypothesis.tokens).strip(),
             words=timed_words(heard.words, heard.times, probabilities, len(job.pcm)),
             timed=heard.aligned,
             language=heard.window.language,
+            language_probability=heard.window.language_probability,
             confidence=sum(probabilities) / len(probabilities) if probabilities else 0.0,
             mean_logprob=hypothesis.mean_logprob,
             no_speech_prob=hypothesis.no_speech_prob,
             rules=heard.rules,
         )
+
+    def _calibrated(self, probability: float) -> float:
+        calibration = self.profile and self.profile.calibration
+        return calibration.apply(probability) if calibration else probability
 
     def _is_short(self, job: DecodeJob) -> bool:
         return self.profile is not None and self.profile.allows(len(job.pcm) / SAMPLE_RATE_HZ)
@@ -254,11 +262,17 @@ class WhisperEngine:
         floor = self.profile.tokens_floor if self.profile else PADDED_TOKENS_FLOOR
         return floor + int(per_s * len(job.pcm) / SAMPLE_RATE_HZ)
 
-    def _fill(self, windows: Sequence[States], short: bool) -> Batch:
-        """One tensor of all windows; those padded to 30 s have equal lengths as they are."""
-        if self.profile is None or not short:
+    def _frames(self, states: States) -> int:
+        """How many states a window has once it is filled; equal within a call."""
+        if self.profile is None or len(states) == MAX_STATES:
+            return MAX_STATES
+        return filled_length(len(states), self.profile.tail_states)
+
+    def _fill(self, windows: Sequence[States]) -> Batch:
+        """One tensor of all windows, which have one filled length; those padded to 30 s are full as they are."""
+        if self.profile is None:
             return np.stack(windows)
-        return self.profile.tail.stack(windows, self.profile.tail_states)
+        return self.profile.tail.stack(windows, self._frames(windows[0]))
 
 
 def _in_groups(

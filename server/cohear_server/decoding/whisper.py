@@ -75,9 +75,11 @@ class WhisperModel:
             states.update(zip(members, encoded, strict=True))
         return [states[i] for i in range(len(waves))]
 
-    def languages(self, batch: Batch) -> list[str]:
-        """The most probable language of each window. Raises RuntimeError if the model is not multilingual."""
-        return [ranked[0][0].strip("<|>") for ranked in self._model.detect_language(_view(batch))]
+    def languages(self, batch: Batch) -> list[tuple[str, float]]:
+        """The most probable language of each window, and how probable it is. Raises RuntimeError if the model is not
+        multilingual."""
+        ranked = [found[0] for found in self._model.detect_language(_view(batch))]
+        return [(token.strip("<|>"), float(probability)) for token, probability in ranked]
 
     def generate(self, batch: Batch, prompts: Sequence[Prompt], beam_size: int, max_tokens: int) -> list[Hypothesis]:
         """Prompts must have equal numbers of previous and of start tokens."""

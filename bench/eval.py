@@ -1,0 +1,109 @@
+"""How well each model hears each kind of speech, short and padded, and at what cost: the table of models/README.md.
+
+    python bench/eval.py --speech DIR [--clips 60] [--model NAME ...] [--out FILE] [--readme models/README.md]
+
+Models that are not named keep the figures that the result file has of them. The measuring is `decoding.evaluation`, and
+`cohear models eval` does the same on any speech.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from cohear_server.decoding.catalog import find_model
+from cohear_server.decoding.clips import Clip, choose, grouped, read_clips
+from cohear_server.decoding.evaluation import HEADINGS, Evaluation, SetResult, evaluate, known, load, table
+from cohear_server.decoding.scoring import ErrorRate
+from cohear_server.decoding.sources import SourceOptions
+from cohear_server.decoding.weights import ModelFiles
+from speech import circumstances, write_result
+from word_starts import median_apart_ms
+
+TIMED_CLIPS, TIMED_S = 30, (2.0, 20.0)
+"""clips whose word starts are compared, and how long they are"""
+BEGIN, END = "<!-- bench/eval.py: begin -->", "<!-- end -->"
+
+
+def main() -> int:
+    args = _parse()
+    if os.environ.get("OMP_NUM_THREADS") != "1":
+        print("eval: CPU times count idle threads of numpy too: OMP_NUM_THREADS=1 (make eval)", file=sys.stderr)
+    models = json.loads(args.out.read_text())["models"] if args.out.is_file() else {}
+    clips = read_clips(args.speech)
+    for name in args.model or ["tiny.en", "base"]:
+        print(name)
+        files = find_model(name, options=SourceOptions())
+        measured = asdict(evaluate(files, clips, args.clips, print)) | {"word_start_ms": word_start_ms(files, clips)}
+        models[name] = {"clips_a_set": args.clips, **circumstances(), **measured}
+        write_result(args.out, {"benchmark": "models", "models": models})
+        if args.readme:
+            fill_in(
+                args.readme, "\n\n".join(section(evaluation(data), data["word_start_ms"]) for data in models.values())
+            )
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--speech", type=Path, required=True, metavar="DIR", help="folder with a manifest.jsonl")
+    parser.add_argument("--clips", type=int, default=60, help="at most, of each corpus (default: %(default)s)")
+    parser.add_argument("--model", action="append", help="may be repeated (default: tiny.en and base)")
+    parser.add_argument("--out", type=Path, default=Path("bench/results/models.json"), help="(default: %(default)s)")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="also put the tables between its marks")
+    return parser.parse_args()
+
+
+def word_start_ms(files: ModelFiles, clips: Sequence[Clip]) -> float | None:
+    """On clips of some words, corpora in turn."""
+    engine = load(files)
+    spoken = [c for c in known(clips, engine) if c.reference and TIMED_S[0] <= c.seconds <= TIMED_S[1]]
+    corpora = grouped(spoken).values()
+    chosen = [c for members in corpora for c in choose(members, TIMED_CLIPS // len(corpora))]
+    return median_apart_ms(engine, files.directory, chosen)
+
+
+def evaluation(data: Mapping[str, Any]) -> Evaluation:
+    """From what `asdict` made of it."""
+    sets = tuple(
+        SetResult(**{**row, "wer_short": _rate(row["wer_short"]), "wer_padded": _rate(row["wer_padded"])})
+        for row in data["sets"]
+    )
+    return Evaluation(data["model"], data["short_windows"], sets, data["ece"])
+
+
+def _rate(data: Mapping[str, float] | None) -> ErrorRate | None:
+    return ErrorRate(**data) if data else None
+
+
+def section(result: Evaluation, word_start_ms: float | None) -> str:
+    """A model's table in Markdown."""
+    rows = [HEADINGS, ("---",) * len(HEADINGS), *table(result)]
+    notes = []
+    if result.ece is not None:
+        notes.append(f"calibration error over all sets {result.ece:.3f}")
+    if word_start_ms is not None:
+        notes.append(f"word starts {word_start_ms:g} ms (median) from padded faster-whisper's")
+    note = "; ".join(notes)
+    return "\n".join(
+        [f"### {result.model}", "", *(f"| {' | '.join(row)} |" for row in rows), "", f"{note}.".capitalize()]
+    )
+
+
+def fill_in(path: Path, text: str) -> None:
+    """Replace what stands between the marks."""
+    before, _, rest = path.read_text().partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        raise SystemExit(f"{path} has no {BEGIN} and {END}")
+    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
