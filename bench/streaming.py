@@ -22,8 +22,6 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from difflib import SequenceMatcher
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +32,7 @@ from cohear_server.core.segment import PartialOptions
 from cohear_server.core.session import Session, SessionOptions
 from cohear_server.core.stabilizer import StabilizerOptions
 from cohear_server.core.words import normalised
+from measures import Heard, matched, unstable_words, word_delays_s, words_of
 from playback import Decoder, Event, Playback
 from speech import Clip, Errors, choose, circumstances, error_rate, read_clips, word_errors, write_result
 
@@ -90,45 +89,21 @@ class Score:
 
 def judge(events: Sequence[Event], score: Score) -> None:
     """Add one clip's events to the score, segment by segment."""
-    for segment in sorted({event.segment_id for _, event in events}):
-        shown = [(at_s, event) for at_s, event in events if event.segment_id == segment]
+    for shown in Heard(events, ()).segments():
         final = next((event for _, event in shown if isinstance(event, Final)), None)
         if final is None:
             continue
         words = [normalised(word.text) for word in final.words]
         score.final_words += len(words)
-        texts = [_words(event) for _, event in shown]
-        for before, after in pairwise(texts):
-            score.unstable += len(before) - len(_matched(before, after))
+        score.unstable += unstable_words(shown)
         stable = [event for _, event in shown if isinstance(event, Partial)]
         if stable:
-            said = stable[-1].stable.split()
-            kept = _matched([normalised(w) for w in said], words)
+            said = words_of(stable[-1], stable=True)
             score.stable_words += len(said)
-            score.corrected_words += len(said) - len(kept)
+            score.corrected_words += len(said) - len(matched(said, words))
             score.first_partial_s.append(shown[0][0] - final.words[0].start_s if final.words else 0.0)
-        score.shown_after_s += _delays(shown, words, final, whole=True)
-        score.stable_after_s += _delays(shown, words, final, whole=False)
-
-
-def _delays(shown: Sequence[Event], words: list[str], final: Final, *, whole: bool) -> list[float]:
-    first: dict[int, float] = {}
-    for at_s, event in shown:
-        said = _words(event) if whole or isinstance(event, Final) else [normalised(w) for w in event.stable.split()]
-        for place in _matched(said, words):
-            first.setdefault(place, at_s)
-    return [first[i] - word.end_s for i, word in enumerate(final.words) if i in first]
-
-
-def _words(event: Partial | Final) -> list[str]:
-    text = event.text if isinstance(event, Final) else f"{event.stable} {event.volatile}"
-    return [normalised(word) for word in text.split()]
-
-
-def _matched(said: list[str], words: list[str]) -> list[int]:
-    """Places in `words` that `said` has too, in order."""
-    blocks = SequenceMatcher(a=said, b=words, autojunk=False).get_matching_blocks()
-    return [block.b + i for block in blocks for i in range(block.size)]
+        score.shown_after_s += word_delays_s(shown)
+        score.stable_after_s += word_delays_s(shown, stable=True)
 
 
 def run(policy: Policy, clips: Sequence[Clip], decoder: Decoder) -> dict[str, Any]:

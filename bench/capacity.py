@@ -1,0 +1,170 @@
+"""The most live streams at a kept promise: a server of our own, load on it, more and more until it breaks.
+
+    python bench/capacity.py --speech DIR [--modes continuous conversation] [--out bench/results/capacity.json]
+                             [--plot docs/images/capacity.png] [--engine bench/results/engine.json]
+                             [--server --workers 2 --max-batch 8]
+
+The promise: p95 of finals <= endpoint + 300 ms, p95 cursor lag <= 1 s, nothing shed, nobody refused, every stream done
+in order. The number of streams is doubled until it is broken, then bisected; each probe has a fresh server, a ramp, and
+at least 30 s of steady load. Half and 80 % of the capacity are measured too. All after `--server` goes to
+`cohear serve`. Definitions: bench/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from capacityplot import plot
+from engine import core_s_of_windows, read_engine
+from load import LoadOptions, add_load_arguments, load_options, measure, settings
+from process import running_server
+from speech import circumstances, write_result
+
+FINAL_OVER_ENDPOINT_MS = 300.0
+CURSOR_LAG_MS = 1_000.0
+MODES: dict[str, float | None] = {"continuous": None, "conversation": 0.4}
+"""share of clips in the whole; None: back to back"""
+RAMP_S_A_STREAM = 0.25
+"""streams start no faster than this"""
+
+
+def broken(report: dict[str, Any]) -> list[str]:
+    """What of the promise a load report breaks; empty if it is kept."""
+    bounds = {"final_over_endpoint": FINAL_OVER_ENDPOINT_MS, "cursor_lag": CURSOR_LAG_MS}
+    found = []
+    for name, limit_ms in bounds.items():
+        row = report["ms"][name]
+        if not row["count"]:
+            found.append(f"no {name} was measured")
+        elif row["p95"] > limit_ms:
+            found.append(f"{name} p95 {row['p95']:.0f} ms > {limit_ms:.0f} ms")
+    counts = {"shed samples": report["samples"]["shed"], "refused": report["refused"]}
+    counts["unfinished"] = report["unfinished"]
+    found += [f"{name}: {count}" for name, count in counts.items() if count]
+    if not report["valid"]:
+        found.append("the generator was late: the run says nothing")
+    return found
+
+
+@dataclass(slots=True)
+class Search:
+    """The largest number that `probe` takes: doubling, then bisection. Reports are kept by number of streams."""
+
+    probe: Callable[[int], dict[str, Any]]
+    limit: int
+    precision: float
+    """how near the bounds must come, as a share of the lower one"""
+    reports: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def run(self, first: int) -> int:
+        """The capacity; 0 if not even one stream is served, `limit` if no number up to it breaks the promise."""
+        low, high = 0, self.limit + 1
+        streams = min(first, self.limit)
+        while low < streams < high:
+            if self.keeps(streams):
+                low = streams
+            else:
+                high = streams
+            if high > self.limit:
+                streams = min(2 * low, self.limit)
+            elif high - low > max(1, self.precision * low):
+                streams = (low + high) // 2
+            else:
+                break
+        return low
+
+    def keeps(self, streams: int) -> bool:
+        if streams not in self.reports:
+            self.reports[streams] = self.probe(streams)
+        return not self.reports[streams]["broken"]
+
+
+def probe(load: LoadOptions, server: list[str], engine: dict[str, Any] | None) -> dict[str, Any]:
+    """One load on a fresh server: its report, what it breaks, and how near the engine is to its limit."""
+    load = replace(load, ramp_s=max(load.ramp_s, RAMP_S_A_STREAM * load.streams))
+    with running_server(server) as running:
+        report = measure(replace(load, url=running.url, server_pid=running.pid))
+    report["broken"] = broken(report)
+    if engine is not None:
+        cores = report["server"]["cores"]
+        needed = core_s_of_windows(engine, report["decoded_windows"]) / load.steady_s
+        report["engine_efficiency"] = round(needed / cores, 3) if cores else None
+    show(report)
+    return report
+
+
+def show(report: dict[str, Any]) -> None:
+    ms, server = report["ms"], report["server"]
+    parts = [f"{name} p95 {ms[name].get('p95', '-')}" for name in ("final_over_endpoint", "cursor_lag", "first_words")]
+    parts += [
+        f"cores {server['cores']}",
+        f"loop {server['event_loop_cores']}",
+        f"jitter {report['cadence_jitter_share']}",
+    ]
+    parts += [f"efficiency {report['engine_efficiency']}"] if "engine_efficiency" in report else []
+    parts += ["DISTURBED by other programs"] if report["disturbed"] else []
+    print(f"{report['streams']:>4} streams: {', '.join(parts)}: {'; '.join(report['broken']) or 'kept'}", flush=True)
+
+
+def capacity_of(load: LoadOptions, args: argparse.Namespace) -> dict[str, Any]:
+    """One mode: its capacity, its points, and the figures at half and 80 % load."""
+    engine = read_engine(args.engine)
+    server = ["--model", args.model, "--max-streams", "10000", *args.server]
+    search = Search(lambda n: probe(replace(load, streams=n), server, engine), args.most, args.precision)
+    capacity = search.run(args.first)
+    half, most = max(1, capacity // 2), max(1, round(0.8 * capacity))
+    for streams in (half, most) if capacity else ():
+        search.keeps(streams)
+    points = [search.reports[n] for n in sorted(search.reports)]
+    result: dict[str, Any] = {"speech_share_of_clips": load.speech_share, "capacity": capacity}
+    if capacity:
+        at_half, at_80, full = (search.reports[n] for n in (half, most, capacity))
+        result |= {
+            "final_p95_over_endpoint_ms_half_load": at_half["ms"]["final_over_endpoint"].get("p95"),
+            "cadence_jitter_share_80": at_80["cadence_jitter_share"],
+            "core_share_per_stream": full["server"]["event_loop_cores_per_stream"],
+            "engine_efficiency": full.get("engine_efficiency"),
+        }
+    return result | {"points": points}
+
+
+def main() -> int:
+    args = _parse()
+    load = load_options(args)
+    promise = {"final_over_endpoint_p95_ms": FINAL_OVER_ENDPOINT_MS, "cursor_lag_p95_ms": CURSOR_LAG_MS, "shed": 0}
+    modes: dict[str, Any] = {}
+    result = {"benchmark": "capacity", **circumstances(), "model": args.model, "server_options": args.server}
+    result |= {"promise": promise, "settings": settings(load), "modes": modes}
+    for mode in args.modes:
+        print(f"{mode}:", flush=True)
+        modes[mode] = capacity_of(replace(load, speech_share=MODES[mode]), args)
+        print(f"{mode}: {modes[mode]['capacity']} streams", flush=True)
+        if args.out:  # after each: a mode takes many minutes
+            write_result(args.out, result)
+    if args.plot:
+        plot(result, args.plot)
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    add_load_arguments(parser)
+    parser.add_argument("--modes", nargs="+", choices=list(MODES), default=list(MODES), help="how people speak")
+    parser.add_argument("--model", default="tiny.en", help="(default: %(default)s)")
+    parser.add_argument("--first", type=int, default=4, help="streams of the first probe (default: %(default)s)")
+    parser.add_argument("--most", type=int, default=512, help="never more streams (default: %(default)s)")
+    parser.add_argument("--precision", type=float, default=0.05, help="of the capacity (default: %(default)s)")
+    parser.add_argument("--engine", type=Path, default=Path("bench/results/engine.json"), help="result of engine.py")
+    parser.add_argument("--out", type=Path, help="result file, such as bench/results/capacity.json")
+    parser.add_argument("--plot", type=Path, help="picture, such as docs/images/capacity.png")
+    parser.add_argument("--server", nargs=argparse.REMAINDER, default=[], help="the rest: options of `cohear serve`")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
