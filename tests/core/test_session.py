@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TypeVar
 
@@ -45,6 +45,7 @@ class Driver:
     options: SessionOptions = field(default_factory=lambda: SessionOptions(vad="energy"))
     hold: bool = False
     answer: Callable[[DecodeJob], DecodeResult] = says
+    language: str | None = "en"
 
     def __post_init__(self) -> None:
         self.now_s = 0.0
@@ -52,7 +53,7 @@ class Driver:
         self.jobs: list[DecodeJob] = []
         self.held: list[DecodeJob] = []
         self.cancelled: list[str] = []
-        self.session = Session("s", self.start, DecodeOptions("m", "en", word_times=True), self.options)
+        self.session = Session("s", self.start, DecodeOptions("m", self.language, word_times=True), self.options)
 
     def feed(self, pcm: np.ndarray, frame: int = 320) -> Driver:
         for i in range(0, len(pcm), frame):
@@ -258,6 +259,20 @@ def test_options_change_in_mid_stream() -> None:
     driver.feed(silence(1))
     assert driver.of(Final)[1].words == ()
     assert driver.jobs[-1].options.prompt == "names: Ann"
+
+
+def test_a_language_that_is_sure_is_told_to_the_engine() -> None:
+    def detects(job: DecodeJob) -> DecodeResult:
+        return replace(says(job), language="de", language_probability=0.0 if job.options.language else 0.95)
+
+    driver = Driver(answer=detects, language=None)
+    for _ in range(3):  # 2 s of speech each: sure after the second
+        driver.feed(utterance())
+    asked = {
+        m.segment_id: {j.options.language for j in driver.jobs if j.segment_id == m.segment_id}
+        for m in driver.of(Final)
+    }
+    assert asked == {0: {None}, 1: {None}, 2: {"de"}}
 
 
 def test_unknown_and_late_results_are_ignored() -> None:

@@ -23,6 +23,7 @@ from .clock import JitterClock
 from .context import Context, ContextOptions, Said, own_words
 from .events import SegmentSpan, final_message, lost_message, partial_message
 from .jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, JobKind, Pcm
+from .language import SessionLanguage
 from .ledger import Ledger
 from .segment import OpenSegment, PartialOptions, Window
 from .segmenter import Pause, Resumption, Segmenter, SegmenterOptions, SegmentEvent, SpeechEnd, SpeechStart
@@ -110,6 +111,7 @@ class Session:
         self._segmenter = Segmenter(_segmenter_options(options.segmenter, start.endpoint_ms))
         self._buffer = AudioBuffer()
         self._context = Context(options.context)
+        self._language = SessionLanguage()
         self._ledger = Ledger(self._decoder)
         self._segment: OpenSegment | None = None
         self._speculation: tuple[str, _Trial] | None = None
@@ -310,7 +312,9 @@ class Session:
         job_id = f"{self.id}.{self._counter}"
         self._counter += 1
         timed = window.timed if kind is JobKind.PARTIAL else self._decode.word_times
-        options = replace(self._decode, word_times=timed)
+        known = self._language.ask() if kind is JobKind.FINAL else self._language.language
+        language = self._decode.language or known
+        options = replace(self._decode, word_times=timed, language=language)
         pcm = self._buffer.read(window.start, window.end)
         job = DecodeJob(job_id, self.id, self.options.tenant, segment.id, pcm, kind, deadline_s, options)
         self._out.jobs.append(job)
@@ -354,6 +358,7 @@ class Session:
             return
         own = own_words(result, final.context, said.start)
         said.words = own.words
+        self._language.observe(own, (said.end - said.start) / SAMPLE_RATE_HZ)
         self._seq += 1
         span = SegmentSpan(final.segment.id, said.start, said.end, final.reason)
         message = final_message(self._seq, span, own, self._decode)
