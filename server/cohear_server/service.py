@@ -74,6 +74,7 @@ class Service:
         """Warm up, dispatch, and on leaving finish what is in the engine."""
         try:
             await self._backend.start()
+            self.dispatcher.scheduler.window_steps_s = self.model.window_steps_s
             async with asyncio.TaskGroup() as group:
                 dispatching = group.create_task(self.dispatcher.run())
                 self.ready = True

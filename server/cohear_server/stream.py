@@ -133,7 +133,7 @@ class Stream:
             self._traces.pop(job_id, None)
         for job in output.jobs:
             self._sent[job.id] = _Sent(job, arrived_s, taken_s)
-            self._dispatcher.submit(job, self._deliver)
+            self._dispatcher.submit(job, self._deliver, self.session.begun)
         now_s = self._clock()
         for emission in output.emissions:
             trace = self._traces.get(emission.job_id or "")

@@ -43,7 +43,7 @@ def test_different_lengths_become_one_tensor(tail: TailStates) -> None:
     assert (batch[1, :400] == -1).all()
 
 
-@pytest.mark.parametrize(("states", "filled"), [(1, 500), (350, 500), (351, 1000), (851, 1500), (1490, 1500)])
+@pytest.mark.parametrize(("states", "filled"), [(1, 350), (200, 350), (201, 500), (851, 1250), (1490, 1500)])
 def test_filled_lengths(states: int, filled: int) -> None:
     assert filled_length(states, 150) == filled
 

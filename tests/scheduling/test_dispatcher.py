@@ -19,7 +19,8 @@ PARTIAL, FINAL = JobKind.PARTIAL, JobKind.FINAL
 
 def job(job_id: str, session: str, kind: JobKind = PARTIAL, seconds: float = 2.0) -> DecodeJob:
     pcm = np.ones(int(seconds * SAMPLE_RATE_HZ), np.int16)
-    return DecodeJob(job_id, session, "t", 0, pcm, kind, 0.5, DecodeOptions("fake"))
+    deadline_s = 0.1 if kind is FINAL else 0.5
+    return DecodeJob(job_id, session, "t", 0, pcm, kind, deadline_s, DecodeOptions("fake"))
 
 
 class Log:

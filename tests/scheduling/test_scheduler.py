@@ -39,9 +39,31 @@ def test_nothing_waits_nothing_comes() -> None:
 def test_finals_go_first_and_alone() -> None:
     queue = scheduler()
     queue.submit(job("a", deadline_s=0.01), 0.0)
-    final = job("b", FINAL, deadline_s=9)
+    final = job("b", FINAL, deadline_s=0.1)
     queue.submit(final, 0.0)
     assert queue.next_batch(0.0) == [final]
+
+
+def test_a_final_that_is_not_due_yet_is_for_idle_time() -> None:
+    queue = scheduler()
+    guess, partial = job("a", FINAL, deadline_s=0.4), job("b")
+    queue.submit(guess, 0.0)
+    assert queue.next_batch(0.0) == [guess]
+    queue.submit(guess, 0.0)
+    queue.submit(partial, 0.0)
+    assert queue.next_batch(0.0) == [partial]
+    queue.submit(job("b"), 0.3)
+    assert queue.next_batch(0.3) == [guess], "now it is due"
+
+
+def test_windows_that_cost_alike_go_together() -> None:
+    queue = scheduler()
+    queue.window_steps_s = (3.5, 6.5)
+    lengths_s = {1.0: "first", 3.5: "first", 3.6: "second", 7.0: "third", 30.0: "third"}
+    for i, seconds in enumerate(lengths_s):
+        queue.submit(job(f"s{i}", seconds=seconds), 0.0)
+    batches = [[len(j.pcm) / SAMPLE_RATE_HZ for j in queue.next_batch(0.0)] for _ in range(3)]
+    assert batches == [[1.0, 3.5], [3.6], [7.0, 30.0]]
 
 
 def test_a_newer_partial_replaces_the_waiting_one_and_keeps_its_place() -> None:

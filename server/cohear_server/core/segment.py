@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 from .jobs import SAMPLE_RATE_HZ, DecodeResult, HypothesisWord
 from .stabilizer import Stabilizer, StabilizerOptions
 
+REFRESH_MS = 100
+"""A window that waits for the engine is replaced by one of newer audio this often: the longer the wait, the less each
+partial would be worth otherwise. So cadence follows the engine's speed, and what is decoded is always fresh."""
+
 _TIE_WORDS = 2
 _CUT_MARGIN_SAMPLES = SAMPLE_RATE_HZ // 20
 
@@ -19,10 +23,10 @@ _CUT_MARGIN_SAMPLES = SAMPLE_RATE_HZ // 20
 @dataclass(frozen=True, slots=True)
 class PartialOptions:
     interval_ms: int = 500
-    """new audio between two partials of a stream"""
+    """new audio between two partials of a stream, at least"""
     first_ms: int = 300
     """audio after the start of speech before the first partial"""
-    trim_after_s: float = 6.0
+    trim_after_s: float = 3.0
     """longest window that is decoded again as a whole; longer ones lose their committed words"""
     with_context: bool = False
     """short segments are decoded with the speech before them for partials too, not only for finals"""
@@ -51,12 +55,17 @@ class OpenSegment:
         self._due = speech_at + _samples(options.first_ms)
 
     def due_window(self, position: int) -> Window | None:
-        """The window to decode now that audio up to `position` is there, or None; advances the cadence."""
+        """The window to decode now that audio up to `position` is there, or None. It replaces the one before, unless
+        that `begun`."""
         if position < self._due:
             return None
-        self._due = position + _samples(self._options.interval_ms)
+        self._due = position + _samples(REFRESH_MS)
         long = position - self._window_start > self._options.trim_after_s * SAMPLE_RATE_HZ
         return Window(self._window_start, position, timed=long)
+
+    def begun(self, window: Window) -> None:
+        """It is being decoded: the next is due an interval of audio later."""
+        self._due = window.end + _samples(self._options.interval_ms)
 
     def hear(self, result: DecodeResult, window: Window) -> bool:
         """Take a hypothesis of `window`. False if a newer one was heard already."""

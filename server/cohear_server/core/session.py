@@ -116,6 +116,8 @@ class Session:
         self._segment: OpenSegment | None = None
         self._speculation: tuple[str, _Trial] | None = None
         self._trials: dict[str, _Trial] = {}
+        self._waiting = ""
+        """the partial job that a newer one would replace"""
         self._pending: deque[_PendingFinal | _Mark] = deque()
         self._counter = self._segments = self._seq = 0
         self._now_s = self._heard_s = self._stats_s = 0.0
@@ -153,9 +155,18 @@ class Session:
             self._emit(self._stats())
         return self._take()
 
+    def begun(self, job_id: str) -> None:
+        """The engine is at work on this job."""
+        if job_id == self._waiting:
+            self._waiting = ""
+            trial = self._trials.get(job_id)
+            if trial is not None and trial.segment is self._segment:
+                trial.segment.begun(trial.window)
+
     def resolve(self, result: DecodeResult, now_s: float) -> Output:
         """What the engine heard in one of this session's jobs. Unknown and stale results are ignored."""
         self._now_s = now_s
+        self.begun(result.job_id)
         trial = self._trials.pop(result.job_id, None)
         if trial is not None:
             trial.result = result
@@ -281,6 +292,8 @@ class Session:
             context = self._context.before(segment.start, window.end) if whole else ()
             decoded = replace(window, start=context[0].start) if context else window
             job_id = self._submit(JobKind.PARTIAL, segment, decoded, options.interval_ms / 1000)
+            self._trials.pop(self._waiting, None)
+            self._waiting = job_id
             self._trials[job_id] = _Trial(segment, window, self._now_s, context)
 
     def _speculate(self, end: int) -> None:

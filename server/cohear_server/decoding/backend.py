@@ -24,6 +24,8 @@ class ModelInfo:
     translates: bool
     short_windows: bool
     """a profile allows short windows with tail states; else every window is padded to 30 s"""
+    window_steps_s: tuple[float, ...] = ()
+    """windows whose lengths lie between two of these cost alike, and belong together in a batch; rising"""
 
     def check(self, wanted: protocol.Start | protocol.Configure) -> None:
         """Refuse what this model cannot do.

@@ -99,6 +99,7 @@ class WhisperEngine:
             languages=self._vocabulary.languages,
             translates=self._vocabulary.multilingual,
             short_windows=self.profile is not None and self.profile.short_windows,
+            window_steps_s=self.profile.window_steps_s if self.profile else (),
         )
 
     def decode(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:

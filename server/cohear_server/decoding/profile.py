@@ -21,7 +21,7 @@ from typing import TypeAlias
 import numpy as np
 
 from .calibration import Calibration, calibration_of
-from .tail import TailStates
+from .tail import FILLED_STATES, STATE_S, TailStates
 
 PACKAGE_DIR = Path(__file__).parents[1]
 MIN_TAIL_STATES = 150
@@ -64,6 +64,12 @@ class Profile:
 
     def allows(self, window_s: float) -> bool:
         return self.short_windows and window_s <= self.max_window_s
+
+    @property
+    def window_steps_s(self) -> tuple[float, ...]:
+        """The longest window of each filled length (see `tail`), but for those that are 30 s anyway."""
+        longest = ((filled - self.tail_states) * STATE_S - self.silence_ms / 1000 for filled in FILLED_STATES[:-1])
+        return tuple(round(s, 2) for s in longest if 0 < s <= self.max_window_s) if self.short_windows else ()
 
 
 def read_profile(folder: Path) -> Profile:

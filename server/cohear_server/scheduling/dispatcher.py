@@ -31,6 +31,15 @@ class JobTimes:
 
 
 Deliver = Callable[[DecodeResult, JobTimes], None]
+Begun = Callable[[str], None]
+"""told the id of a job as it goes into the engine"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    submitted_s: float
+    deliver: Deliver
+    begun: Begun | None
 
 
 class Dispatcher:
@@ -40,7 +49,7 @@ class Dispatcher:
         self.scheduler = scheduler
         self._backend = backend
         self._clock = clock
-        self._waiting: dict[str, tuple[float, Deliver]] = {}
+        self._waiting: dict[str, _Entry] = {}
         self._changed = asyncio.Event()
         self._busy = 0
 
@@ -49,13 +58,14 @@ class Dispatcher:
         """Batches in the engine now."""
         return self._busy
 
-    def submit(self, job: DecodeJob, deliver: Deliver) -> None:
-        """Queue a job. `deliver` is called once, unless the job is cancelled or replaced before it is decoded."""
+    def submit(self, job: DecodeJob, deliver: Deliver, begun: Begun | None = None) -> None:
+        """Queue a job. `deliver` is called once, unless the job is cancelled or replaced before it is decoded;
+        `begun` is called before, when it can be no more."""
         now_s = self._clock()
         replaced = self.scheduler.submit(job, now_s)
         if replaced is not None:
             del self._waiting[replaced.id]
-        self._waiting[job.id] = (now_s, deliver)
+        self._waiting[job.id] = _Entry(now_s, deliver, begun)
         self._changed.set()
 
     def cancel(self, job_id: str, session_id: str) -> None:
@@ -70,8 +80,15 @@ class Dispatcher:
                 while self._busy < self._backend.slots and (batch := self.scheduler.next_batch(self._clock())):
                     self._busy += 1
                     group.create_task(self._decode(batch))
+                    self._tell_begun(batch)
                 self._changed.clear()
                 await self._changed.wait()
+
+    def _tell_begun(self, batch: list[DecodeJob]) -> None:
+        for job in batch:
+            begun = self._waiting[job.id].begun
+            if begun is not None:
+                begun(job.id)
 
     async def _decode(self, batch: list[DecodeJob]) -> None:
         batched_s = self._clock()
@@ -86,10 +103,10 @@ class Dispatcher:
             self._changed.set()
         decoded_s = self._clock()
         for job, result in zip(batch, results, strict=True):
-            submitted_s, deliver = self._waiting.pop(job.id)
+            entry = self._waiting.pop(job.id)
             begun_s = min(decoded_s, batched_s + result.wait_ms / 1000)
-            times = JobTimes(submitted_s, batched_s, begun_s, decoded_s)
+            times = JobTimes(entry.submitted_s, batched_s, begun_s, decoded_s)
             try:
-                deliver(result, times)
+                entry.deliver(result, times)
             except Exception:  # one stream's fault must not take the engine's results from the others
                 logger.exception("stream %s failed on a result", job.session_id)

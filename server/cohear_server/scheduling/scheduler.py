@@ -1,8 +1,12 @@
 """Which waiting windows are decoded next, and together. A pure decision: no clock, no I/O, no engine.
 
     submit --> one partial slot a session (newest wins)  --+
-           --> a FIFO of finals a session                --+--> next_batch: finals first, then earliest
-           --> refinements, when nothing else waits      --+    deadline, then the tenant that had least
+           --> a FIFO of finals a session                --+--> next_batch: finals that are due, partials,
+           --> refinements                               --+    finals not yet due, refinements; of each the
+                                                                earliest deadline, then the tenant that had least
+
+A final that is not due yet is a guess that its speaker has come to the end, and half of them are taken back. It is
+decoded when nothing else waits, so an idle engine has it ready, and a busy one loses nothing to guesses.
 
 Memory is bounded by the sessions: a slot each, and finals only as far as `Session.backlog_s` lets
 the gateway read on. Finals are never dropped; a partial is dropped when its own stream sends a newer one.
@@ -10,6 +14,7 @@ the gateway read on. Finals are never dropped; a partial is dropped when its own
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +23,9 @@ from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, JobKind
 
 DEADLINE_SLOT_S = 0.05
 """Deadlines this close together count as equal, and fair share decides between them."""
+
+URGENT_S = 0.15
+"""a final due this soon goes before all partials: its endpoint is known, or about to be"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,8 @@ class _Lane:
 class Scheduler:
     def __init__(self, options: SchedulerOptions) -> None:
         self.options = options
+        self.window_steps_s: tuple[float, ...] = ()
+        """windows between two of these cost the model alike, and only such are put together (see `ModelInfo`)"""
         self.replaced = 0
         """partials that a newer one of the same stream made needless"""
         self._lanes: dict[str, _Lane] = {}
@@ -83,20 +93,27 @@ class Scheduler:
         lane = self._lanes.get(session_id)
         if lane is None:
             return False
-        before = len(self)
-        if lane.partial is not None and lane.partial.job.id == job_id:
+        found = lane.partial is not None and lane.partial.job.id == job_id
+        if found:
             lane.partial = None
-        lane.finals = deque(w for w in lane.finals if w.job.id != job_id)
-        lane.refines = deque(w for w in lane.refines if w.job.id != job_id)
+        for queue in (lane.finals, lane.refines):
+            for waiting in queue:
+                if waiting.job.id == job_id:
+                    queue.remove(waiting)
+                    found = True
+                    break
         self._tidy(session_id)
-        return len(self) < before
+        return found
 
     def next_batch(self, now_s: float) -> list[DecodeJob]:
         """The jobs to decode now, taken out of the queue; empty if none can be. All share one `batch_key`.
 
         Finals and partials are not mixed: a final would wait for the partials' encoding.
         """
-        for candidates in (self._finals(), self._partials(), self._refines()):
+        finals: tuple[list[_Waiting], list[_Waiting]] = ([], [])
+        for waiting in self._finals():
+            finals[waiting.due_s - now_s > URGENT_S].append(waiting)
+        for candidates in (finals[0], self._partials(), finals[1], self._refines()):
             ranked = sorted(candidates, key=self._rank(now_s))
             if ranked:
                 batch = self._fill(ranked)
@@ -131,18 +148,21 @@ class Scheduler:
         return rank
 
     def _fill(self, ranked: list[_Waiting]) -> list[_Waiting]:
-        key = batch_key(ranked[0].job)
+        key = self._key(ranked[0].job)
         batch: list[_Waiting] = []
         left = self.options.max_batch_s * SAMPLE_RATE_HZ
         for waiting in ranked:
             left -= len(waiting.job.pcm)
             if batch and (left < 0 or len(batch) >= self.options.max_batch):
                 break
-            if batch_key(waiting.job) == key:
+            if self._key(waiting.job) == key:
                 batch.append(waiting)
             else:
                 left += len(waiting.job.pcm)
         return batch
+
+    def _key(self, job: DecodeJob) -> tuple[object, ...]:
+        return *batch_key(job), bisect_left(self.window_steps_s, len(job.pcm) / SAMPLE_RATE_HZ)
 
     def _remove(self, job: DecodeJob) -> None:
         lane = self._lanes[job.session_id]
