@@ -84,4 +84,5 @@ class Playback:
             self.cost_s[job.kind] += cost_s
             self.windows[job.kind] += 1
             self._due.append((now_s + cost_s, result))
+            self.session.begun(job.id)
         self._due.sort(key=lambda item: item[0])
