@@ -106,9 +106,9 @@ export class Stream extends EventTarget {
     return this.#ended.promise;
   }
 
-  /** Audio that waits to be sent, in samples. */
-  get waitingSamples() {
-    return this.#replay.end - this.#sent + (this.#socket?.bufferedAmount ?? 0) / 2;
+  /** Audio that no socket has taken yet, in samples. */
+  get unsentSamples() {
+    return this.#replay.end - this.#sent;
   }
 
   /** Called once, by `connect`. */
@@ -134,7 +134,7 @@ export class Stream extends EventTarget {
    * @throws {CohearError} what ended the stream
    */
   async room() {
-    while (this.waitingSamples > this.#rateHz && !this.#over) await wait(DRAIN_MS);
+    while (this.unsentSamples > this.#rateHz && !this.#over) await wait(DRAIN_MS);
     if (this.#fault) throw this.#fault;
   }
 

@@ -99,17 +99,19 @@ export class Transcript {
   #segment(event) {
     const id = event.segment_id + this.#first;
     const before = this.#segments.get(id);
-    const partial = event.type === 'partial';
-    const text = (partial ? `${event.stable} ${event.volatile}` : event.text).trim();
-    const words = event.words?.length ? this.#timed(event) : untimed(event, text, before);
+    const text = textOf(event);
+    const start_s = event.start_s === undefined ? before?.start_s : event.start_s + this.#begun_s;
+    const end = event.end_s ?? event.audio_end_s;
+    const end_s = end === undefined ? (before?.end_s ?? 0) : end + this.#begun_s;
+    const words = event.words?.length ? this.#timed(event) : untimed(event, text, [start_s ?? end_s, end_s]);
     return {
       id,
       state: event.type,
       words,
-      text: partial ? text : text.replace(/\s+/g, ' '),
+      text,
       language: event.language ?? before?.language ?? '',
-      start_s: event.start_s === undefined ? (before?.start_s ?? words[0]?.start_s ?? 0) : event.start_s + this.#begun_s,
-      end_s: (event.end_s ?? event.audio_end_s ?? (before ? before.end_s - this.#begun_s : 0)) + this.#begun_s,
+      start_s: start_s ?? words[0]?.start_s ?? end_s,
+      end_s,
       confidence: event.confidence,
     };
   }
@@ -147,18 +149,22 @@ export function join(texts, language) {
     .join(glue(language));
 }
 
-/** Words of a text that came without them: all as sure as the text, and no times. */
-function untimed(event, text, before) {
-  const stable = event.type === 'partial' ? event.stable.split(/\s+/).filter(Boolean).length : Infinity;
-  const start_s = before?.start_s ?? 0;
-  const parts = text.split(/\s+/).filter(Boolean);
-  return parts.map((part, i) => ({
-    text: part,
-    start_s,
-    end_s: start_s,
-    confidence: event.confidence,
-    stable: i < stable,
-  }));
+function textOf(event) {
+  const text = event.type === 'partial' ? `${event.stable} ${event.volatile}` : event.text;
+  return text.replace(/\s+/g, ' ').trim();
+}
+
+/** Words of a text that came without them: all as sure as the text, each with its share of the time by its length. */
+function untimed(event, text, [start_s, end_s]) {
+  const stable = event.type === 'partial' ? length(event.stable) : Infinity;
+  const total = length(text);
+  let told = 0;
+  return text.split(' ').filter(Boolean).map((part) => {
+    const from_s = start_s + ((end_s - start_s) * told) / total;
+    told += length(part);
+    const to_s = start_s + ((end_s - start_s) * told) / total;
+    return { text: part, start_s: from_s, end_s: to_s, confidence: event.confidence, stable: told <= stable };
+  });
 }
 
 /** Characters that count when text is told apart: words may or may not bring their spaces. */

@@ -1,0 +1,129 @@
+/**
+ * The transcript on the page. Words that stay keep their elements, so that only what is new appears and only what
+ * changed moves; the scroll follows the newest word unless the reader went elsewhere.
+ */
+import { glue } from './transcript.js';
+
+/** Lowest confidence of each shade; the legend in index.html shows the same. */
+const SHADES = [
+  [0.9, 'sure'],
+  [0.7, 'likely'],
+  [0.5, 'unsure'],
+  [0, 'guess'],
+];
+
+/** How near the end of the page counts as reading along, in CSS pixels. */
+const NEAR_PX = 96;
+
+export class TranscriptView {
+  #list;
+  #scroller;
+  #toNewest;
+  #shown = new Map();
+  #following = true;
+
+  /**
+   * @param {object} parts
+   * @param {HTMLElement} parts.list segments go here
+   * @param {HTMLElement} parts.scroller what scrolls
+   * @param {HTMLButtonElement} parts.toNewest brings the reader back
+   */
+  constructor({ list, scroller, toNewest }) {
+    this.#list = list;
+    this.#scroller = scroller;
+    this.#toNewest = toNewest;
+    scroller.addEventListener('scroll', () => this.#noticeReader(), { passive: true });
+    toNewest.addEventListener('click', () => this.follow());
+  }
+
+  /** @param {import('./transcript.js').Segment} segment new, or shown before */
+  show(segment) {
+    const shown = this.#shown.get(segment.id) ?? this.#open(segment.id);
+    shown.row.dataset.state = segment.state;
+    shown.time.textContent = stamp(segment.start_s, 0);
+    this.#words(shown, segment);
+    if (this.#following) this.#scrollDown();
+    else this.#toNewest.hidden = false;
+  }
+
+  /** @param {number[]} ids */
+  remove(ids) {
+    for (const id of ids) {
+      this.#shown.get(id)?.row.remove();
+      this.#shown.delete(id);
+    }
+  }
+
+  clear() {
+    this.remove([...this.#shown.keys()]);
+    this.follow();
+  }
+
+  /** Keeps the newest word in sight from here on. */
+  follow() {
+    this.#following = true;
+    this.#toNewest.hidden = true;
+    this.#scrollDown();
+  }
+
+  #open(id) {
+    const row = element('div', 'segment');
+    const time = element('span', 'time');
+    const text = element('p', 'text');
+    row.append(time, text);
+    this.#list.append(row);
+    const shown = { row, time, text, words: [] };
+    this.#shown.set(id, shown);
+    return shown;
+  }
+
+  #words(shown, segment) {
+    const between = glue(segment.language);
+    let same = 0;
+    while (same < shown.words.length && shown.words[same].textContent === segment.words[same]?.text) same++;
+    for (const old of shown.words.splice(same)) {
+      old.nextSibling?.remove(); // the space behind it
+      old.remove();
+    }
+    for (const word of segment.words.slice(same)) {
+      const span = element('span', 'word');
+      span.textContent = word.text;
+      shown.text.append(span, between);
+      shown.words.push(span);
+    }
+    segment.words.forEach((word, i) => dress(shown.words[i], word));
+  }
+
+  #noticeReader() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
+    this.#following = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    if (this.#following) this.#toNewest.hidden = true;
+  }
+
+  #scrollDown() {
+    this.#scroller.scrollTop = this.#scroller.scrollHeight;
+  }
+}
+
+/** Minutes and seconds of a place in the audio. */
+export function stamp(seconds, digits) {
+  const rest = (seconds % 60).toFixed(digits).padStart(digits ? 3 + digits : 2, '0');
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  return hours ? `${hours}:${String(minutes % 60).padStart(2, '0')}:${rest}` : `${minutes}:${rest}`;
+}
+
+function dress(span, word) {
+  const shade = SHADES.find(([least]) => word.confidence >= least)?.[1] ?? 'guess';
+  const tip = `${stamp(word.start_s, 1)} · ${Math.round(word.confidence * 100)} %`;
+  // writing what is there already would cost a style pass for each word of each event
+  if (span.dataset.shade !== shade) span.dataset.shade = shade;
+  if (span.dataset.tip !== tip) span.dataset.tip = tip;
+  if (span.classList.contains('volatile') === word.stable) span.classList.toggle('volatile', !word.stable);
+}
+
+function element(name, className) {
+  const made = document.createElement(name);
+  made.className = className;
+  return made;
+}
