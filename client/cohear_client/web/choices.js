@@ -52,7 +52,7 @@ export class Choices {
   async showDevices() {
     const named = (await devices()).filter((device) => device.label && device.deviceId !== 'default');
     const options = named.map((device) => [device.deviceId, device.label]);
-    fill(this.#fields.device, [['', 'The system’s choice'], ...options], this.#saved.device ?? '');
+    fill(this.#fields.device, [['', 'System default'], ...options], this.#saved.device ?? '');
     this.#showChosen();
   }
 

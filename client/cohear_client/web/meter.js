@@ -2,7 +2,7 @@
 
 /** Loudness that fills no bar, and that fills it, in dB below full scale. */
 const QUIET_DB = -60;
-const LOUD_DB = -12;
+const LOUD_DB = -6;
 
 /** Bars a second: enough to see syllables, and little to draw. */
 const BARS_HZ = 12;

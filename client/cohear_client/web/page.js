@@ -129,7 +129,9 @@ function showWhatThereIs() {
 function showFigures(nowMs) {
   figuresDueMs = nowMs + FIGURES_MS;
   const figures = latency.summary();
-  part('panel-open').textContent = figures.last === null ? 'Latency' : `Latency ${written(figures.median)}`;
+  part('latency').textContent = figures.last === null ? '' : written(figures.median);
+  part('panel-open').classList.toggle('has-figure', figures.last !== null);
+  part('panel-open').ariaLabel = `Latency ${part('latency').textContent}`;
   showDropped();
   if (!chart.visible) return;
   for (const [name, value] of Object.entries(figures)) {

@@ -12,6 +12,9 @@ const SHADES = [
   [0, 'guess'],
 ];
 
+/** A pause that begins a new paragraph, in seconds. */
+const PARAGRAPH_S = 2;
+
 /** How near the end of the page counts as reading along, in CSS pixels. */
 const NEAR_PX = 96;
 
@@ -38,9 +41,9 @@ export class TranscriptView {
 
   /** @param {import('./transcript.js').Segment} segment new, or shown before */
   show(segment) {
-    const shown = this.#shown.get(segment.id) ?? this.#open(segment.id);
-    shown.row.dataset.state = segment.state;
-    shown.time.textContent = stamp(segment.start_s, 0);
+    const shown = this.#shown.get(segment.id) ?? this.#open(segment);
+    shown.text.dataset.state = segment.state;
+    shown.end_s = segment.end_s;
     this.#words(shown, segment);
     if (this.#following) this.#scrollDown();
     else this.#toNewest.hidden = false;
@@ -49,7 +52,9 @@ export class TranscriptView {
   /** @param {number[]} ids */
   remove(ids) {
     for (const id of ids) {
-      this.#shown.get(id)?.row.remove();
+      const { text, paragraph } = this.#shown.get(id) ?? {};
+      text?.remove();
+      if (paragraph && !paragraph.querySelector('.segment')) paragraph.remove();
       this.#shown.delete(id);
     }
   }
@@ -66,15 +71,24 @@ export class TranscriptView {
     this.#scrollDown();
   }
 
-  #open(id) {
-    const row = element('div', 'segment');
-    const time = element('span', 'time');
-    const text = element('p', 'text');
-    row.append(time, text);
-    this.#list.append(row);
-    const shown = { row, time, text, words: [] };
-    this.#shown.set(id, shown);
+  #open(segment) {
+    const last = [...this.#shown.values()].at(-1);
+    const goesOn = last && segment.start_s - last.end_s < PARAGRAPH_S;
+    const paragraph = goesOn ? last.paragraph : this.#paragraph(segment.start_s);
+    const text = element('span', 'segment');
+    paragraph.append(text);
+    const shown = { paragraph, text, end_s: segment.end_s, words: [] };
+    this.#shown.set(segment.id, shown);
     return shown;
+  }
+
+  #paragraph(start_s) {
+    const paragraph = element('p', 'paragraph');
+    const time = element('span', 'time');
+    time.textContent = stamp(start_s, 0);
+    paragraph.append(time);
+    this.#list.append(paragraph);
+    return paragraph;
   }
 
   #words(shown, segment) {
