@@ -1,0 +1,104 @@
+"""The system's Chromium, driven by Playwright: a tab with a microphone that plays a file. Console errors fail a test."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile as sf
+from numpy.typing import NDArray
+from playwright.async_api import ConsoleMessage, Page, async_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+RATE_HZ = 16_000
+
+QUIET_FLAGS = (
+    "--no-sandbox",
+    "--headless=new",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What browser a test wants."""
+
+    wav: Path | None = None
+    """what the microphone hears; a beep now and then without it"""
+    ui: str = ""
+    """how the browser answers when asked for the microphone: it allows, or `deny`"""
+    flags: tuple[str, ...] = ()
+    context: dict[str, Any] = field(default_factory=dict)
+    script: str = ""
+    """run before the page's own"""
+    console: tuple[str, ...] = ()
+    """errors that are part of what is tested"""
+
+
+@contextlib.asynccontextmanager
+async def browsing(setup: Setup | None = None) -> AsyncIterator[Page]:
+    """An empty tab; on leaving, no error may have been written to its console."""
+    setup = setup or Setup()
+    flags = [*QUIET_FLAGS, "--use-fake-device-for-media-stream", *setup.flags]
+    flags.append("--use-fake-ui-for-media-stream" + (f"={setup.ui}" if setup.ui else ""))
+    if setup.wav:
+        flags.append(f"--use-file-for-fake-audio-capture={setup.wav}%noloop")
+    errors: list[str] = []
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not any(known in message.text for known in setup.console):
+            errors.append(message.text)
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=executable(), args=flags)
+        try:
+            context = await browser.new_context(**setup.context)
+            if setup.script:
+                await context.add_init_script(setup.script)
+            page = await context.new_page()
+            page.set_default_timeout(15_000)
+            page.on("console", on_console)
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            yield page
+        finally:
+            await browser.close()
+    assert errors == []
+
+
+def executable() -> str:
+    """Skips the test where there is no Chromium."""
+    for name in NAMES:
+        path = shutil.which(name)
+        if path:
+            return path
+    pytest.skip("no Chromium: apt-get install chromium")
+
+
+async def state(page: Page, *names: str) -> None:
+    """Wait until the page is in one of these states."""
+    await page.wait_for_selector(",".join(f"body[data-state={name}]" for name in names))
+
+
+async def opened(page: Page, address: str) -> None:
+    """The page, once it knows what the server offers."""
+    await page.goto(f"http://{address}/")
+    await state(page, "idle")
+
+
+def write_wav(path: Path, *parts: NDArray[np.int16]) -> Path:
+    """16-bit mono at 16 kHz."""
+    sf.write(path, np.concatenate(parts), RATE_HZ)
+    return path
+
+
+def silence(seconds: float) -> NDArray[np.int16]:
+    return np.zeros(int(seconds * RATE_HZ), np.int16)
