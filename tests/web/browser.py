@@ -1,4 +1,4 @@
-"""The system's Chromium, driven by Playwright: a tab with a microphone that plays a file. Console errors fail a test."""
+"""The system's Chromium, driven by Playwright: tabs whose microphone plays a file. Console errors fail a test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from numpy.typing import NDArray
-from playwright.async_api import ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 RATE_HZ = 16_000
@@ -30,14 +30,10 @@ QUIET_FLAGS = (
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What browser a test wants."""
+    """What tab a test wants."""
 
-    wav: Path | None = None
-    """what the microphone hears; a beep now and then without it"""
-    ui: str = ""
-    """how the browser answers when asked for the microphone: it allows, or `deny`"""
-    flags: tuple[str, ...] = ()
     context: dict[str, Any] = field(default_factory=dict)
+    """options of Playwright's context"""
     script: str = ""
     """run before the page's own"""
     console: tuple[str, ...] = ()
@@ -45,32 +41,42 @@ class Setup:
 
 
 @contextlib.asynccontextmanager
-async def browsing(setup: Setup | None = None) -> AsyncIterator[Page]:
-    """An empty tab; on leaving, no error may have been written to its console."""
+async def launched(wav: Path, *flags: str, ui: str = "") -> AsyncIterator[Browser]:
+    """A browser whose microphone plays a file, from its start each time it is opened, and then silence.
+
+    `ui` is how it answers when asked for the microphone: it allows, or `deny`."""
+    answer = "--use-fake-ui-for-media-stream" + (f"={ui}" if ui else "")
+    file = f"--use-file-for-fake-audio-capture={wav}%noloop"
+    every = [*QUIET_FLAGS, "--use-fake-device-for-media-stream", answer, file, *flags]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=executable(), args=every)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@contextlib.asynccontextmanager
+async def tab(browser: Browser, setup: Setup | None = None) -> AsyncIterator[Page]:
+    """An empty tab of its own; on leaving, no error may have been written to its console."""
     setup = setup or Setup()
-    flags = [*QUIET_FLAGS, "--use-fake-device-for-media-stream", *setup.flags]
-    flags.append("--use-fake-ui-for-media-stream" + (f"={setup.ui}" if setup.ui else ""))
-    if setup.wav:
-        flags.append(f"--use-file-for-fake-audio-capture={setup.wav}%noloop")
     errors: list[str] = []
 
     def on_console(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not any(known in message.text for known in setup.console):
             errors.append(message.text)
 
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable(), args=flags)
-        try:
-            context = await browser.new_context(**setup.context)
-            if setup.script:
-                await context.add_init_script(setup.script)
-            page = await context.new_page()
-            page.set_default_timeout(15_000)
-            page.on("console", on_console)
-            page.on("pageerror", lambda error: errors.append(str(error)))
-            yield page
-        finally:
-            await browser.close()
+    context = await browser.new_context(**setup.context)
+    try:
+        if setup.script:
+            await context.add_init_script(setup.script)
+        page = await context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("console", on_console)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        yield page
+    finally:
+        await context.close()
     assert errors == []
 
 

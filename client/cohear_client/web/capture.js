@@ -34,7 +34,7 @@ export class Microphone {
    * @param {(frame: Frame) => void} options.onFrame
    * @param {() => void} options.onEnded the device was unplugged
    * @returns {Promise<Microphone>}
-   * @throws {CohearError} `insecure_origin`, `permission_denied`, `no_device`, `device_busy`, `no_audio`
+   * @throws {CohearError} `insecure_origin`, `permission_denied`, `no_device`, `device_busy`, `no_audio`, `connection_failed`
    */
   static async open({ deviceId, rateHz = 16_000, onFrame, onEnded }) {
     const microphone = new Microphone();
@@ -75,7 +75,7 @@ export class Microphone {
       this.#context = new AudioContext({ latencyHint: 'interactive' });
       source = this.#context.createMediaStreamSource(this.#media);
     }
-    await this.#context.audioWorklet.addModule(new URL('./worklet.js', import.meta.url));
+    await addWorklet(this.#context);
     const frameSamples = (FRAME_MS * rateHz) / 1000;
     this.#node = new AudioWorkletNode(this.#context, 'cohear-capture', { processorOptions: { rateHz, frameSamples } });
     this.#node.port.onmessage = ({ data: { buffer, ...frame } }) => {
@@ -100,6 +100,15 @@ async function ask(deviceId) {
   }
   const device = deviceId ? { deviceId: { exact: deviceId } } : {};
   return navigator.mediaDevices.getUserMedia({ audio: { ...PROCESSING, ...device } });
+}
+
+/** The module comes from the server, each time anew. */
+async function addWorklet(context) {
+  try {
+    await context.audioWorklet.addModule(new URL('./worklet.js', import.meta.url));
+  } catch {
+    throw new CohearError('connection_failed', 'The server does not answer', 'start it with `cohear serve`');
+  }
 }
 
 const FAULTS = {

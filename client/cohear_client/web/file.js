@@ -2,7 +2,9 @@
 import { CohearError } from './errors.js';
 import { toPcm16 } from './resample.js';
 
+/** Sent at a time: little where it is to look live, much where only speed counts. */
 const BLOCK_S = 0.1;
+const FAST_BLOCK_S = 1;
 
 /**
  * @param {Blob} file anything that the browser can play
@@ -32,7 +34,7 @@ export async function decodeFile(file, rateHz) {
  * @param {(sent: {samples: Int16Array, seconds: number}) => void} options.onSent
  */
 export async function feed(stream, samples, { rateHz, speed, signal, onSent }) {
-  const block = BLOCK_S * rateHz;
+  const block = (speed > 0 ? BLOCK_S : FAST_BLOCK_S) * rateHz;
   const begunMs = performance.now();
   for (let at = 0; at < samples.length && !signal.aborted; at += block) {
     const piece = samples.subarray(at, at + block);
