@@ -16,7 +16,7 @@ from cohear_server.service import Service
 from cohear_server.web import security_headers
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
-from websockets.typing import Origin
+from websockets.typing import Origin, Subprotocol
 
 from .serving import Running, heard_until, serving
 
@@ -121,8 +121,8 @@ async def test_modules_are_shared_with_allowed_pages_alone() -> None:
 
 async def test_a_token_as_second_subprotocol_is_no_hindrance() -> None:
     async with serving(FakeBackend()) as running:
-        kinds = [protocol.SUBPROTOCOL, "cohear.token.secret"]
-        async with connect(running.url + protocol.PATH, proxy=None, subprotocols=kinds) as socket:  # type: ignore[list-item]
+        kinds = [Subprotocol(protocol.SUBPROTOCOL), Subprotocol("cohear.token.secret")]
+        async with connect(running.url + protocol.PATH, proxy=None, subprotocols=kinds) as socket:
             assert socket.subprotocol == protocol.SUBPROTOCOL
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import re
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -77,7 +79,7 @@ async def tab(browser: Browser, setup: Setup | None = None) -> AsyncIterator[Pag
         yield page
     finally:
         await context.close()
-    assert errors == []
+    assert not errors, errors
 
 
 def executable() -> str:
@@ -98,6 +100,17 @@ async def opened(page: Page, address: str) -> None:
     """The page, once it knows what the server offers."""
     await page.goto(f"http://{address}/")
     await state(page, "idle")
+
+
+async def downloaded(page: Page, kind: str) -> str:
+    """What the page's download of this format holds."""
+    await page.click("#download-open")
+    async with page.expect_download() as download:
+        await page.click(f'#downloads [data-format="{kind}"]')
+    file = await download.value
+    assert re.fullmatch(rf"cohear \d{{4}}-\d\d-\d\d \d\d\.\d\d\.{kind}", file.suggested_filename)
+    path = Path(await file.path())
+    return await asyncio.to_thread(path.read_text, encoding="utf-8")
 
 
 def write_wav(path: Path, *parts: NDArray[np.int16]) -> Path:

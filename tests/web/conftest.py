@@ -1,4 +1,4 @@
-"""One browser for the tests of a module. They are skipped, saying what to install, where it is missing."""
+"""One browser for the tests of the page. They are skipped, saying what to install, where it is missing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_wav(tmp_path_factory.mktemp("clip") / "clip.wav", np.frombuffer(UTTERANCE * 2, np.int16))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     """Its microphone hears utterances, one after the other; cohear.example is this machine."""
     from .browser import launched, write_wav
