@@ -5,7 +5,7 @@ const QUIET_DB = -60;
 const LOUD_DB = -6;
 
 /** Bars a second: enough to see syllables, and little to draw. */
-const BARS_HZ = 12;
+const BARS_HZ = 10;
 const BAR_PX = 3;
 const GAP_PX = 3;
 

@@ -34,6 +34,7 @@ const choices = new Choices(
 /** @type {Recording | null} */
 let recording = null;
 let figuresDueMs = 0;
+let secondsShown = -1;
 
 // --- a recording, from start to the last final ---
 
@@ -46,8 +47,7 @@ const hooks = {
     meter.add(level, now);
     transcript.reach(seconds);
     if (sentAfterMs !== null) latency.addSend(sentAfterMs);
-    const elapsed = stamp(seconds, 0);
-    if (part('elapsed').textContent !== elapsed) part('elapsed').textContent = elapsed;
+    if (Math.floor(seconds) !== secondsShown) showElapsed(seconds);
     if (now >= figuresDueMs) showFigures(now);
   },
   onEvent: (event, type) => {
@@ -124,6 +124,11 @@ function showWhatThereIs() {
   part('legend').hidden = nothing;
   const noFinal = transcript.finals.length === 0;
   for (const id of ['copy', 'download-open', 'clear']) part(id).disabled = noFinal;
+}
+
+function showElapsed(seconds) {
+  secondsShown = Math.floor(seconds);
+  part('elapsed').textContent = stamp(seconds, 0);
 }
 
 function showFigures(nowMs) {
