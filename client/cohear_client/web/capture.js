@@ -3,7 +3,7 @@
  *
  * The audio thread does the work (`worklet.js`); this opens the device, and names what can go wrong with it.
  */
-import { CohearError } from './errors.js';
+import { CohearError, noServer } from './errors.js';
 
 /** 20 ms: what is said waits no longer for its frame to be full, and the socket carries 50 small messages a second. */
 const FRAME_MS = 20;
@@ -34,7 +34,8 @@ export class Microphone {
    * @param {(frame: Frame) => void} options.onFrame
    * @param {() => void} options.onEnded the device was unplugged
    * @returns {Promise<Microphone>}
-   * @throws {CohearError} `insecure_origin`, `permission_denied`, `no_device`, `device_busy`, `no_audio`, `connection_failed`
+   * @throws {CohearError} `insecure_origin`, `permission_denied`, `no_device`, `device_busy`, `no_audio`,
+   *   `connection_failed`
    */
   static async open({ deviceId, rateHz = 16_000, onFrame, onEnded }) {
     const microphone = new Microphone();
@@ -107,7 +108,7 @@ async function addWorklet(context) {
   try {
     await context.audioWorklet.addModule(new URL('./worklet.js', import.meta.url));
   } catch {
-    throw new CohearError('connection_failed', 'The server does not answer', 'start it with `cohear serve`');
+    throw noServer();
   }
 }
 

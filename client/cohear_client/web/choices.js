@@ -4,16 +4,17 @@ import { load, store } from './settings.js';
 
 export class Choices {
   #fields;
+  #texts;
   #info = null;
   #saved = load();
 
   /**
-   * @param {Record<'device' | 'language' | 'model' | 'translate' | 'speed', HTMLInputElement | HTMLSelectElement>} fields
-   * @param {Record<'chosen' | 'modelHint' | 'translateRow' | 'about', HTMLElement>} texts
+   * @param {Record<string, any>} fields the controls `device`, `language`, `model`, `translate` and `speed`
+   * @param {Record<string, HTMLElement>} texts `chosen`, `modelHint`, `translateRow` and `about`
    */
   constructor(fields, texts) {
     this.#fields = fields;
-    this.texts = texts;
+    this.#texts = texts;
     for (const field of Object.values(fields)) field.addEventListener('change', () => this.#changed());
     fields.speed.value = this.#saved.speed ?? '1';
     navigator.mediaDevices?.addEventListener('devicechange', () => this.showDevices());
@@ -43,7 +44,7 @@ export class Choices {
       this.#saved.model ?? info.model,
     );
     this.#fields.model.disabled = info.models.length === 1;
-    this.texts.about.textContent = `Cohear ${info.version}`;
+    this.#texts.about.textContent = `Cohear ${info.version}`;
     this.#showModel();
     this.#showChosen();
   }
@@ -81,18 +82,19 @@ export class Choices {
     const languages = model.languages.map((code) => [code, names.of(code)]);
     languages.sort(([, a], [, b]) => a.localeCompare(b));
     const several = languages.length > 1;
-    fill(this.#fields.language, several ? [['', 'Found out by itself'], ...languages] : languages, this.#saved.language ?? '');
+    if (several) languages.unshift(['', 'Found out by itself']);
+    fill(this.#fields.language, languages, this.#saved.language ?? '');
     this.#fields.language.disabled = !several;
-    this.texts.translateRow.hidden = !model.translates;
+    this.#texts.translateRow.hidden = !model.translates;
     this.#fields.translate.checked = this.#saved.translate === 'true';
     const windows = model.short_windows ? '' : ', slower: every window is padded to 30 s';
-    this.texts.modelHint.textContent = `${model.compute_type} on ${model.device}${windows}`;
+    this.#texts.modelHint.textContent = `${model.compute_type} on ${model.device}${windows}`;
   }
 
   #showChosen() {
     const { language, device } = this.#fields;
     const parts = [selected(language), device.value && selected(device)].filter(Boolean);
-    this.texts.chosen.textContent = parts.join(' · ') || 'Settings';
+    this.#texts.chosen.textContent = parts.join(' · ') || 'Settings';
   }
 }
 

@@ -23,9 +23,16 @@ export function faultOf(message) {
   return new CohearError(message.code, message.message, message.remedy, message.retry_after_s ?? null);
 }
 
+const PASSING = new Set(['connection_failed', 'timeout', 'token_failed', 'internal']);
+
 /** Whether another try may go better. */
 export function isPassing(fault) {
-  return Boolean(fault.retryAfterS) || ['connection_failed', 'timeout', 'token_failed', 'internal'].includes(fault.code);
+  return Boolean(fault.retryAfterS) || PASSING.has(fault.code);
+}
+
+/** Nothing answers at the server's address. */
+export function noServer() {
+  return new CohearError('connection_failed', 'The server does not answer', 'start it with `cohear serve`');
 }
 
 /** @param {number} code of the websocket's close; 0 where there was none */

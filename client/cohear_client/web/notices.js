@@ -2,12 +2,12 @@
 
 const SENTENCES = {
   permission_denied:
-    'This page may not use the microphone: allow it next to the address above, then press Start, or open a file instead.',
+    'This page may not use the microphone: allow it beside the address, then press Start, or open a file instead.',
   no_device: 'No microphone was found: plug one in or choose another under Settings, or open a file instead.',
   device_busy: 'The microphone cannot be opened: close the program that uses it, then press Start again.',
   device_gone: 'The microphone was unplugged: plug it in again, then press Start; what was said before is below.',
   insecure_origin:
-    'Browsers give the microphone to secure pages only: open this one by https, or at http://localhost; files work as they are.',
+    'Browsers give the microphone to secure pages only: open this one by https, or at http://localhost; files work.',
   bad_file: 'This browser cannot read the file: convert it to WAV, MP3, FLAC or Ogg, then open it again.',
   overloaded: 'The server is full: try again in a few seconds.',
   warming_up: 'The server is still loading its model: press Start again in a few seconds.',

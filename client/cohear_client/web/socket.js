@@ -1,7 +1,7 @@
 /**
  * Opens one connection: the websocket, `start`, and the server's `ready`. What happens on it is `cohear.js`'s part.
  */
-import { CohearError, faultOf } from './errors.js';
+import { CohearError, faultOf, noServer } from './errors.js';
 
 const PATH = 'v1/stream';
 const SUBPROTOCOL = 'cohear.v1';
@@ -50,8 +50,7 @@ function greeted(socket, start) {
       how(value);
     };
     socket.onopen = () => socket.send(JSON.stringify({ type: 'start', ...start }));
-    socket.onclose = () =>
-      settle(reject, new CohearError('connection_failed', 'The server does not answer', 'start it with `cohear serve`'));
+    socket.onclose = () => settle(reject, noServer());
     socket.onmessage = ({ data }) => {
       const answer = JSON.parse(data);
       if (answer.type === 'ready') settle(resolve, answer);
