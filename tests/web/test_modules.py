@@ -178,3 +178,102 @@ async def test_partials_become_finals_and_what_was_cut_off_goes(page: Page) -> N
     ]
     assert answer["text"] == "One, two. Three."
     assert answer["times"] == [[0, 2], [4, 5]], "the first stream was heard up to 3 s"
+
+
+async def test_the_audio_thread_keeps_what_a_busy_page_does_not_take(page: Page) -> None:
+    script = """async () => {
+      let Capture;
+      const posted = [];
+      const scope = {
+        sampleRate: 16000,
+        registerProcessor: (_, processor) => (Capture = processor),
+        AudioWorkletProcessor: class {
+          port = { postMessage: (message) => posted.push({ ...message, samples: new Int16Array(message.buffer.slice()) }) };
+        },
+      };
+      Object.assign(globalThis, scope);
+      await import('/web/worklet.js');
+      const capture = new Capture({ processorOptions: { rateHz: 16000, frameSamples: 320 } });
+      let next = 0;
+      const hear = (seconds) => {
+        for (let i = 0; i < seconds * 125; i++) {
+          // two channels whose mean counts up
+          const left = Float32Array.from({ length: 128 }, () => (2 * (next++ % 8000)) / 32767);
+          capture.process([[left, new Float32Array(128)]]);
+        }
+      };
+      const taken = () => posted.splice(0).map((frame) => {
+        capture.port.onmessage({ data: frame.buffer });
+        return [frame.samples[0], frame.samples[319], frame.lostSamples, frame.level > 0];
+      });
+      hear(3);                        // one second's frames are on their way, two wait
+      const first = taken();
+      hear(0.008);
+      const second = taken();
+      hear(0.008);
+      while (posted.length > 0) second.push(...taken()), hear(0.008);
+      hear(20);                       // one second, then five in the ring; the rest is lost
+      const third = taken();
+      hear(0.008);
+      const fourth = taken();
+      capture.port.onmessage({ data: null });
+      return { first, second, third, fourth: fourth[0], ends: capture.process([[new Float32Array(128)]]) === false };
+    }"""
+    answer = await page.evaluate(script)
+    assert len(answer["first"]) == 50
+    for i, (begin, end, lost, loud) in enumerate([*answer["first"], *answer["second"]]):
+        assert (begin, end) == (i * 320 % 8_000, i * 320 % 8_000 + 319), "in order, none missing"
+        assert lost == 0
+        assert loud
+    assert len(answer["third"]) == 50
+    assert 13 * 16_000 < answer["fourth"][2] < 15 * 16_000
+    assert answer["ends"]
+
+
+async def test_what_a_slow_socket_does_not_take_waits_and_what_is_too_much_is_dropped(page: Page) -> None:
+    script = """async () => {
+      const sent = [];
+      let socket;
+      const Native = WebSocket;
+      globalThis.WebSocket = class {
+        bufferedAmount = 0;
+        constructor() {
+          socket = this;
+          setTimeout(() => {
+            this.onopen();
+            const limits = { idle_timeout_s: 0, resume_window_s: 30 };
+            this.say({ type: 'ready', session_id: 's', token: 't', limits, next_sample: 0 });
+          });
+        }
+        say(message) { this.onmessage({ data: JSON.stringify(message) }); }
+        send(data) { sent.push(typeof data === 'string' ? JSON.parse(data).type : [data[0], data.length]); }
+        close() {}
+      };
+      const { connect } = await import('/web/cohear.js');
+      const stream = await connect();
+      globalThis.WebSocket = Native;
+      const told = [];
+      stream.addEventListener('warning', ({ detail }) => told.push(detail.message));
+      stream.addEventListener('final', ({ detail }) => told.push(detail.start_s));
+      const second = (number) => new Int16Array(16000).fill(number);
+      stream.send(second(1));
+      socket.bufferedAmount = 1e6;
+      stream.send(second(2));
+      stream.finalize('a');
+      const withheld = [...sent];
+      for (let i = 3; i <= 71; i++) stream.send(second(i));
+      const waiting = stream.unsentSamples;
+      socket.bufferedAmount = 0;
+      await stream.room();
+      socket.say({ type: 'final', seq: 1, segment_id: 0, start_s: 0.5, end_s: 0.9, words: [] });
+      socket.say({ type: 'final', seq: 2, segment_id: 1, start_s: 1.5, end_s: 2, words: [] });
+      return { withheld, waiting, sent, told, dropped: stream.droppedSamples };
+    }"""
+    answer = await page.evaluate(script)
+    assert answer["withheld"] == ["start", [1, 16_000]]
+    assert answer["waiting"] == 70 * 16_000
+    assert answer["dropped"] == 10 * 16_000
+    audio = [piece for piece in answer["sent"] if isinstance(piece, list)]
+    assert [number for number, _ in audio] == [1, *range(12, 72)], "seconds 2 to 11 are dropped"
+    assert answer["sent"].index("finalize") == 2, "where it was asked, as what came before is gone"
+    assert answer["told"] == ["10.0 s of audio were lost", 0.5, 11.5]
