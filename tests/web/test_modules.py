@@ -188,7 +188,7 @@ async def test_the_audio_thread_keeps_what_a_busy_page_does_not_take(page: Page)
         sampleRate: 16000,
         registerProcessor: (_, processor) => (Capture = processor),
         AudioWorkletProcessor: class {
-          port = { postMessage: (message) => posted.push({ ...message, samples: new Int16Array(message.buffer.slice()) }) };
+          port = { postMessage: (frame) => posted.push({ ...frame, samples: new Int16Array(frame.buffer.slice()) }) };
         },
       };
       Object.assign(globalThis, scope);

@@ -22,6 +22,7 @@ class Capture extends AudioWorkletProcessor {
   #resampler;
   #ring;
   #next = 0;
+  #lost = 0;
   #beganMs = 0;
   #buffers = [];
   #mono = new Float32Array(MAX_QUANTUM);
@@ -59,16 +60,16 @@ class Capture extends AudioWorkletProcessor {
   #post() {
     const lost = Math.max(0, this.#ring.start - this.#next);
     this.#next += lost;
-    let lostSamples = lost;
+    this.#lost += lost;
     while (this.#ring.end - this.#next >= this.#frameSamples && this.#buffers.length > 0) {
       const buffer = this.#buffers.pop();
       const frame = new Int16Array(buffer);
       this.#ring.copy(this.#next, frame);
       this.#next += frame.length;
-      const message = { buffer, capturedMs: this.#beganMs, level: loudness(frame), lostSamples };
+      const message = { buffer, capturedMs: this.#beganMs, level: loudness(frame), lostSamples: this.#lost };
       this.port.postMessage(message, [buffer]);
       this.#beganMs = Date.now() - ((this.#ring.end - this.#next) * 1000) / this.#rateHz;
-      lostSamples = 0;
+      this.#lost = 0;
     }
   }
 }
