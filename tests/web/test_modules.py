@@ -203,7 +203,7 @@ async def test_the_audio_thread_keeps_what_a_busy_page_does_not_take(page: Page)
         }
       };
       const taken = () => posted.splice(0).map((frame) => {
-        capture.port.onmessage({ data: frame.buffer });
+        capture.port.onmessage({ data: [frame.buffer] });
         return [frame.samples[0], frame.samples[319], frame.lostSamples, frame.level > 0];
       });
       hear(3);                        // one second's frames are on their way, two wait

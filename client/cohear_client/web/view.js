@@ -24,6 +24,7 @@ export class TranscriptView {
   #toNewest;
   #shown = new Map();
   #following = true;
+  #scrolling = 0;
 
   /**
    * @param {object} parts
@@ -45,7 +46,7 @@ export class TranscriptView {
     shown.text.dataset.state = segment.state;
     shown.end_s = segment.end_s;
     this.#words(shown, segment);
-    if (this.#following) this.#scrollDown();
+    if (this.#following) this.#scrollSoon();
     else this.#toNewest.hidden = false;
   }
 
@@ -112,6 +113,14 @@ export class TranscriptView {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
     this.#following = scrollHeight - scrollTop - clientHeight < NEAR_PX;
     if (this.#following) this.#toNewest.hidden = true;
+  }
+
+  /** Once a frame, when the browser has laid the words out anyway. */
+  #scrollSoon() {
+    this.#scrolling ||= requestAnimationFrame(() => {
+      this.#scrolling = 0;
+      if (this.#following) this.#scrollDown();
+    });
   }
 
   #scrollDown() {

@@ -38,7 +38,7 @@ class Capture extends AudioWorkletProcessor {
     for (let i = 0; i < BUFFERS; i++) this.#buffers.push(new ArrayBuffer(2 * frameSamples));
     this.port.onmessage = ({ data }) => {
       if (data === null) this.#stopped = true;
-      else this.#buffers.push(data);
+      else this.#buffers.push(...data);
     };
   }
 
