@@ -180,6 +180,11 @@ export class Stream extends EventTarget {
     return this.state === 'done' || this.state === 'failed';
   }
 
+  /** Whether the socket takes anything: it may be closing before we hear of its close. */
+  get #open() {
+    return this.state === 'live' && !(this.#socket.readyState >= WebSocket.CLOSING);
+  }
+
   #say(message) {
     this.#queue.push({ at: this.#replay.end, text: JSON.stringify(message) });
     this.#pump();
@@ -187,7 +192,7 @@ export class Stream extends EventTarget {
 
   /** Sends what may be sent, in order: samples up to the next message, the message, and so on. */
   #pump() {
-    while (this.state === 'live' && !this.#drainTimer) {
+    while (this.#open && !this.#drainTimer) {
       this.#skipForgotten();
       const next = this.#queue[0];
       if (next && next.at <= this.#sent) {
@@ -249,7 +254,7 @@ export class Stream extends EventTarget {
   }
 
   #keepAlive(silentMs) {
-    if (this.state === 'live' && performance.now() - this.#spokeMs >= silentMs) {
+    if (this.#open && performance.now() - this.#spokeMs >= silentMs) {
       this.#socket.send(JSON.stringify({ type: 'keepalive' }));
       this.#spokeMs = performance.now();
     }
