@@ -15,7 +15,12 @@ import numpy as np
 import pytest
 import soundfile as sf
 from numpy.typing import NDArray
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+
+pytest.importorskip("playwright", reason="no Playwright: pip install playwright")
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+
+__all__ = ["Browser", "Page", "expect"]
+"""taken from here by the tests, so that one place skips them where Playwright is missing"""
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 RATE_HZ = 16_000

@@ -13,9 +13,7 @@ import pytest_asyncio
 from ..serving import burst, quiet
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser
-
-pytest.importorskip("playwright", reason="no Playwright: pip install playwright")
+    from .browser import Browser
 
 UTTERANCE = quiet(0.5) + burst(1.0) + quiet(0.7)
 """what the fake engine takes for a sentence; PCM16 at 16 kHz"""

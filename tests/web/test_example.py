@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 from cohear_server.decoding.fake import FakeBackend
-from playwright.async_api import Browser
 
 from ..serving import serving
-from .browser import tab
+from .browser import Browser, tab
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -12,10 +12,9 @@ from cohear_client.cli.subtitles import srt, vtt
 from cohear_client.protocol import Final, Timing, Word
 from cohear_client.transcript import Transcript
 from cohear_server.decoding.fake import FakeBackend
-from playwright.async_api import Browser, Page
 
 from ..serving import serving
-from .browser import tab
+from .browser import Browser, Page, tab
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
