@@ -107,8 +107,8 @@ async def test_a_killed_and_restarted_server_loses_no_words(tiny_en_dir: Path, p
         with server(tiny_en_dir, port) as first:
             await opened(page, f"127.0.0.1:{port}")
             await page.click("#start")
-            # at once when it shows: "... what your country can do for you" is being spoken
-            await page.wait_for_selector('.word:text-is("what")')
+            # "what your country can do for you" is being spoken
+            await page.wait_for_selector('#elapsed:text-is("0:07")')
             assert "for you" not in await said(page), "words are still to come"
             first.kill()
             await state(page, "reconnecting")
