@@ -53,7 +53,8 @@ def use(server: subprocess.Popen[bytes], port: int, *, stay: bool) -> int:
     status = stream(url)
     if status != 0 or not stay:
         return status
-    print(f"\nServing on {url}/v1/stream. Ctrl-C stops it. In another terminal:", flush=True)
+    print(f"\nServing on {url}/v1/stream. Ctrl-C stops it.", flush=True)
+    print(f"Open http://{HOST}:{port} in a browser and speak, or in another terminal:", flush=True)
     print("  .venv/bin/cohear stream FILE        .venv/bin/cohear mic", flush=True)
     return server.wait()
 

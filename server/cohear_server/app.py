@@ -17,10 +17,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from .config import ServerConfig
+from .config import ServerConfig, allowed_origins
 from .errors import CohearError
 from .gateway import serve_stream
 from .service import Service, make_backend
+from .web import origin_allowed, routes
 
 DRAIN_S = 10.0
 """how long open streams may take to hear their last finals when the server shuts down"""
@@ -42,9 +43,13 @@ def create_app(service: Service) -> Starlette:
         return JSONResponse({"status": "ready", "model": service.model.name, "streams": len(service.streams)})
 
     async def stream(socket: WebSocket) -> None:
-        await serve_stream(socket, service)
+        if origin_allowed(socket.headers, allowed_origins(service.config)):
+            await serve_stream(socket, service)
+        else:
+            await socket.close()  # before it is accepted: the browser gets a 403
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), WebSocketRoute(PATH, stream)])
+    health = [Route("/healthz", healthz), Route("/readyz", readyz)]
+    return Starlette(routes=[*health, WebSocketRoute(PATH, stream), *routes(service)])
 
 
 def serve(config: ServerConfig) -> int:
@@ -128,6 +133,7 @@ def banner(service: Service, address: str) -> str:
     windows = "short windows" if model.short_windows else "windows padded to 30 s: no profile for this model"
     return (
         f"Cohear is ready on ws://{address}{PATH}\n"
+        f"  page     http://{address}\n"
         f"  model    {model.name} ({model.compute_type} on {model.device}, {windows})\n"
         f"  another  --model base | large-v3-turbo | any faster-whisper name | a CTranslate2 folder\n"
         f"  try      cohear stream FILE --url ws://{address}"

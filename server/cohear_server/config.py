@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -19,6 +20,7 @@ from .core.vad import VAD_NAMES
 from .errors import ClientError
 
 ENVIRONMENT_PREFIX = "COHEAR_"
+_ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 
 
 def _setting(default: Any, help_text: str, *, choices: tuple[str, ...] = ()) -> Any:
@@ -45,6 +47,7 @@ class ServerConfig:
     max_streams: int = _setting(200, "more streams than this are refused, with a time to retry")
     idle_timeout_s: float = _setting(60.0, "a stream without audio, keepalive or messages is closed after this")
     resume_window_s: float = _setting(30.0, "a stream whose connection was lost can be resumed for this long")
+    allowed_origins: str = _setting("", "pages of other hosts that may stream, as https://a.example,https://b.example")
     log_level: str = _setting("info", "how much to log", choices=("debug", "info", "warning", "error"))
 
     def __post_init__(self) -> None:
@@ -59,10 +62,18 @@ class ServerConfig:
         _check("max_streams", self.max_streams, 1, 100_000)
         _check("resume_window_s", self.resume_window_s, 0, 3_600)
         _check("idle_timeout_s", self.idle_timeout_s, 1, 86_400)
+        for origin in allowed_origins(self):
+            if not _ORIGIN.fullmatch(origin):
+                raise _bad("allowed_origins", repr(origin), "name each as https://host or https://host:port, or use *")
         for item in fields(self):
             choices = item.metadata["choices"]
             if choices and getattr(self, item.name) not in choices:
                 raise _bad(item.name, getattr(self, item.name), f"use one of {', '.join(choices)}")
+
+
+def allowed_origins(config: ServerConfig) -> tuple[str, ...]:
+    """The origins in the list, in lower case; `*` stands for all."""
+    return tuple(origin for part in config.allowed_origins.split(",") if (origin := part.strip().lower()))
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, only: tuple[str, ...] = ()) -> None:
