@@ -127,6 +127,32 @@ async def test_a_restarted_server_loses_no_words() -> None:
         assert all(text for _, text, _, _ in after)
 
 
+@pytest.mark.parametrize("stop_first", [False, True])
+async def test_a_server_that_shuts_down_in_order_hands_over(stop_first: bool) -> None:
+    """It makes final what it has; the next server goes on from there, with no sample heard twice or not at all."""
+    async with serving(FakeBackend()) as first, serving(FakeBackend()) as second:
+        network, events = Network(first.address), list[ServerMessage]()
+        place = len(UTTERANCE) + 32_000  # within the second utterance
+        async with network.running() as url, connect(url) as stream, asyncio.TaskGroup() as group:
+            group.create_task(hear(stream, events))
+            await speak(stream, AUDIO[:place])
+            (served,) = first.service.streams.values()
+            network.target = second.address
+            draining = group.create_task(first.service.drain(5.0))
+            if not stop_first:
+                await draining
+            await speak(stream, AUDIO[place:])
+            await stream.stop()
+        (done,) = (e for e in events if isinstance(e, Done))
+        assert served.session.samples().received + done.samples.received == len(AUDIO) // 2
+        spoken = [(start_s, end_s) for _, _, start_s, end_s in finals(events)]
+        assert spoken == sorted(spoken)
+        for i in range(3):
+            for moment_s in (0.75, 1.25):
+                at_s = i * len(UTTERANCE) / 32_000 + moment_s
+                assert any(start_s < at_s < end_s for start_s, end_s in spoken), f"utterance {i} was heard"
+
+
 async def test_a_finalize_that_was_lost_on_the_way_is_asked_again() -> None:
     async with serving(FakeBackend()) as running:
         network, events = Network(running.address), list[ServerMessage]()

@@ -22,6 +22,7 @@ from .inbox import Inbox
 from .pcm import AudioLike, split, to_bytes
 from .protocol import (
     ClientMessage,
+    Closing,
     Configure,
     Done,
     Error,
@@ -95,6 +96,8 @@ class Stream:
         self._replay = Replay(start)
         self._shift = Shift()
         self._last_seq = self._last_segment = -1
+        self._settled = 0  # samples before it are final for good, by the word of a server that went away
+        self._moving = False
         self._online = asyncio.Event()
         self._online.set()
         self._fault: CohearError | None = None
@@ -265,9 +268,9 @@ class Stream:
             socket, ready = await self._reopen(self.start)
         except (OverloadError, ServerError):
             return False
-        begun_s = self._replay.start / self.start.sample_rate
-        self._shift = Shift(begun_s, self._last_seq + 1, self._last_segment + 1)
-        return await self._catch_up(socket, ready, self._replay.start)
+        begun = max(self._replay.start, self._settled)
+        self._shift = Shift(begun / self.start.sample_rate, self._last_seq + 1, self._last_segment + 1)
+        return await self._catch_up(socket, ready, begun)
 
     async def _catch_up(self, socket: ClientConnection, ready: Ready, sample: int) -> bool:
         """Send again what the server has not heard, and all that was asked of it and not answered."""
@@ -304,12 +307,25 @@ class Stream:
             self._last_segment = max(self._last_segment, event.segment_id)
         if isinstance(event, Final):
             self._replay.forget_before(round(event.end_s * self.start.sample_rate))
+        if isinstance(event, Closing):
+            self._moving = True
+        if isinstance(event, Done) and self._moved_on(event):
+            return False
         self._inbox.put(event)
         if isinstance(event, Finalized):
             answer = self._unanswered.pop(event.id, None)
             if answer is not None:
                 answer.set()
         return isinstance(event, Done)
+
+    def _moved_on(self, done: Done) -> bool:
+        """Whether the server went away in order before it had all: what it took in is final, the rest is said again."""
+        heard = round(self._shift.seconds * self.start.sample_rate) + done.samples.received
+        moving, self._moving = self._moving, False
+        if not moving or self._fault is not None or not self._mendable or (self._stopped and heard >= self._replay.end):
+            return False
+        self._settled = heard
+        return True
 
     def _fail(self, fault: CohearError) -> None:
         # the first fault is the cause, later ones follow from it

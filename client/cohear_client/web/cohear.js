@@ -282,12 +282,13 @@ export class Stream extends EventTarget {
   }
 
   #done(event) {
-    const moved = this.#moving !== null && !this.#stopped && this.#fault === null && this.#reconnect;
+    const heard = this.#timeline.toStream(event.samples.received);
+    // the server went away in order: all it took in is final, and the next session goes on from there
+    const moved = this.#moving !== null && this.#reconnect && !(this.#stopped && heard >= this.#replay.end);
     if (this.#fault) {
       this.#fail(this.#fault);
     } else if (moved) {
-      // the server went away in order: all it took in is final, and the next session goes on from there
-      this.#replay.forgetBefore(this.#timeline.toStream(event.samples.received));
+      this.#replay.forgetBefore(heard);
       this.#mend(this.#moving.reconnect_after_ms);
     } else {
       this.#close();
