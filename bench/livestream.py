@@ -10,6 +10,7 @@ import asyncio
 import random
 import struct
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cohear_client import protocol
@@ -92,7 +93,7 @@ async def _converse(
         return
     loop = asyncio.get_running_loop()
     log.origin_s = loop.time()
-    sender = _Sender(socket, plan, voice, log)
+    sender = Sender(socket.transport, plan, voice, log)
     sender.begin()
     try:
         async with asyncio.timeout_at(plan.end_at_s + plan.drain_s):
@@ -107,11 +108,29 @@ async def _converse(
         sender.cancel()
 
 
-class _Sender:
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How audio and its end are put on the transport."""
+
+    frame: Callable[[bytes], bytes]
+    """from PCM16 at 16 kHz"""
+    end: bytes
+    """nothing where the stream is to be left as it is"""
+
+
+class Sender:
     """Writes frames when they are due, by timers: no task, and no copy but one, a frame."""
 
-    def __init__(self, socket: ClientConnection, plan: StreamPlan, voice: Voice, log: StreamLog) -> None:
-        self._transport = socket.transport
+    def __init__(
+        self,
+        transport: asyncio.WriteTransport,
+        plan: StreamPlan,
+        voice: Voice,
+        log: StreamLog,
+        framing: Framing | None = None,
+    ) -> None:
+        self._transport = transport
+        self._framing = framing or Framing(binary_frame, text_frame(protocol.encode(protocol.Stop())))
         self._plan = plan
         self._voice = voice
         self._log = log
@@ -138,13 +157,13 @@ class _Sender:
         if self._transport.is_closing():
             return
         self._log.late_ms.append(1000 * (self._loop.time() - self._due_s))
-        self._transport.write(binary_frame(self._voice.read(self._samples)))
+        self._transport.write(self._framing.frame(self._voice.read(self._samples)))
         self._log.sent_s += self._plan.frame_ms / 1000
         self._log.unsent_bytes = max(self._log.unsent_bytes, self._transport.get_write_buffer_size())
         if self._log.origin_s + self._log.sent_s < self._plan.end_at_s:
             self._plan_next()
         else:
-            self._transport.write(text_frame(protocol.encode(protocol.Stop())))
+            self._transport.write(self._framing.end)
 
 
 def binary_frame(payload: bytes) -> bytes:

@@ -1,0 +1,191 @@
+"""The servers that are compared: what is installed, how it is started, and what counts as its final.
+
+Everything runs on the same folder of weights, on this machine's cores, without network. Where a server has settings
+that trade its latency for its capacity, those that served it best here are used and written down.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from process import COHEAR
+
+from . import wire
+from .wire import Wire
+
+HOME = Path("~/.cache/cohear-bench").expanduser()
+LAUNCH = Path(__file__).parent / "launch"
+ENDPOINT_MS = 500
+CORES = str(os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A process to start, and the port that it then answers on."""
+
+    port: int
+    arguments: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    name: str
+    title: str
+    version: str
+    settings: str
+    final: str
+    """what counts as its final"""
+    wire: Wire
+    command: Callable[[int, Path], Command]
+    """from a free port and the folder of the weights"""
+    pins: tuple[str, ...] = ()
+    """pip requirements of its environment; none: Cohear's own environment"""
+    alone: tuple[str, ...] = ()
+    """installed without their dependencies"""
+    one_stream: bool = False
+    """a process serves one stream: each stream has its own"""
+    source: str | None = None
+    """where to get what no package index has"""
+    endpoint_ms: float = ENDPOINT_MS
+
+    @property
+    def python(self) -> str:
+        return str(HOME / self.name / "bin" / "python") if self.pins else sys.executable
+
+
+TORCH = "torch==2.13.0"
+
+
+def _cohear(port: int, model: Path) -> Command:
+    options = ["--model", str(model), "--max-streams", "10000", "--workers", CORES]
+    return Command(port, [str(COHEAR), "serve", "--port", str(port), *options])
+
+
+def _launch(name: str, script: str) -> Callable[[int, Path], Command]:
+    python = str(HOME / name / "bin" / "python")
+    return lambda port, model: Command(port, [python, str(LAUNCH / script), str(port), str(model), CORES])
+
+
+def _floor(port: int, model: Path) -> Command:
+    return Command(port, [sys.executable, str(LAUNCH / "floor.py"), str(port), str(model), CORES, str(ENDPOINT_MS)])
+
+
+def _whisperlivekit(port: int, model: Path) -> Command:
+    options = ["--model_dir", str(model), "--backend", "faster-whisper", "--backend-policy", "localagreement"]
+    options += ["--lan", "en", "--pcm-input", "--warmup-file", "", "--log-level", "WARNING"]
+    start = [str(HOME / "whisperlivekit" / "bin" / "wlk"), "--host", "127.0.0.1", "--port", str(port)]
+    return Command(port, [*start, *options])
+
+
+def _realtimestt(port: int, model: Path) -> Command:
+    options = ["--model", str(model), "--realtime-model", str(model), "--device", "cpu", "--compute-type", "int8"]
+    options += ["--use-main-model-for-realtime", "--beam-size", "1", "--beam-size-realtime", "1"]
+    options += ["--batch-size", "0", "--realtime-batch-size", "0", "--language", "en"]
+    options += ["--post-speech-silence-duration", str(ENDPOINT_MS / 1000), "--log-level", "WARNING"]
+    options += ["--max-sessions", "1000", "--max-active-speakers", "1000"]
+    python = str(HOME / "realtimestt" / "bin" / "python")
+    start = [python, "-m", "example_fastapi_server.server", "--host", "127.0.0.1", "--port", str(port)]
+    return Command(port, [*start, *options])
+
+
+UNCHANGED = (
+    "it has no end of speech; taken in its favour: the moment from which the text of the utterance never changed again"
+)
+ITS_OWN = "its final event, or earlier, if the text already stood and never changed again"
+
+RIVALS: dict[str, Rival] = {
+    rival.name: rival
+    for rival in (
+        Rival(
+            "cohear",
+            "Cohear",
+            "this checkout",
+            f"`cohear serve`, endpoint {ENDPOINT_MS} ms, {CORES} workers, word times on, no admission limit",
+            "its final event and nothing earlier",
+            wire.cohear(ENDPOINT_MS),
+            _cohear,
+        ),
+        Rival(
+            "whisperlive",
+            "WhisperLive",
+            "0.10.0",
+            "cross-client batching on (window 50 ms, up to 16, beam 1), one shared model, speech detection on, "
+            f"OMP_NUM_THREADS={CORES} (faster here than its 1), int16 audio, all admission limits lifted",
+            UNCHANGED,
+            wire.whisperlive(),
+            _launch("whisperlive", "whisperlive.py"),
+            pins=(
+                *(TORCH, "faster-whisper==1.2.1", "websockets==17.4", "scipy==1.17.1", "fastapi==0.165.0"),
+                *("uvicorn==0.54.0", "python-multipart==0.0.34", "prometheus-client==0.26.0", "soundfile==0.14.0"),
+            ),
+            alone=("whisper-live==0.10.0",),
+        ),
+        Rival(
+            "floor",
+            "faster-whisper, plainly",
+            "1.2.1",
+            "`bench/peers/launch/floor.py`, what one would write on top of it: Silero speech detection, each stream's "
+            "running segment decoded again and again in turn, beam 1, one model on all cores; a final after "
+            f"{ENDPOINT_MS} ms of silence or 25 s of speech",
+            ITS_OWN,
+            wire.floor(),
+            _floor,
+        ),
+        Rival(
+            "whisperlivekit",
+            "WhisperLiveKit",
+            "0.2.26",
+            "LocalAgreement on faster-whisper (AlignAtt needs weights that are not CTranslate2's), PCM input, its "
+            "voice controller on; beam 5 and word times are fixed in it",
+            UNCHANGED,
+            wire.whisperlivekit(),
+            _whisperlivekit,
+            pins=(TORCH, "whisperlivekit==0.2.26"),
+        ),
+        Rival(
+            "realtimestt",
+            "RealtimeSTT, its multi-user server",
+            "1.1.2",
+            "faster-whisper for partials and finals on one model, beam 1, not batched, silence "
+            f"{ENDPOINT_MS} ms, session limits lifted",
+            ITS_OWN,
+            wire.realtimestt(),
+            _realtimestt,
+            pins=(
+                *(TORCH, "faster-whisper==1.2.1", "silero-vad==6.2.3", "onnxruntime==1.32.0", "fastapi==0.165.0"),
+                *("uvicorn[standard]==0.54.0", "webrtcvad-wheels==2.0.14.post1", "scipy==1.17.1", "soundfile==0.14.0"),
+                *("colorama==0.4.6", "halo==0.0.31", "websocket-client==1.9.0", "websockets==16.0"),
+            ),
+            alone=("realtimestt==1.1.2",),
+        ),
+        Rival(
+            "whisper_streaming",
+            "whisper_streaming",
+            "commit 1f25a1a",
+            "a process for each stream, as it serves one only; faster-whisper int8, voice controller on, chunks of "
+            "1 s; beam 5 and word times are fixed in it",
+            "every line is final; the moment from which the text of the utterance never changed again",
+            wire.whisper_streaming(),
+            _launch("whisper_streaming", "whisper_streaming.py"),
+            pins=(TORCH, "faster-whisper==1.2.1", "librosa==0.11.0", "soundfile==0.14.0", "silero-vad==6.2.3"),
+            one_stream=True,
+            source="github:ufal/whisper_streaming",
+        ),
+        Rival(
+            "speaches",
+            "speaches",
+            "commit 870e1e1",
+            f"`/v1/realtime` for transcription, server VAD with {ENDPOINT_MS} ms of silence, int8; it has no partials",
+            ITS_OWN,
+            wire.speaches(ENDPOINT_MS),
+            _launch("speaches", "speaches.py"),
+            pins=("faster-whisper==1.2.1",),
+            source="github:speaches-ai/speaches",
+        ),
+    )
+}

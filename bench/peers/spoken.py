@@ -1,0 +1,92 @@
+"""What is said in a stream and when: word times of the clips, and a speaker who stops.
+
+The times are those of the weights under test, measured once on each whole clip and kept; words that the model did
+not hear lie between their neighbours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from faster_whisper import WhisperModel
+from speech import SAMPLE_RATE_HZ
+from voice import ROOM_NOISE, Spoken, Voice
+
+from .text import SaidWord, align, tokens
+
+
+class Speaker(Voice):
+    """Clip after clip without pause until `until_s` of the stream, then a quiet room."""
+
+    def __init__(self, clips: Sequence[Spoken], seed: int, until_s: float) -> None:
+        super().__init__(clips, None, seed)
+        self._left = round(until_s * SAMPLE_RATE_HZ)
+        self._room = np.random.default_rng(seed)
+
+    def read(self, samples: int) -> bytes:
+        spoken = super().read(min(samples, self._left))
+        self._left -= len(spoken) // 2
+        quiet = self._room.normal(0, ROOM_NOISE, samples - len(spoken) // 2).astype(np.int16)
+        return spoken + quiet.tobytes()
+
+    def words(self, times: dict[int, list[SaidWord]], until_s: float) -> list[SaidWord]:
+        """What was said until then, with the times of the stream; `times` by the identity of the clip."""
+        found = []
+        for clip, end_s in self.said:
+            start_s = end_s - clip.seconds
+            found += [SaidWord(w.text, start_s + w.start_s, start_s + w.end_s) for w in times[id(clip)]]
+        return [word for word in found if word.end_s <= until_s]
+
+
+def word_times(clips: Sequence[Spoken], model: Path, cache: Path) -> dict[int, list[SaidWord]]:
+    """Of each clip, by its identity. Measured ones are kept in `cache`."""
+    known: dict[str, list[tuple[str, float, float]]] = json.loads(cache.read_text()) if cache.exists() else {}
+    names = {id(clip): hashlib.sha1(clip.pcm.tobytes()).hexdigest() for clip in clips}
+    missing = [clip for clip in clips if names[id(clip)] not in known]
+    if missing:
+        engine = WhisperModel(str(model), device="cpu", compute_type="int8", cpu_threads=2)
+        for clip in missing:
+            known[names[id(clip)]] = [(w.text, w.start_s, w.end_s) for w in _measure(engine, clip)]
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.write_text(json.dumps(known))
+    return {id(clip): [SaidWord(*word) for word in known[names[id(clip)]]] for clip in clips}
+
+
+def _measure(engine: WhisperModel, clip: Spoken) -> list[SaidWord]:
+    segments, _ = engine.transcribe(
+        clip.pcm.astype(np.float32) / np.float32(32768),
+        language=clip.lang,
+        beam_size=1,
+        temperature=0,
+        word_timestamps=True,
+        condition_on_previous_text=False,
+        vad_filter=False,
+    )
+    heard = [(word.word, word.start, word.end) for segment in segments for word in segment.words or ()]
+    heard = [(text, start, end) for text, start, end in heard if tokens(text)]
+    return place_words(tokens(clip.reference), heard, clip.seconds)
+
+
+def place_words(reference: Sequence[str], heard: Sequence[tuple[str, float, float]], seconds: float) -> list[SaidWord]:
+    """The reference's words with the times of those heard in their places, and shares of the gap for the others."""
+    said = [SaidWord(text, 0.0, 0.0) for text in reference]
+    spans: dict[int, tuple[float, float]] = {}
+    for place, (_, start_s, end_s) in zip(align(said, ["".join(tokens(h[0])) for h in heard]), heard, strict=True):
+        if place is not None:
+            spans[place] = (float(start_s), float(end_s))
+    placed = []
+    for i, text in enumerate(reference):
+        if i not in spans:
+            before = max((j for j in spans if j < i), default=-1)
+            after = min((j for j in spans if j > i), default=len(reference))
+            begin_s = spans[before][1] if before >= 0 else 0.0
+            share = (max(begin_s, spans[after][0] if after in spans else seconds) - begin_s) / (after - before - 1)
+            span = (begin_s + share * (i - before - 1), begin_s + share * (i - before))
+        else:
+            span = spans[i]
+        placed.append(SaidWord(text, *span))
+    return placed

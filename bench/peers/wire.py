@@ -1,0 +1,127 @@
+"""How each server is spoken to: what opens a stream, how audio is framed, and when it is over."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cohear_client import protocol
+from livestream import Framing, binary_frame, text_frame
+
+from . import readers
+from .readers import Reader
+
+
+def _nothing(_: dict[str, Any]) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One server's stream. Websocket messages are JSON; without a `path` it is a bare TCP stream of PCM and lines."""
+
+    reader: Callable[[], Reader]
+    path: str | None = None
+    hello: Callable[[int], list[str]] = lambda number: []  # noqa: E731
+    """text sent first, by the stream's number"""
+    ready: Callable[[dict[str, Any]], bool] | None = None
+    """the message that audio has to wait for; None: it need not"""
+    refused: Callable[[dict[str, Any]], bool] = _nothing
+    """the stream was not let in"""
+    frame: Callable[[bytes], bytes] = binary_frame
+    """PCM16 at 16 kHz as it goes onto the socket"""
+    end: bytes = b""
+    """onto the socket, when the last audio was sent"""
+    done: Callable[[dict[str, Any]], bool] = _nothing
+    """nothing follows this message"""
+    subprotocol: str | None = None
+
+    @property
+    def framing(self) -> Framing:
+        return Framing(self.frame, self.end)
+
+
+def _typed(name: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda message: message.get("type") == name
+
+
+def cohear(endpoint_ms: int) -> Wire:
+    start = protocol.Start(language="en", words=True, endpoint_ms=endpoint_ms)
+    return Wire(
+        readers.CohearReader,
+        path="/v1/stream",
+        hello=lambda number: [protocol.encode(start)],
+        ready=lambda message: message.get("type") != "error",
+        refused=_typed("error"),
+        end=text_frame(protocol.encode(protocol.Stop())),
+        done=_typed("done"),
+        subprotocol=protocol.SUBPROTOCOL,
+    )
+
+
+def floor() -> Wire:
+    return Wire(readers.PlainReader, path="/", end=text_frame("end"), done=lambda message: "done" in message)
+
+
+def whisperlive() -> Wire:
+    def hello(number: int) -> list[str]:
+        options = {"uid": f"stream-{number}", "language": "en", "task": "transcribe", "model": "tiny.en"}
+        return [json.dumps(options | {"use_vad": True, "audio_format": "int16", "send_last_n_segments": 10})]
+
+    return Wire(
+        readers.WhisperLiveReader,
+        path="/",
+        hello=hello,
+        ready=lambda message: message.get("message") == "SERVER_READY",
+        refused=lambda message: message.get("status") in ("WAIT", "ERROR"),
+        end=b"",  # END_OF_AUDIO would end the stream without the text that is still to come
+    )
+
+
+def whisperlivekit() -> Wire:
+    return Wire(
+        readers.WhisperLiveKitReader,
+        path="/asr",
+        ready=_typed("config"),
+        refused=_typed("error"),
+        end=binary_frame(b""),
+        done=_typed("ready_to_stop"),
+    )
+
+
+def realtimestt() -> Wire:
+    return Wire(
+        readers.RealtimeSttReader,
+        path="/ws/transcribe",
+        ready=_typed("ready"),
+        refused=lambda message: message.get("where") == "admission",
+        frame=_packet,
+    )
+
+
+def _packet(pcm: bytes) -> bytes:
+    about = json.dumps({"sampleRate": 16_000, "channels": 1, "format": "pcm_s16le"}).encode()
+    return binary_frame(struct.pack("<I", len(about)) + about + pcm)
+
+
+def speaches(endpoint_ms: int) -> Wire:
+    session = {"turn_detection": {"type": "server_vad", "silence_duration_ms": endpoint_ms, "create_response": False}}
+    return Wire(
+        readers.OpenAiRealtimeReader,
+        path="/v1/realtime?model=tiny.en&intent=transcription&language=en",
+        hello=lambda number: [json.dumps({"type": "session.update", "session": session})],
+        ready=_typed("session.created"),
+        frame=_append,
+    )
+
+
+def _append(pcm: bytes) -> bytes:
+    return text_frame(json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(pcm).decode()}))
+
+
+def whisper_streaming() -> Wire:
+    return Wire(readers.LineReader, path=None, frame=lambda pcm: pcm)
