@@ -92,7 +92,5 @@ def tree_usage(roots: Sequence[int]) -> Usage:
         waiting += children.get(pid, ())
         with contextlib.suppress(OSError):
             total.append(usage(pid))
-    cpu_s, loop_cpu_s, rss_mb = (
-        sum(getattr(one, name) for one in total) for name in ("cpu_s", "loop_cpu_s", "rss_mb")
-    )
+    cpu_s, loop_cpu_s, rss_mb = (sum(getattr(one, name) for one in total) for name in ("cpu_s", "loop_cpu_s", "rss_mb"))
     return Usage(cpu_s, loop_cpu_s, round(rss_mb, 1), _machine_cpu_s())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -25,7 +26,7 @@ from tally import LATE_LIMIT_MS
 from voice import Spoken
 
 from .readers import Reader, Showing
-from .rivals import ENDPOINT_MS, Rival
+from .rivals import Rival
 from .spoken import Speaker
 from .stream import run_stream
 from .text import Answer, SaidWord, answers, lags_ms, lost_words, see, utterances
@@ -147,9 +148,7 @@ def _listens(port: int) -> bool:
     return False
 
 
-async def _measure(
-    rival: Rival, streams: int, shape: Shape, material: Material, servers: Servers
-) -> dict[str, Any]:
+async def _measure(rival: Rival, streams: int, shape: Shape, material: Material, servers: Servers) -> dict[str, Any]:
     await _warm_up(rival, shape, material, servers)
     begin_s = time.monotonic() + BEGIN_AFTER_S
     ramp_s = shape.ramp_s_a_stream * (streams - 1)
@@ -215,6 +214,8 @@ class Sums:
     errors: list[Errors] = field(default_factory=list)
     said: int = 0
     lost: int = 0
+    shed: int = 0
+    """samples, by servers that tell"""
 
     def add(self, log: StreamLog, speaker: Speaker, reader: Reader, material: Material, steady: Span) -> None:
         self.outcomes[log.outcome] += 1
@@ -233,13 +234,16 @@ class Sums:
         self.lags_ms += lags_ms(seen, said, spurts, (since_s, spoken_s))
         self.said += len(said)
         self.lost += lost_words(seen, len(said))
+        self.shed += told_shed(log.frames)
         reference = " ".join(word.text for word in said)
         self.errors.append(word_errors(reference, showings[-1][1].text if showings else "", "en"))
 
     def report(self) -> dict[str, Any]:
         measures = {
             "settled": [answer.settled_ms for answer in self.answers],
+            "settled_where_ended": [answer.settled_ms for answer in self.answers if answer.ended],
             "final": [answer.final_ms for answer in self.answers],
+            "final_where_ended": [answer.final_ms for answer in self.answers if answer.ended],
             "first_text": [answer.first_ms for answer in self.answers if not answer.missing],
             "lag": self.lags_ms,
             "send_late": self.late_ms,
@@ -249,6 +253,7 @@ class Sums:
             "outcomes": dict(self.outcomes),
             "unserved": sum(n for outcome, n in self.outcomes.items() if outcome.startswith(("refused", "lost"))),
             "unanswered": sum(answer.missing for answer in self.answers),
+            "shed_samples": self.shed,
             "lost_words_percent": round(100 * self.lost / self.said, 2) if self.said else None,
             "word_error": error_rate(self.errors) if any(one.words for one in self.errors) else None,
             "ms": {name: _brief(values) for name, values in measures.items()},
@@ -268,8 +273,11 @@ def read_all(reader: Reader, frames: Sequence[tuple[float, str]]) -> list[tuple[
     return found
 
 
+def told_shed(frames: Sequence[tuple[float, str]]) -> int:
+    """Samples that were not transcribed, by Cohear's `done`; other servers do not tell."""
+    last = json.loads(frames[-1][1]) if frames and frames[-1][1].startswith('{"type":"done"') else {}
+    return int(last.get("samples", {}).get("shed", 0))
+
+
 def _brief(values: Sequence[float]) -> dict[str, Any]:
     return {name: value for name, value in summary(values).items() if name != "histogram"}
-
-
-__all__ = ["ENDPOINT_MS", "Material", "Shape", "run"]

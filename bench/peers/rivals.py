@@ -49,6 +49,8 @@ class Rival:
     """installed without their dependencies"""
     one_stream: bool = False
     """a process serves one stream: each stream has its own"""
+    judged: str = "settled_where_ended"
+    """the measure that stands for its final"""
     source: str | None = None
     """where to get what no package index has"""
     endpoint_ms: float = ENDPOINT_MS
@@ -94,9 +96,13 @@ def _realtimestt(port: int, model: Path) -> Command:
 
 
 UNCHANGED = (
-    "it has no end of speech; taken in its favour: the moment from which the text of the utterance never changed again"
+    "it has no end of speech; in its favour: the moment from which the whole utterance was shown and did not change "
+    "within 3 s of its end"
 )
-ITS_OWN = "its final event, or earlier, if the text already stood and never changed again"
+ITS_OWN = (
+    "where it found the end of speech: its final event or, in its favour, the earlier moment from which the whole "
+    "utterance was shown and did not change within 3 s of its end"
+)
 
 RIVALS: dict[str, Rival] = {
     rival.name: rival
@@ -106,9 +112,10 @@ RIVALS: dict[str, Rival] = {
             "Cohear",
             "this checkout",
             f"`cohear serve`, endpoint {ENDPOINT_MS} ms, {CORES} workers, word times on, no admission limit",
-            "its final event and nothing earlier",
+            "its final event where it found the end of speech, and nothing earlier",
             wire.cohear(ENDPOINT_MS),
             _cohear,
+            judged="final_where_ended",
         ),
         Rival(
             "whisperlive",
@@ -119,6 +126,7 @@ RIVALS: dict[str, Rival] = {
             UNCHANGED,
             wire.whisperlive(),
             _launch("whisperlive", "whisperlive.py"),
+            judged="settled",
             pins=(
                 *(TORCH, "faster-whisper==1.2.1", "websockets==17.4", "scipy==1.17.1", "fastapi==0.165.0"),
                 *("uvicorn==0.54.0", "python-multipart==0.0.34", "prometheus-client==0.26.0", "soundfile==0.14.0"),
@@ -145,6 +153,7 @@ RIVALS: dict[str, Rival] = {
             UNCHANGED,
             wire.whisperlivekit(),
             _whisperlivekit,
+            judged="settled",
             pins=(TORCH, "whisperlivekit==0.2.26"),
         ),
         Rival(
@@ -169,11 +178,12 @@ RIVALS: dict[str, Rival] = {
             "commit 1f25a1a",
             "a process for each stream, as it serves one only; faster-whisper int8, voice controller on, chunks of "
             "1 s; beam 5 and word times are fixed in it",
-            "every line is final; the moment from which the text of the utterance never changed again",
+            "the line with the utterance's last word; all lines are final",
             wire.whisper_streaming(),
             _launch("whisper_streaming", "whisper_streaming.py"),
             pins=(TORCH, "faster-whisper==1.2.1", "librosa==0.11.0", "soundfile==0.14.0", "silero-vad==6.2.3"),
             one_stream=True,
+            judged="settled",
             source="github:ufal/whisper_streaming",
         ),
         Rival(

@@ -19,6 +19,10 @@ from .readers import Showing
 
 PAUSE_S = 0.6
 """a gap in the sound that ends an utterance: every server that waits for 500 ms of silence has ended it by then"""
+SLACK_S = 0.3
+"""by which the times of words may be wrong"""
+HORIZON_S = 3.0
+"""behind the end of speech: what changes later is a correction, not an answer"""
 LOST_RUN = 5
 """so many words in a row that are missing from the last text were lost, not misheard"""
 
@@ -43,14 +47,16 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One stream as its reader had it. By word of the last text: when it was first there, since when it stayed, since
-    when it was final; the end of listening for what never was."""
+    """One stream as its reader had it, by word of its last text."""
 
     places: list[int | None]
     """the said word that it stands for; None for a word that nobody said"""
-    first_s: list[float]
-    settled_s: list[float]
+    turns_s: list[list[float]]
+    """when it appeared, was gone, appeared again and so on"""
     final_s: list[float]
+    """when it was final; the end of listening if never"""
+    final_reach: list[int]
+    """the furthest said word that was final then"""
     covered: list[tuple[float, int]]
     """from each time on, the furthest said word that is covered"""
 
@@ -96,33 +102,36 @@ def see(showings: Sequence[tuple[float, Showing]], said: Sequence[SaidWord], unt
     """Follow a stream's showings, in the order in which they came, to their last text."""
     last = tokens(showings[-1][1].text) if showings else []
     places = align(said, last)
-    first, settled, final = ([until_s] * len(last) for _ in range(3))
-    there = [False] * len(last)
+    turns: list[list[float]] = [[] for _ in last]
+    final, final_reach = [until_s] * len(last), [len(said)] * len(last)
     covered = [(0.0, -1)]
     before: Showing | None = None
     for at_s, now in showings:
         if now == before:
             continue
         before = now
+        # nothing is shown before it is said: what seems so is another word
+        said_by = [word is None or said[word].start_s <= at_s + SLACK_S for word in places]
         blocks = _blocks(tokens(now.text), last)
-        standing = {place for begin, end in blocks for place in range(begin, end)}
-        for place in range(len(last)):
-            if place in standing:
-                first[place] = min(first[place], at_s)
-                if not there[place]:
-                    settled[place] = at_s
-            elif there[place]:
-                settled[place] = until_s
-            there[place] = place in standing
-        for begin, end in _blocks(tokens(now.final), last):
-            final[begin:end] = [min(at_s, value) for value in final[begin:end]]
-        # a single word may stand anywhere by chance, and nothing is shown before it is said
+        standing = {place for begin, end in blocks for place in range(begin, end) if said_by[place]}
+        for place, times in enumerate(turns):
+            if (place in standing) != bool(len(times) % 2):
+                times.append(at_s)
+        agreed = [p for begin, end in _blocks(tokens(now.final), last) for p in range(begin, end) if said_by[p]]
+        reach = _reach(agreed, places)
+        for place in agreed:
+            if at_s < final[place]:
+                final[place], final_reach[place] = at_s, reach
+        # a single word may stand anywhere by chance
         sure = [block for block in blocks if block[1] - block[0] > 1 or len(blocks) == 1]
-        words = [word for begin, end in sure for word in places[begin:end] if word is not None]
-        reach = max((word for word in words if said[word].start_s <= at_s), default=-1)
+        reach = _reach([p for begin, end in sure for p in range(begin, end) if p in standing], places)
         if reach > covered[-1][1]:
             covered.append((at_s, reach))
-    return Seen(places, first, settled, final, covered)
+    return Seen(places, turns, final, final_reach, covered)
+
+
+def _reach(shown: Sequence[int], places: Sequence[int | None]) -> int:
+    return max((word for place in shown if (word := places[place]) is not None), default=-1)
 
 
 def _blocks(shown: Sequence[str], last: Sequence[str]) -> list[tuple[int, int]]:
@@ -140,27 +149,39 @@ class Answer:
     """How long after the end of an utterance its text stood, in ms; the first text is from its start."""
 
     settled_ms: float
-    """its words were all there and none changed any more"""
+    """it was there to its last word, and stayed so until the horizon: what is put right later still is forgiven"""
     final_ms: float
-    """the server called them final"""
+    """the server called its last word final"""
     first_ms: float
+    ended: bool
+    """the server's final ended where the utterance did"""
     missing: bool
     """nothing ever came of it; the times are those of the end of listening"""
 
 
-def answers(seen: Seen, ended: Sequence[Utterance], until_s: float) -> list[Answer]:
+def answers(seen: Seen, spoken: Sequence[Utterance], until_s: float) -> list[Answer]:
     by_word: dict[int, list[int]] = {}
     for place, word in enumerate(seen.places):
         if word is not None:
             by_word.setdefault(word, []).append(place)
-    found = []
-    for utterance in ended:
-        places = [place for word in utterance.words for place in by_word.get(word, ())]
-        times = [(seen.settled_s[p], seen.final_s[p], seen.first_s[p]) for p in places] or [(until_s,) * 3]
-        settled, final = (max(time[i] for time in times) - utterance.end_s for i in range(2))
-        first = min(time[2] for time in times) - utterance.start_s
-        found.append(Answer(1000 * settled, 1000 * final, 1000 * first, not places))
-    return found
+    return [_answer(seen, utterance, by_word, until_s) for utterance in spoken]
+
+
+def _answer(seen: Seen, utterance: Utterance, by_word: dict[int, list[int]], until_s: float) -> Answer:
+    places = [place for word in utterance.words for place in by_word.get(word, ())]
+    if not places:
+        late_ms = 1000 * (until_s - utterance.end_s)
+        return Answer(late_ms, late_ms, 1000 * (until_s - utterance.start_s), True, True)
+    end_s, last = utterance.end_s, places[-1]
+    shown_s = seen.turns_s[last][0] if seen.turns_s[last] else until_s
+    horizon_s = max(shown_s, end_s + HORIZON_S)
+    turns = [turn_s for place in places for turn_s in seen.turns_s[place] if turn_s <= horizon_s]
+    settled_s = max([shown_s, *turns])
+    first_s = min(turns, default=until_s)
+    # the first word behind a pause may be counted to it
+    ended = seen.final_reach[last] <= utterance.words.stop or seen.final_s[last] >= until_s
+    times_ms = [1000 * (settled_s - end_s), 1000 * (seen.final_s[last] - end_s), 1000 * (first_s - utterance.start_s)]
+    return Answer(*times_ms, ended, False)
 
 
 def lags_ms(seen: Seen, said: Sequence[SaidWord], spurts: Sequence[Span], counted: Span) -> list[float]:

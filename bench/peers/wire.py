@@ -97,6 +97,7 @@ def realtimestt() -> Wire:
     return Wire(
         readers.RealtimeSttReader,
         path="/ws/transcribe",
+        hello=lambda number: [json.dumps({"type": "start"})],
         ready=_typed("ready"),
         refused=lambda message: message.get("where") == "admission",
         frame=_packet,

@@ -1,0 +1,85 @@
+"""What a run kept of the promise, and how many streams a server carries by its rows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .rivals import Rival
+
+LOST_PERCENT = 2.0
+"""more words missing in runs are audio that was dropped; a model leaves out a few by itself"""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """p95 bounds."""
+
+    name: str
+    title: str
+    final_over_endpoint_ms: float
+    lag_ms: float | None
+    """None: partials are not asked for"""
+
+
+PROMISES = (
+    Promise("strict", "final within 0.3 s of the endpoint, text 1 s behind", 300.0, 1_000.0),
+    Promise("within_1s", "final within 1 s, text 3 s behind", 1_000.0, 3_000.0),
+    Promise("within_2s", "final within 2 s, text 3 s behind", 2_000.0, 3_000.0),
+    Promise("finals_within_2s", "final within 2 s, partials not asked for", 2_000.0, None),
+)
+
+
+def broken(row: dict[str, Any], rival: Rival, promise: Promise) -> list[str]:
+    """What the row breaks of it; empty if it is kept."""
+    if "failed" in row:
+        return [row["failed"]]
+    ms = row["ms"]
+    bounds = {rival.judged: rival.endpoint_ms + promise.final_over_endpoint_ms}
+    if promise.lag_ms is not None:
+        bounds["lag"] = promise.lag_ms
+    found = []
+    for name, limit_ms in bounds.items():
+        if not ms[name]["count"]:
+            found.append(f"no {name} was measured")
+        elif ms[name]["p95"] > limit_ms:
+            found.append(f"{name} p95 {ms[name]['p95']:.0f} ms > {limit_ms:.0f} ms")
+    lost = row["lost_words_percent"]
+    if lost is None or lost > LOST_PERCENT:
+        found.append(f"words lost: {lost} %")
+    found += [f"{name}: {row[name]}" for name in ("unserved", "shed_samples") if row[name]]
+    if not row["valid"]:
+        found.append("the generator was late: the run says nothing")
+    return found
+
+
+def carried(rows: Iterable[dict[str, Any]], rival: Rival, promise: Promise) -> int:
+    """The largest number of streams at which it was kept, and at all smaller ones measured. Of several runs at one
+    number one has to keep it."""
+    kept: dict[int, bool] = {}
+    for row in rows:
+        if row["name"] == rival.name:
+            kept[row["streams"]] = kept.get(row["streams"], False) or not broken(row, rival, promise)
+    most = 0
+    for streams in sorted(kept):
+        if not kept[streams]:
+            break
+        most = streams
+    return most
+
+
+def ratios(rows: Sequence[dict[str, Any]], rivals: Sequence[Rival], ours: Rival) -> dict[str, dict[str, Any]]:
+    """By promise: what each carries, and how many times the best rival's number ours is; None if no rival carries
+    one."""
+    found: dict[str, dict[str, Any]] = {}
+    for promise in PROMISES:
+        streams = {rival.name: carried(rows, rival, promise) for rival in rivals}
+        others = {name: number for name, number in streams.items() if name != ours.name}
+        best = max(others.values(), default=0)
+        found[promise.name] = {
+            "streams": streams,
+            "best_rival": [name for name, number in others.items() if number == best] if best else [],
+            "ratio_to_best_rival": round(streams.get(ours.name, 0) / best, 2) if best else None,
+        }
+    return found

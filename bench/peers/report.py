@@ -1,0 +1,91 @@
+"""The tables of docs/peers.md, between two marks that the rest of the page is kept around."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .promise import PROMISES
+from .rivals import RIVALS
+
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+def write_tables(result: dict[str, Any], page: Path) -> None:
+    """Replace what stands between the marks; raises ValueError when the page has none."""
+    text = page.read_text()
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{page} lacks the lines {BEGIN} and {END}")
+    page.write_text(f"{before}{BEGIN}\n\n{tables(result)}\n{END}{after}")
+
+
+def tables(result: dict[str, Any]) -> str:
+    machine, versions = result["machine"], result["versions"]
+    where = f"{machine['cores']} cores, {machine['cpu']}, {result['date'][:10]}, CTranslate2 {versions['ctranslate2']}"
+    parts = [f"Measured on {where}; {result['model']} int8, {result['settings']['steady_s']:g} s steady a run."]
+    parts += [
+        "### Streams carried",
+        _carried(result),
+        "### Every run",
+        _rows(result),
+        "### What was run",
+        _servers(result),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _carried(result: dict[str, Any]) -> str:
+    promises = result["promises"]
+    names = [name for name in RIVALS if name in promises["strict"]["streams"]]
+    header = ["server", *(promise.title for promise in PROMISES)]
+    body = [[RIVALS[name].title, *(promises[p.name]["streams"][name] for p in PROMISES)] for name in names]
+    ratios = [promises[p.name]["ratio_to_best_rival"] for p in PROMISES]
+    body.append(
+        ["**Cohear to the best rival**", *("no rival carries one" if r is None else f"**{r:g} x**" for r in ratios)]
+    )
+    return _table(header, body)
+
+
+def _rows(result: dict[str, Any]) -> str:
+    header = ["server", "streams", "final p50 / p95, ms", "text behind p50 / p95, ms", "first text p50, ms"]
+    header += ["word error, %", "words lost, %", "cores a stream", "memory, MB", "keeps"]
+    body: list[list[object]] = []
+    order = list(RIVALS)
+    for row in sorted(result["rows"], key=lambda row: (order.index(row["name"]), row["streams"])):
+        rival = RIVALS[row["name"]]
+        if "failed" in row:
+            body.append([rival.title, row["streams"], f"failed: {row['failed'][:80]}", *[""] * 7])
+            continue
+        ms, server = row["ms"], row["server"]
+        kept = [promise.name for promise in PROMISES if not row["broken"][promise.name]]
+        body.append(
+            [
+                rival.title + (" (disturbed)" if row["disturbed"] else ""),
+                row["streams"],
+                *(_marks(ms[name]) for name in (rival.judged, "lag")),
+                f"{ms['first_text']['p50']:.0f}" if ms["first_text"]["count"] else "-",
+                row["word_error"]["wer_percent"] if row["word_error"] else "-",
+                row["lost_words_percent"],
+                f"{server['cores_per_stream']:.3f}",
+                f"{server['rss_mb']:.0f}",
+                ", ".join(kept) or "nothing",
+            ]
+        )
+    return _table(header, body)
+
+
+def _servers(result: dict[str, Any]) -> str:
+    names = {row["name"] for row in result["rows"]}
+    body = [[r.title, r.version, r.settings, r.final] for r in RIVALS.values() if r.name in names]
+    return _table(["server", "version", "settings", "what counts as its final"], body)
+
+
+def _marks(row: dict[str, Any]) -> str:
+    return f"{row['p50']:.0f} / {row['p95']:.0f}" if row["count"] else "-"
+
+
+def _table(header: list[str], body: list[list[Any]]) -> str:
+    lines = [header, ["---"] * len(header), *body]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
