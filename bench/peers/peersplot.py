@@ -33,9 +33,8 @@ def plot(result: dict[str, Any], path: Path) -> None:
     for name in names:
         points = sorted((row for row in rows if row["name"] == name), key=lambda row: int(row["streams"]))
         for axes, measure in ((finals, RIVALS[name].judged), (lags, "lag")):
-            known = [
-                (row["streams"], max(10.0, row["ms"][measure]["p95"])) for row in points if row["ms"][measure]["count"]
-            ]
+            measured = [(row["streams"], row["ms"][measure]) for row in points]
+            known = [(streams, max(10.0, marks["p95"])) for streams, marks in measured if marks["count"]]
             axes.plot(*zip(*known, strict=True), marker=".", label=RIVALS[name].title)
         known = [(row["streams"], row["word_error"]["wer_percent"]) for row in points if row["word_error"]]
         errors.plot(*zip(*known, strict=True), marker=".")
@@ -53,9 +52,8 @@ def plot(result: dict[str, Any], path: Path) -> None:
     bars.legend(fontsize=7)
     finals.legend(fontsize=7)
     machine = result["machine"]
-    figure.suptitle(
-        f"Live streams of continuous speech, {result['model']} int8, {machine['cores']} cores ({machine['cpu']})"
-    )
+    where = f"{machine['cores']} cores ({machine['cpu']})"
+    figure.suptitle(f"Live streams of continuous speech, {result['model']} int8, {where}")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -42,9 +42,8 @@ def _carried(result: dict[str, Any]) -> str:
     header = ["server", *(promise.title for promise in PROMISES)]
     body = [[RIVALS[name].title, *(promises[p.name]["streams"][name] for p in PROMISES)] for name in names]
     ratios = [promises[p.name]["ratio_to_best_rival"] for p in PROMISES]
-    body.append(
-        ["**Cohear to the best rival**", *("no rival carries one" if r is None else f"**{r:g} x**" for r in ratios)]
-    )
+    shown = ["no rival carries one" if ratio is None else f"**{ratio:g} x**" for ratio in ratios]
+    body.append(["**Cohear to the best rival**", *shown])
     return _table(header, body)
 
 

@@ -177,7 +177,7 @@ RIVALS: dict[str, Rival] = {
             "whisper_streaming",
             "commit 1f25a1a",
             "a process for each stream, as it serves one only; faster-whisper int8, voice controller on, chunks of "
-            "1 s; beam 5 and word times are fixed in it",
+            "0.5 s; beam 5 and word times are fixed in it",
             "the line with the utterance's last word; all lines are final",
             wire.whisper_streaming(),
             _launch("whisper_streaming", "whisper_streaming.py"),

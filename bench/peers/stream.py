@@ -37,7 +37,7 @@ async def run_stream(port: int, wire: Wire, number: int, plan: StreamPlan, voice
     try:
         async with _open(port, wire, number) as (transport, messages):
             log.origin_s = loop.time()
-            sender = Sender(transport, plan, voice, log, wire.framing)
+            sender = Sender(transport, plan, voice, log, wire.framing())
             sender.begin()
             try:
                 await _listen(messages, wire, plan, log)

@@ -180,8 +180,8 @@ def _answer(seen: Seen, utterance: Utterance, by_word: dict[int, list[int]], unt
     first_s = min(turns, default=until_s)
     # the first word behind a pause may be counted to it
     ended = seen.final_reach[last] <= utterance.words.stop or seen.final_s[last] >= until_s
-    times_ms = [1000 * (settled_s - end_s), 1000 * (seen.final_s[last] - end_s), 1000 * (first_s - utterance.start_s)]
-    return Answer(*times_ms, ended, False)
+    settled_ms, final_ms = 1000 * (settled_s - end_s), 1000 * (seen.final_s[last] - end_s)
+    return Answer(settled_ms, final_ms, 1000 * (first_s - utterance.start_s), ended, False)
 
 
 def lags_ms(seen: Seen, said: Sequence[SaidWord], spurts: Sequence[Span], counted: Span) -> list[float]:

@@ -9,11 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import soxr
 from cohear_client import protocol
 from livestream import Framing, binary_frame, text_frame
+from speech import SAMPLE_RATE_HZ
 
 from . import readers
 from .readers import Reader
+
+OPENAI_RATE_HZ = 24_000
 
 
 def _nothing(_: dict[str, Any]) -> bool:
@@ -26,23 +31,22 @@ class Wire:
 
     reader: Callable[[], Reader]
     path: str | None = None
-    hello: Callable[[int], list[str]] = lambda number: []  # noqa: E731
+    hello: Callable[[int], list[str]] = lambda number: []
     """text sent first, by the stream's number"""
     ready: Callable[[dict[str, Any]], bool] | None = None
     """the message that audio has to wait for; None: it need not"""
     refused: Callable[[dict[str, Any]], bool] = _nothing
     """the stream was not let in"""
-    frame: Callable[[bytes], bytes] = binary_frame
-    """PCM16 at 16 kHz as it goes onto the socket"""
+    framer: Callable[[], Callable[[bytes], bytes]] = lambda: binary_frame
+    """made for each stream: PCM16 at 16 kHz as it goes onto the socket"""
     end: bytes = b""
     """onto the socket, when the last audio was sent"""
     done: Callable[[dict[str, Any]], bool] = _nothing
     """nothing follows this message"""
     subprotocol: str | None = None
 
-    @property
     def framing(self) -> Framing:
-        return Framing(self.frame, self.end)
+        return Framing(self.framer(), self.end)
 
 
 def _typed(name: str) -> Callable[[dict[str, Any]], bool]:
@@ -100,7 +104,7 @@ def realtimestt() -> Wire:
         hello=lambda number: [json.dumps({"type": "start"})],
         ready=_typed("ready"),
         refused=lambda message: message.get("where") == "admission",
-        frame=_packet,
+        framer=lambda: _packet,
     )
 
 
@@ -116,13 +120,20 @@ def speaches(endpoint_ms: int) -> Wire:
         path="/v1/realtime?model=tiny.en&intent=transcription&language=en",
         hello=lambda number: [json.dumps({"type": "session.update", "session": session})],
         ready=_typed("session.created"),
-        frame=_append,
+        framer=_appender,
     )
 
 
-def _append(pcm: bytes) -> bytes:
-    return text_frame(json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(pcm).decode()}))
+def _appender() -> Callable[[bytes], bytes]:
+    """At 24 kHz, as the protocol wants it."""
+    resampler = soxr.ResampleStream(SAMPLE_RATE_HZ, OPENAI_RATE_HZ, 1, dtype="int16")
+
+    def append(pcm: bytes) -> bytes:
+        audio = base64.b64encode(resampler.resample_chunk(np.frombuffer(pcm, np.int16)).tobytes()).decode()
+        return text_frame(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
+
+    return append
 
 
 def whisper_streaming() -> Wire:
-    return Wire(readers.LineReader, path=None, frame=lambda pcm: pcm)
+    return Wire(readers.LineReader, path=None, framer=lambda: bytes)

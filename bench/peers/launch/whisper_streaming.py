@@ -18,11 +18,12 @@ import torch  # type: ignore[import-not-found]
 
 SOURCE = Path(sys.executable).parents[1] / "source"
 CHUNK_S = 0.5
+CORES = int(sys.argv[3])
 
 
 class OnCpu(faster_whisper.WhisperModel):  # type: ignore[misc]
     def __init__(self, folder: str, **_: Any) -> None:
-        super().__init__(folder, device="cpu", compute_type="int8", cpu_threads=int(sys.argv[3]))
+        super().__init__(folder, device="cpu", compute_type="int8", cpu_threads=CORES)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from whisper_live.server import TranscriptionServer
+from whisper_live.server import TranscriptionServer  # type: ignore[import-not-found]  # not in our environment
 
 NO_LIMIT = 1_000_000
 
