@@ -49,7 +49,6 @@ class Shape:
     tail_s: float = 3.0
     """of silence behind the speech, so that the last words can be answered"""
     drain_s: float = 10.0
-    frames_ms: tuple[int, ...] = (20, 40, 100)
     network_jitter_ms: float = 20.0
     seed: int = 1
 
@@ -153,7 +152,7 @@ async def _measure(rival: Rival, streams: int, shape: Shape, material: Material,
     begin_s = time.monotonic() + BEGIN_AFTER_S
     ramp_s = shape.ramp_s_a_stream * (streams - 1)
     steady = (begin_s + ramp_s + shape.settle_s, begin_s + ramp_s + shape.settle_s + shape.steady_s)
-    plans = [_plan(number, begin_s, steady[1], shape) for number in range(streams)]
+    plans = [_plan(rival, number, (begin_s, steady[1]), shape) for number in range(streams)]
     speakers = [Speaker(material.clips, plan.seed, steady[1] - plan.start_at_s) for plan in plans]
     begun_s = time.process_time()
     running = [
@@ -192,12 +191,12 @@ async def _warm_up(rival: Rival, shape: Shape, material: Material, servers: Serv
             raise RuntimeError(f"its first stream was not served: {outcome}")
 
 
-def _plan(number: int, begin_s: float, steady_end_s: float, shape: Shape) -> StreamPlan:
+def _plan(rival: Rival, number: int, load: Span, shape: Shape) -> StreamPlan:
     return StreamPlan(
         seed=shape.seed * 100_000 + number,
-        start_at_s=begin_s + shape.ramp_s_a_stream * number,
-        end_at_s=steady_end_s + shape.tail_s,
-        frame_ms=shape.frames_ms[number % len(shape.frames_ms)],
+        start_at_s=load[0] + shape.ramp_s_a_stream * number,
+        end_at_s=load[1] + shape.tail_s,
+        frame_ms=rival.frames_ms[number % len(rival.frames_ms)],
         network_jitter_ms=shape.network_jitter_ms,
         drain_s=shape.drain_s,
     )

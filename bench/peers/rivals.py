@@ -53,6 +53,10 @@ class Rival:
     """the measure that stands for its final"""
     source: str | None = None
     """where to get what no package index has"""
+    frames_ms: tuple[int, ...] = (20, 40, 100)
+    """streams take them in turn"""
+    newer_python: bool = False
+    """its source is for Python 3.12 and is rewritten for 3.11"""
     endpoint_ms: float = ENDPOINT_MS
 
     @property
@@ -190,11 +194,21 @@ RIVALS: dict[str, Rival] = {
             "speaches",
             "speaches",
             "commit 870e1e1",
-            f"`/v1/realtime` for transcription, server VAD with {ENDPOINT_MS} ms of silence, int8; it has no partials",
+            f"`/v1/realtime` for transcription, server VAD with {ENDPOINT_MS} ms of silence, int8; frames of 100 ms "
+            "only, as it examines the last 3 s anew with each; it has no partials",
             ITS_OWN,
             wire.speaches(ENDPOINT_MS),
             _launch("speaches", "speaches.py"),
-            pins=("faster-whisper==1.2.1",),
+            pins=(  # as its own lock has them
+                *("faster-whisper==1.1.1", "ctranslate2==4.5.0", "numpy==2.3.1", "onnxruntime==1.24.4", "av==15.1.0"),
+                *("fastapi==0.121.1", "starlette==0.41.3", "uvicorn[standard]==0.35.0", "python-multipart==0.0.20"),
+                *("pydantic==2.11.7", "pydantic-settings==2.10.1", "openai[realtime]==2.29.0", "websockets==14.2"),
+                *("httpx==0.28.1", "httpx-ws==0.7.2", "httpx-sse==0.4.1", "huggingface-hub==0.35.3", "requests"),
+                *("aiostream==0.7.0", "cachetools==6.1.0", "soundfile==0.13.1", "tokenizers==0.20.1"),
+                *("opentelemetry-api==1.40.0", "opentelemetry-sdk==1.40.0", "setuptools==80.9.0"),
+            ),
+            newer_python=True,
+            frames_ms=(100,),
             source="github:speaches-ai/speaches",
         ),
     )

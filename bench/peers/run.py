@@ -88,7 +88,7 @@ def main() -> int:
 
 def _begin(args: argparse.Namespace, shape: Shape) -> dict[str, Any]:
     """What was measured before under the same settings, or nothing. Disturbed rows are not kept if asked so."""
-    settings = {**asdict(shape), "frames_ms": list(shape.frames_ms), "clips": CLIPS}
+    settings = asdict(shape) | {"clips": CLIPS}
     fresh = {"benchmark": "peers", **circumstances(), "model": args.model, "settings": settings, "rows": []}
     if not args.out.exists() or args.afresh:
         return fresh

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from .older import for_311
 from .rivals import HOME, RIVALS, Rival
 
 
@@ -28,6 +29,9 @@ def make(rival: Rival, clone: Path | None) -> None:
         if clone is None:
             raise SystemExit(f"{rival.name} needs --clone {rival.name}=DIR, a clone of {rival.source}")
         export(clone, rival.version.removeprefix("commit "), folder / "source")
+        if rival.newer_python:
+            for file in (folder / "source").rglob("*.py"):
+                file.write_text(for_311(file.read_text()))
 
 
 def export(clone: Path, commit: str, folder: Path) -> None:

@@ -117,7 +117,7 @@ def speaches(endpoint_ms: int) -> Wire:
     session = {"turn_detection": {"type": "server_vad", "silence_duration_ms": endpoint_ms, "create_response": False}}
     return Wire(
         readers.OpenAiRealtimeReader,
-        path="/v1/realtime?model=tiny.en&intent=transcription&language=en",
+        path="/v1/realtime?model=local/tiny.en&intent=transcription&language=en",
         hello=lambda number: [json.dumps({"type": "session.update", "session": session})],
         ready=_typed("session.created"),
         framer=_appender,
@@ -129,7 +129,10 @@ def _appender() -> Callable[[bytes], bytes]:
     resampler = soxr.ResampleStream(SAMPLE_RATE_HZ, OPENAI_RATE_HZ, 1, dtype="int16")
 
     def append(pcm: bytes) -> bytes:
-        audio = base64.b64encode(resampler.resample_chunk(np.frombuffer(pcm, np.int16)).tobytes()).decode()
+        samples = resampler.resample_chunk(np.frombuffer(pcm, np.int16))
+        if not len(samples):  # it starts with a delay, and the server falls over nothing
+            return b""
+        audio = base64.b64encode(samples.tobytes()).decode()
         return text_frame(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
 
     return append
