@@ -61,6 +61,8 @@ def main() -> None:
     Path("realtime-console/dist").mkdir(parents=True)
     os.environ |= {"WHISPER__INFERENCE_DEVICE": "cpu", "WHISPER__COMPUTE_TYPE": "int8", "WHISPER__CPU_THREADS": cores}
     os.environ |= {"ENABLE_UI": "false", "LOG_LEVEL": "error", "STT_MODEL_TTL": "-1", "UVICORN_PORT": port}
+    # it calls its own transcription; without this, in a way that its framework's versions do not take
+    os.environ["LOOPBACK_HOST_URL"] = f"http://127.0.0.1:{port}"
     sys.meta_path.insert(0, Unused())
     sys.path.insert(0, str(SOURCE))
 
