@@ -27,9 +27,9 @@ from voice import Spoken
 
 from .readers import Reader, Showing
 from .rivals import Rival
-from .spoken import Speaker
+from .spoken import Speaker, Times
 from .stream import run_stream
-from .text import Answer, SaidWord, answers, lags_ms, lost_words, see, utterances
+from .text import Answer, answers, lags_ms, lost_words, see, utterances
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 10.0
@@ -43,8 +43,8 @@ NUMBER_OF_WARM_UP = 10_000
 class Shape:
     """Of every run's load."""
 
-    steady_s: float = 30.0
-    settle_s: float = 5.0
+    steady_s: float = 40.0
+    settle_s: float = 3.0
     ramp_s_a_stream: float = 0.5
     tail_s: float = 3.0
     """of silence behind the speech, so that the last words can be answered"""
@@ -56,7 +56,7 @@ class Shape:
 @dataclass(frozen=True, slots=True)
 class Material:
     clips: Sequence[Spoken]
-    times: dict[int, list[SaidWord]]
+    times: Times
     model: Path
 
 
@@ -224,13 +224,13 @@ class Sums:
         showings = read_all(reader, log.frames)
         spoken_s = steady[1] - log.origin_s
         said = speaker.words(material.times, spoken_s)
-        spurts = [(start, min(end, spoken_s)) for start, end in speaker.spurts if start < spoken_s]
+        speech = speaker.speech(material.times, spoken_s)
         until_s = max([spoken_s, *(at_s for at_s, _ in log.frames)])
         seen = see(showings, said, until_s)
         since_s = steady[0] - log.origin_s
-        ended = [u for u in utterances(spurts, said, spoken_s) if since_s <= u.end_s]
+        ended = [u for u in utterances(speech, said, spoken_s) if since_s <= u.end_s]
         self.answers += answers(seen, ended, until_s)
-        self.lags_ms += lags_ms(seen, said, spurts, (since_s, spoken_s))
+        self.lags_ms += lags_ms(seen, said, speech, (since_s, spoken_s))
         self.said += len(said)
         self.lost += lost_words(seen, len(said))
         self.shed += told_shed(log.frames)

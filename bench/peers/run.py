@@ -28,9 +28,11 @@ from .peersplot import plot
 from .promise import PROMISES, broken, carried, ratios
 from .report import write_tables
 from .rivals import HOME, RIVALS, Rival
-from .spoken import word_times
+from .spoken import clip_times
 
 CLIPS = 40
+LONGEST_S = 10.0
+"""of a clip: a sentence or two"""
 Row = dict[str, Any]
 
 
@@ -71,8 +73,8 @@ def main() -> int:
     model = find_model(args.model, options=SourceOptions(offline=True)).directory
     result = _begin(args, shape)
     rows: list[Row] = result["rows"]
-    clips = read_spoken(args.speech, CLIPS, "en")
-    material = Material(clips, word_times(clips, model, HOME / f"words-{args.model}.json"), model)
+    clips = [clip for clip in read_spoken(args.speech, 4 * CLIPS, "en") if clip.seconds <= LONGEST_S][:CLIPS]
+    material = Material(clips, clip_times(clips, model, HOME / f"times-{args.model}.json"), model)
     for rival, streams in turns(rivals, rows, args.most, args.refine):
         row = run(rival, streams, shape, material)
         rows.append(row)
@@ -131,7 +133,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--model", default="tiny.en", help="(default: %(default)s)")
     parser.add_argument("--most", type=int, default=64, help="never more streams (default: %(default)s)")
     parser.add_argument("--refine", type=int, default=0, help="rounds of halving the gap above (default: %(default)s)")
-    parser.add_argument("--steady-s", type=float, default=30.0, help="measured time (default: %(default)s)")
+    parser.add_argument("--steady-s", type=float, default=40.0, help="measured time (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")
     parser.add_argument("--afresh", action="store_true", help="forget the rows in --out")
     parser.add_argument("--redo-disturbed", action="store_true", help="measure disturbed rows again")

@@ -1,6 +1,6 @@
-"""What is said in a stream and when: word times of the clips, and a speaker who stops.
+"""What is said in a stream and when: words and speech of the clips, and a speaker who stops.
 
-The times are those of the weights under test, measured once on each whole clip and kept; words that the model did
+Word times are those of the weights under test, measured once on each whole clip and kept; words that the model did
 not hear lie between their neighbours.
 """
 
@@ -9,18 +9,39 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from faster_whisper import WhisperModel
+from faster_whisper.vad import VadOptions, get_speech_timestamps
+from measures import Span
 from speech import SAMPLE_RATE_HZ
 from voice import ROOM_NOISE, Spoken, Voice
 
 from .text import SaidWord, align, tokens
 
+BREATH_S = 1.0
+"""behind each clip: long enough for every server's endpoint"""
+MIN_SILENCE_MS = 200
+MIN_SPEECH_MS = 150
+
+
+@dataclass(frozen=True, slots=True)
+class ClipTimes:
+    """In the clip's time."""
+
+    words: list[SaidWord]
+    speech: list[Span]
+
+
+Times: TypeAlias = dict[int, ClipTimes]
+"""by the identity of the clip"""
+
 
 class Speaker(Voice):
-    """Clip after clip without pause until `until_s` of the stream, then a quiet room."""
+    """Clip after clip with a breath between them until `until_s` of the stream, then a quiet room."""
 
     def __init__(self, clips: Sequence[Spoken], seed: int, until_s: float) -> None:
         super().__init__(clips, None, seed)
@@ -33,27 +54,51 @@ class Speaker(Voice):
         quiet = self._room.normal(0, ROOM_NOISE, samples - len(spoken) // 2).astype(np.int16)
         return spoken + quiet.tobytes()
 
-    def words(self, times: dict[int, list[SaidWord]], until_s: float) -> list[SaidWord]:
-        """What was said until then, with the times of the stream; `times` by the identity of the clip."""
+    def _say(self, clip: Spoken) -> None:
+        super()._say(clip)
+        self._append(self._silence(BREATH_S))
+
+    def words(self, times: Times, until_s: float) -> list[SaidWord]:
+        """What was said until then, in the stream's time."""
         found = []
         for clip, end_s in self.said:
             start_s = end_s - clip.seconds
-            found += [SaidWord(w.text, start_s + w.start_s, start_s + w.end_s) for w in times[id(clip)]]
+            found += [SaidWord(w.text, start_s + w.start_s, start_s + w.end_s) for w in times[id(clip)].words]
         return [word for word in found if word.end_s <= until_s]
 
+    def speech(self, times: Times, until_s: float) -> list[Span]:
+        """When there was speech until then, in the stream's time."""
+        starts = [(end_s - clip.seconds, times[id(clip)].speech) for clip, end_s in self.said]
+        spans = [(at_s + begin, min(at_s + end, until_s)) for at_s, speech in starts for begin, end in speech]
+        return [span for span in spans if span[0] < span[1]]
 
-def word_times(clips: Sequence[Spoken], model: Path, cache: Path) -> dict[int, list[SaidWord]]:
-    """Of each clip, by its identity. Measured ones are kept in `cache`."""
-    known: dict[str, list[tuple[str, float, float]]] = json.loads(cache.read_text()) if cache.exists() else {}
+
+def clip_times(clips: Sequence[Spoken], model: Path, cache: Path) -> Times:
+    """Of each clip. Measured ones are kept in `cache`."""
+    known: dict[str, dict[str, list[list[Any]]]] = json.loads(cache.read_text()) if cache.exists() else {}
     names = {id(clip): hashlib.sha1(clip.pcm.tobytes()).hexdigest() for clip in clips}
     missing = [clip for clip in clips if names[id(clip)] not in known]
     if missing:
         engine = WhisperModel(str(model), device="cpu", compute_type="int8", cpu_threads=2)
         for clip in missing:
-            known[names[id(clip)]] = [(w.text, w.start_s, w.end_s) for w in _measure(engine, clip)]
+            words = [[word.text, word.start_s, word.end_s] for word in _measure(engine, clip)]
+            known[names[id(clip)]] = {"words": words, "speech": [list(span) for span in _find_speech(clip)]}
         cache.parent.mkdir(parents=True, exist_ok=True)
         cache.write_text(json.dumps(known))
-    return {id(clip): [SaidWord(*word) for word in known[names[id(clip)]]] for clip in clips}
+    found = {id(clip): known[names[id(clip)]] for clip in clips}
+    return {
+        clip: ClipTimes([SaidWord(*word) for word in one["words"]], [(begin, end) for begin, end in one["speech"]])
+        for clip, one in found.items()
+    }
+
+
+def _find_speech(clip: Spoken) -> list[Span]:
+    """By Silero, which all the servers that detect speech use. Level alone misses what is said softly at the end."""
+    options = VadOptions(min_silence_duration_ms=MIN_SILENCE_MS, min_speech_duration_ms=MIN_SPEECH_MS, speech_pad_ms=0)
+    # what follows a clip is not known; without silence behind it its end would be taken for speech
+    audio = np.concatenate([clip.pcm, np.zeros(SAMPLE_RATE_HZ, np.int16)]).astype(np.float32) / np.float32(32768)
+    found = [(s["start"] / SAMPLE_RATE_HZ, s["end"] / SAMPLE_RATE_HZ) for s in get_speech_timestamps(audio, options)]
+    return [(begin, min(end, clip.seconds)) for begin, end in found if begin < clip.seconds]
 
 
 def _measure(engine: WhisperModel, clip: Spoken) -> list[SaidWord]:

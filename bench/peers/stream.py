@@ -20,7 +20,7 @@ from websockets.typing import Subprotocol
 
 from .wire import Wire
 
-QUIET_S = 3.0
+QUIET_S = 2.5
 """a server that has sent nothing new for so long after the end has nothing more to say"""
 LINE_LIMIT = 1 << 20
 

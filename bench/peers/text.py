@@ -17,8 +17,8 @@ from measures import LAG_STEP_S, Span
 
 from .readers import Showing
 
-PAUSE_S = 0.6
-"""a gap in the sound that ends an utterance: every server that waits for 500 ms of silence has ended it by then"""
+PAUSE_S = 0.8
+"""without speech end an utterance: every server that waits for 500 ms of silence has ended it by then"""
 SLACK_S = 0.3
 """by which the times of words may be wrong"""
 HORIZON_S = 3.0
@@ -37,7 +37,7 @@ class SaidWord:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Speech between pauses, by the level of the audio."""
+    """Speech between pauses."""
 
     start_s: float
     end_s: float
@@ -65,11 +65,11 @@ def tokens(text: str) -> list[str]:
     return [word for word in map(normalised, text.split()) if word]
 
 
-def utterances(spurts: Sequence[Span], words: Sequence[SaidWord], until_s: float) -> list[Utterance]:
+def utterances(speech: Sequence[Span], words: Sequence[SaidWord], until_s: float) -> list[Utterance]:
     """Those that a pause ended before `until_s`, and that hold words."""
     found = []
     start_s, first = None, 0
-    for (begin, end), following in zip(spurts, [*[b for b, _ in spurts[1:]], math.inf], strict=True):
+    for (begin, end), following in zip(speech, [*[b for b, _ in speech[1:]], math.inf], strict=True):
         start_s = begin if start_s is None else start_s
         if following - end < PAUSE_S:
             continue
@@ -184,13 +184,13 @@ def _answer(seen: Seen, utterance: Utterance, by_word: dict[int, list[int]], unt
     return Answer(settled_ms, final_ms, 1000 * (first_s - utterance.start_s), ended, False)
 
 
-def lags_ms(seen: Seen, said: Sequence[SaidWord], spurts: Sequence[Span], counted: Span) -> list[float]:
+def lags_ms(seen: Seen, said: Sequence[SaidWord], speech: Sequence[Span], counted: Span) -> list[float]:
     """Each 50 ms while somebody speaks: how long ago the oldest word ended that no text has covered yet. Words that
     never came are the word error's."""
     heard = sorted({place for place in seen.places if place is not None})
     lags: list[float] = []
     step, oldest = 0, 0
-    for start, end in spurts:
+    for start, end in speech:
         for i in range(math.ceil((end - start) / LAG_STEP_S)):
             now_s = start + i * LAG_STEP_S
             if not counted[0] <= now_s < counted[1]:

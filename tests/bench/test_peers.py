@@ -28,7 +28,7 @@ from peers.readers import (
 from peers.report import BEGIN, END, write_tables
 from peers.rivals import RIVALS
 from peers.run import turns
-from peers.spoken import Speaker, place_words
+from peers.spoken import ClipTimes, Speaker, place_words
 from peers.text import SaidWord, Utterance, align, answers, lags_ms, lost_words, see, tokens, utterances
 from voice import Spoken
 
@@ -103,11 +103,11 @@ def shown(*at: tuple[float, str, str]) -> list[tuple[float, Showing]]:
 
 
 class TestText:
-    def test_utterances_end_with_pauses_of_0_6_s(self) -> None:
-        spurts = [(0.0, 0.9), (1.2, 2.8), (3.5, 5.8)]
-        assert utterances(spurts, SAID, 20.0) == [Utterance(0.0, 2.8, range(3)), Utterance(3.5, 5.8, range(3, 6))]
-        # the last pause was not heard to its 0.6 s
-        assert utterances(spurts, SAID, 6.0) == [Utterance(0.0, 2.8, range(3))]
+    def test_utterances_end_with_pauses_of_0_8_s(self) -> None:
+        spurts = [(0.0, 0.9), (1.2, 2.6), (3.5, 5.8)]
+        assert utterances(spurts, SAID, 20.0) == [Utterance(0.0, 2.6, range(3)), Utterance(3.5, 5.8, range(3, 6))]
+        # the last pause was not heard to its 0.8 s
+        assert utterances(spurts, SAID, 6.0) == [Utterance(0.0, 2.6, range(3))]
 
     def test_alignment_takes_misheard_words_for_the_said_ones(self) -> None:
         assert align(SAID, tokens("a x c extra d")) == [0, 1, 2, None, 3]
@@ -176,18 +176,19 @@ class TestText:
 class TestSpoken:
     CLIP = Spoken(np.full(32_000, 1_000, np.int16), "one two", "en", ((0.0, 2.0),))
 
-    def test_the_speaker_stops(self) -> None:
-        speaker = Speaker([self.CLIP], 0, 3.0)
+    def test_the_speaker_takes_a_breath_and_stops(self) -> None:
+        speaker = Speaker([self.CLIP], 0, 3.5)
         pcm = np.frombuffer(b"".join(speaker.read(1_600) for _ in range(40)), np.int16)
         assert len(pcm) == 64_000
-        assert (pcm[:48_000] == 1_000).all()
-        assert abs(pcm[48_000:]).max() < 100
-        times = {id(self.CLIP): [SaidWord("one", 0.1, 0.5), SaidWord("two", 1.0, 1.5)]}
-        assert [(word.text, word.end_s) for word in speaker.words(times, 3.0)] == [
-            ("one", 0.5),
+        loud = abs(pcm.reshape(-1, 8_000)).min(axis=1) > 500
+        assert loud.tolist() == [True] * 4 + [False] * 2 + [True] + [False]
+        times = {id(self.CLIP): ClipTimes([SaidWord("one", 0.1, 0.4), SaidWord("two", 1.0, 1.5)], [(0.1, 1.6)])}
+        assert [(word.text, word.end_s) for word in speaker.words(times, 3.5)] == [
+            ("one", 0.4),
             ("two", 1.5),
-            ("one", 2.5),
+            ("one", 3.4),
         ]
+        assert speaker.speech(times, 3.5) == [(0.1, 1.6), (3.1, 3.5)]
 
     def test_words_that_were_not_heard_lie_between_their_neighbours(self) -> None:
         heard = [(" One", 0.0, 1.0), (" four,", 4.0, 5.0)]
