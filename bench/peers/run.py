@@ -33,6 +33,9 @@ from .spoken import clip_times
 CLIPS = 40
 LONGEST_S = 10.0
 """of a clip: a sentence or two"""
+CANDIDATES = 160
+READABLE = 0.15
+"""word error of a clip, with the whole clip at once"""
 Row = dict[str, Any]
 
 
@@ -73,8 +76,7 @@ def main() -> int:
     model = find_model(args.model, options=SourceOptions(offline=True)).directory
     result = _begin(args, shape)
     rows: list[Row] = result["rows"]
-    clips = [clip for clip in read_spoken(args.speech, 4 * CLIPS, "en") if clip.seconds <= LONGEST_S][:CLIPS]
-    material = Material(clips, clip_times(clips, model, HOME / f"times-{args.model}.json"), model)
+    material = read_material(args.speech, model, HOME / f"times-{args.model}.json")
     for rival, streams in turns(rivals, rows, args.most, args.refine):
         row = run(rival, streams, shape, material)
         rows.append(row)
@@ -86,6 +88,17 @@ def main() -> int:
     plot(result, args.plot)
     write_tables(result, args.tables)
     return 0
+
+
+def read_material(folder: Path, model: Path, cache: Path) -> Material:
+    """Sentences that the model can read: in letters and numbers, which it writes in its own way, no word has a place.
+    Raises SystemExit when there are none."""
+    clips = [clip for clip in read_spoken(folder, CANDIDATES, "en") if clip.seconds <= LONGEST_S]
+    times = clip_times(clips, model, cache)
+    readable = [clip for clip in clips if times[id(clip)].error <= READABLE and times[id(clip)].speech][:CLIPS]
+    if not readable:
+        raise SystemExit(f"{folder} has no clip of 4 to {LONGEST_S:g} s with less than {READABLE:.0%} word error")
+    return Material(readable, times, model)
 
 
 def _begin(args: argparse.Namespace, shape: Shape) -> dict[str, Any]:

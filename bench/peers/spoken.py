@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +17,7 @@ import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 from measures import Span
-from speech import SAMPLE_RATE_HZ
+from speech import SAMPLE_RATE_HZ, word_errors
 from voice import ROOM_NOISE, Spoken, Voice
 
 from .text import SaidWord, align, tokens
@@ -34,6 +34,8 @@ class ClipTimes:
 
     words: list[SaidWord]
     speech: list[Span]
+    error: float
+    """share of the words that the model gets wrong, with the whole clip at once"""
 
 
 Times: TypeAlias = dict[int, ClipTimes]
@@ -75,19 +77,18 @@ class Speaker(Voice):
 
 def clip_times(clips: Sequence[Spoken], model: Path, cache: Path) -> Times:
     """Of each clip. Measured ones are kept in `cache`."""
-    known: dict[str, dict[str, list[list[Any]]]] = json.loads(cache.read_text()) if cache.exists() else {}
+    known: dict[str, dict[str, Any]] = json.loads(cache.read_text()) if cache.exists() else {}
     names = {id(clip): hashlib.sha1(clip.pcm.tobytes()).hexdigest() for clip in clips}
     missing = [clip for clip in clips if names[id(clip)] not in known]
     if missing:
         engine = WhisperModel(str(model), device="cpu", compute_type="int8", cpu_threads=2)
         for clip in missing:
-            words = [[word.text, word.start_s, word.end_s] for word in _measure(engine, clip)]
-            known[names[id(clip)]] = {"words": words, "speech": [list(span) for span in _find_speech(clip)]}
+            known[names[id(clip)]] = asdict(_measure(engine, clip))
         cache.parent.mkdir(parents=True, exist_ok=True)
         cache.write_text(json.dumps(known))
     found = {id(clip): known[names[id(clip)]] for clip in clips}
     return {
-        clip: ClipTimes([SaidWord(*word) for word in one["words"]], [(begin, end) for begin, end in one["speech"]])
+        clip: ClipTimes([SaidWord(**word) for word in one["words"]], [(a, b) for a, b in one["speech"]], one["error"])
         for clip, one in found.items()
     }
 
@@ -101,7 +102,7 @@ def _find_speech(clip: Spoken) -> list[Span]:
     return [(begin, min(end, clip.seconds)) for begin, end in found if begin < clip.seconds]
 
 
-def _measure(engine: WhisperModel, clip: Spoken) -> list[SaidWord]:
+def _measure(engine: WhisperModel, clip: Spoken) -> ClipTimes:
     segments, _ = engine.transcribe(
         clip.pcm.astype(np.float32) / np.float32(32768),
         language=clip.lang,
@@ -113,7 +114,9 @@ def _measure(engine: WhisperModel, clip: Spoken) -> list[SaidWord]:
     )
     heard = [(word.word, word.start, word.end) for segment in segments for word in segment.words or ()]
     heard = [(text, start, end) for text, start, end in heard if tokens(text)]
-    return place_words(tokens(clip.reference), heard, clip.seconds)
+    found = word_errors(clip.reference, " ".join(text.strip() for text, _, _ in heard), clip.lang)
+    words = place_words(tokens(clip.reference), heard, clip.seconds)
+    return ClipTimes(words, _find_speech(clip), found.errors / max(1, found.words))
 
 
 def place_words(reference: Sequence[str], heard: Sequence[tuple[str, float, float]], seconds: float) -> list[SaidWord]:

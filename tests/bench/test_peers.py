@@ -182,7 +182,7 @@ class TestSpoken:
         assert len(pcm) == 64_000
         loud = abs(pcm.reshape(-1, 8_000)).min(axis=1) > 500
         assert loud.tolist() == [True] * 4 + [False] * 2 + [True] + [False]
-        times = {id(self.CLIP): ClipTimes([SaidWord("one", 0.1, 0.4), SaidWord("two", 1.0, 1.5)], [(0.1, 1.6)])}
+        times = {id(self.CLIP): ClipTimes([SaidWord("one", 0.1, 0.4), SaidWord("two", 1.0, 1.5)], [(0.1, 1.6)], 0.0)}
         assert [(word.text, word.end_s) for word in speaker.words(times, 3.5)] == [
             ("one", 0.4),
             ("two", 1.5),
