@@ -1,4 +1,4 @@
-"""What is said in a stream and when: words and speech of the clips, and a speaker who stops.
+"""What is said in a stream and when: words and speech of the clips, and a speaker who stops in time.
 
 Word times are those of the weights under test, measured once on each whole clip and kept; words that the model did
 not hear lie between their neighbours.
@@ -18,7 +18,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 from measures import Span
 from speech import SAMPLE_RATE_HZ, word_errors
-from voice import ROOM_NOISE, Spoken, Voice
+from voice import Spoken, Voice
 
 from .text import SaidWord, align, tokens
 
@@ -43,20 +43,20 @@ Times: TypeAlias = dict[int, ClipTimes]
 
 
 class Speaker(Voice):
-    """Clip after clip with a breath between them until `until_s` of the stream, then a quiet room."""
+    """Clip after clip with a breath between them; none goes on after `until_s` of the stream, then it is quiet."""
 
     def __init__(self, clips: Sequence[Spoken], seed: int, until_s: float) -> None:
         super().__init__(clips, None, seed)
-        self._left = round(until_s * SAMPLE_RATE_HZ)
-        self._room = np.random.default_rng(seed)
-
-    def read(self, samples: int) -> bytes:
-        spoken = super().read(min(samples, self._left))
-        self._left -= len(spoken) // 2
-        quiet = self._room.normal(0, ROOM_NOISE, samples - len(spoken) // 2).astype(np.int16)
-        return spoken + quiet.tobytes()
+        self._until_s = until_s
 
     def _say(self, clip: Spoken) -> None:
+        left_s = self._until_s - self._made / SAMPLE_RATE_HZ
+        if clip.seconds > left_s:
+            fitting = [one for one in self._clips if one.seconds <= left_s]
+            if not fitting:
+                self._append(self._silence(BREATH_S))
+                return
+            clip = max(fitting, key=lambda one: one.seconds)
         super()._say(clip)
         self._append(self._silence(BREATH_S))
 

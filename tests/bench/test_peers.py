@@ -176,19 +176,22 @@ class TestText:
 class TestSpoken:
     CLIP = Spoken(np.full(32_000, 1_000, np.int16), "one two", "en", ((0.0, 2.0),))
 
-    def test_the_speaker_takes_a_breath_and_stops(self) -> None:
-        speaker = Speaker([self.CLIP], 0, 3.5)
-        pcm = np.frombuffer(b"".join(speaker.read(1_600) for _ in range(40)), np.int16)
-        assert len(pcm) == 64_000
+    def test_the_speaker_takes_a_breath_and_stops_in_time(self) -> None:
+        short = Spoken(np.full(8_000, 1_000, np.int16), "three", "en", ((0.0, 0.5),))
+        speaker = Speaker([self.CLIP, short], 0, 6.0)
+        pcm = np.frombuffer(b"".join(speaker.read(1_600) for _ in range(80)), np.int16)
+        assert len(pcm) == 128_000
         loud = abs(pcm.reshape(-1, 8_000)).min(axis=1) > 500
-        assert loud.tolist() == [True] * 4 + [False] * 2 + [True] + [False]
-        times = {id(self.CLIP): ClipTimes([SaidWord("one", 0.1, 0.4), SaidWord("two", 1.0, 1.5)], [(0.1, 1.6)], 0.0)}
-        assert [(word.text, word.end_s) for word in speaker.words(times, 3.5)] == [
-            ("one", 0.4),
-            ("two", 1.5),
-            ("one", 3.4),
-        ]
-        assert speaker.speech(times, 3.5) == [(0.1, 1.6), (3.1, 3.5)]
+        assert [clip is short for clip, _ in speaker.said] == [False, True, True]
+        assert loud.tolist() == [True] * 4 + [False] * 2 + [True] + [False] * 2 + [True] + [False] * 6
+        one, two = SaidWord("one", 0.1, 0.4), SaidWord("two", 1.0, 1.5)
+        times = {
+            id(self.CLIP): ClipTimes([one, two], [(0.1, 1.6)], 0.0),
+            id(short): ClipTimes([SaidWord("three", 0.1, 0.4)], [(0.1, 0.4)], 0.0),
+        }
+        said = [(word.text, round(word.end_s, 2)) for word in speaker.words(times, 4.0)]
+        assert said == [("one", 0.4), ("two", 1.5), ("three", 3.4)]
+        assert speaker.speech(times, 3.25) == [(0.1, 1.6), (3.1, 3.25)]
 
     def test_words_that_were_not_heard_lie_between_their_neighbours(self) -> None:
         heard = [(" One", 0.0, 1.0), (" four,", 4.0, 5.0)]
