@@ -23,7 +23,7 @@ from measures import Span, percentile, summary
 from process import tree_usage
 from speech import Errors, error_rate, word_errors
 from tally import LATE_LIMIT_MS
-from voice import Spoken
+from voice import Spoken, Voice
 
 from .readers import Reader, Showing
 from .rivals import Rival
@@ -44,6 +44,7 @@ class Shape:
     """Of every run's load."""
 
     steady_s: float = 40.0
+    """measured time of one and two streams; more streams say as much in 60 % of it"""
     settle_s: float = 3.0
     ramp_s_a_stream: float = 0.5
     tail_s: float = 3.0
@@ -51,6 +52,9 @@ class Shape:
     drain_s: float = 10.0
     network_jitter_ms: float = 20.0
     seed: int = 1
+
+    def steady_of(self, streams: int) -> float:
+        return self.steady_s if streams <= 2 else 0.6 * self.steady_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,8 @@ async def _measure(rival: Rival, streams: int, shape: Shape, material: Material,
     await _warm_up(rival, shape, material, servers)
     begin_s = time.monotonic() + BEGIN_AFTER_S
     ramp_s = shape.ramp_s_a_stream * (streams - 1)
-    steady = (begin_s + ramp_s + shape.settle_s, begin_s + ramp_s + shape.settle_s + shape.steady_s)
+    steady_s = shape.steady_of(streams)
+    steady = (begin_s + ramp_s + shape.settle_s, begin_s + ramp_s + shape.settle_s + steady_s)
     plans = [_plan(rival, number, (begin_s, steady[1]), shape) for number in range(streams)]
     speakers = [Speaker(material.clips, plan.seed, steady[1] - plan.start_at_s) for plan in plans]
     begun_s = time.process_time()
@@ -171,8 +176,8 @@ async def _measure(rival: Rival, streams: int, shape: Shape, material: Material,
     for log, speaker in zip(logs, speakers, strict=True):
         sums.add(log, speaker, rival.wire.reader(), material, steady)
     (before, ours_before), (after, ours_after) = usages
-    cores = (after.cpu_s - before.cpu_s) / shape.steady_s
-    others = (after.machine_cpu_s - before.machine_cpu_s - ours_after + ours_before) / shape.steady_s - cores
+    cores = (after.cpu_s - before.cpu_s) / steady_s
+    others = (after.machine_cpu_s - before.machine_cpu_s - ours_after + ours_before) / steady_s - cores
     cost = {"cores": round(cores, 3), "cores_per_stream": round(cores / streams, 4), "rss_mb": after.rss_mb}
     return sums.report() | {"server": cost, "other_programs_cores": round(others, 3), "disturbed": others > BUSY_CORES}
 
@@ -184,8 +189,8 @@ async def _warm_up(rival: Rival, shape: Shape, material: Material, servers: Serv
         outcome = ""
         while outcome != "done" and time.monotonic() < until_s:
             plan = StreamPlan(0, (now_s := time.monotonic()), now_s + WARM_UP_S, 100, 0.0, shape.drain_s)
-            speaker = Speaker(material.clips[:1], 0, WARM_UP_S)
-            outcome = (await run_stream(port, rival.wire, NUMBER_OF_WARM_UP + number, plan, speaker)).outcome
+            voice = Voice(material.clips[:1], None, 0)
+            outcome = (await run_stream(port, rival.wire, NUMBER_OF_WARM_UP + number, plan, voice)).outcome
             await asyncio.sleep(0.5)
         if outcome != "done":
             raise RuntimeError(f"its first stream was not served: {outcome}")
