@@ -69,7 +69,7 @@ def utterances(speech: Sequence[Span], words: Sequence[SaidWord], until_s: float
     """Those that a pause ended before `until_s`, and that hold words."""
     found = []
     start_s, first = None, 0
-    for (begin, end), following in zip(speech, [*[b for b, _ in speech[1:]], math.inf], strict=True):
+    for (begin, end), following in zip(speech, [*(b for b, _ in speech[1:]), math.inf], strict=False):
         start_s = begin if start_s is None else start_s
         if following - end < PAUSE_S:
             continue
