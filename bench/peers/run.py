@@ -35,7 +35,7 @@ LONGEST_S = 10.0
 """of a clip: a sentence or two"""
 CANDIDATES = 160
 READABLE = 0.15
-"""word error of a clip, with the whole clip at once"""
+"""share of a clip's words that may be written in another way than the reference's"""
 Row = dict[str, Any]
 
 
@@ -97,7 +97,7 @@ def read_material(folder: Path, model: Path, cache: Path) -> Material:
     times = clip_times(clips, model, cache)
     readable = [clip for clip in clips if times[id(clip)].error <= READABLE and times[id(clip)].speech][:CLIPS]
     if not readable:
-        raise SystemExit(f"{folder} has no clip of 4 to {LONGEST_S:g} s with less than {READABLE:.0%} word error")
+        raise SystemExit(f"{folder} has no clip of 4 to {LONGEST_S:g} s of which the model writes most words")
     return Material(readable, times, model)
 
 

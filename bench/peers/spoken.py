@@ -17,7 +17,7 @@ import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 from measures import Span
-from speech import SAMPLE_RATE_HZ, word_errors
+from speech import SAMPLE_RATE_HZ
 from voice import Spoken, Voice
 
 from .text import SaidWord, align, tokens
@@ -35,7 +35,7 @@ class ClipTimes:
     words: list[SaidWord]
     speech: list[Span]
     error: float
-    """share of the words that the model gets wrong, with the whole clip at once"""
+    """share of the words that the model does not write as the reference does, with the whole clip at once"""
 
 
 Times: TypeAlias = dict[int, ClipTimes]
@@ -114,9 +114,12 @@ def _measure(engine: WhisperModel, clip: Spoken) -> ClipTimes:
     )
     heard = [(word.word, word.start, word.end) for segment in segments for word in segment.words or ()]
     heard = [(text, start, end) for text, start, end in heard if tokens(text)]
-    found = word_errors(clip.reference, " ".join(text.strip() for text, _, _ in heard), clip.lang)
     words = place_words(tokens(clip.reference), heard, clip.seconds)
-    return ClipTimes(words, _find_speech(clip), found.errors / max(1, found.words))
+    shown = tokens(" ".join(text for text, _, _ in heard))
+    right = sum(
+        place is not None and words[place].text == text for place, text in zip(align(words, shown), shown, strict=True)
+    )
+    return ClipTimes(words, _find_speech(clip), 1 - right / max(1, len(words)))
 
 
 def place_words(reference: Sequence[str], heard: Sequence[tuple[str, float, float]], seconds: float) -> list[SaidWord]:
