@@ -21,7 +21,7 @@ from cohear_server.decoding.catalog import find_model
 from cohear_server.decoding.sources import SourceOptions
 from load import BUSY_CORES
 from speech import circumstances, write_result
-from voice import read_spoken
+from voice import Spoken, read_spoken
 
 from .drive import Material, Shape, run
 from .peersplot import plot
@@ -33,7 +33,9 @@ from .spoken import clip_times
 CLIPS = 40
 LONGEST_S = 10.0
 """of a clip: a sentence or two"""
-CANDIDATES = 160
+CANDIDATES = 300
+SPELLED_LETTERS = 3
+"""fewer in a word on average: somebody spells"""
 READABLE = 0.15
 """share of a clip's words that may be written in another way than the reference's"""
 Row = dict[str, Any]
@@ -93,12 +95,17 @@ def main() -> int:
 def read_material(folder: Path, model: Path, cache: Path) -> Material:
     """Sentences that the model can read: in letters and numbers, which it writes in its own way, no word has a place.
     Raises SystemExit when there are none."""
-    clips = [clip for clip in read_spoken(folder, CANDIDATES, "en") if clip.seconds <= LONGEST_S]
+    clips = [clip for clip in read_spoken(folder, CANDIDATES, "en") if clip.seconds <= LONGEST_S and not spelled(clip)]
     times = clip_times(clips, model, cache)
     readable = [clip for clip in clips if times[id(clip)].error <= READABLE and times[id(clip)].speech][:CLIPS]
     if not readable:
         raise SystemExit(f"{folder} has no clip of 4 to {LONGEST_S:g} s of which the model writes most words")
     return Material(readable, times, model)
+
+
+def spelled(clip: Spoken) -> bool:
+    words = clip.reference.split()
+    return sum(map(len, words)) < SPELLED_LETTERS * len(words)
 
 
 def _begin(args: argparse.Namespace, shape: Shape) -> dict[str, Any]:

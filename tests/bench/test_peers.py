@@ -27,7 +27,7 @@ from peers.readers import (
 )
 from peers.report import BEGIN, END, write_tables
 from peers.rivals import RIVALS
-from peers.run import turns
+from peers.run import spelled, turns
 from peers.spoken import ClipTimes, Speaker, place_words
 from peers.text import SaidWord, Utterance, align, answers, lags_ms, lost_words, see, tokens, utterances
 from voice import Spoken
@@ -221,6 +221,12 @@ class TestWire:
         done = '{"type":"done","samples":{"received":9,"transcribed":2,"silent":3,"shed":4}}'
         assert told_shed([(0.0, "{}"), (1.0, done)]) == 4
         assert told_shed([]) == told_shed([(1.0, "0 1 text")]) == 0
+
+
+def test_who_spells_cannot_be_followed() -> None:
+    pcm = np.zeros(16, np.int16)
+    assert spelled(Spoken(pcm, "c e n t r e avenue", "en", ()))
+    assert not spelled(Spoken(pcm, "knit two together make one", "en", ()))
 
 
 def test_type_parameters_become_type_variables() -> None:
