@@ -53,7 +53,7 @@ def plot(result: dict[str, Any], path: Path) -> None:
     finals.legend(fontsize=7)
     machine = result["machine"]
     where = f"{machine['cores']} cores ({machine['cpu']})"
-    figure.suptitle(f"Live streams of continuous speech, {result['model']} int8, {where}")
+    figure.suptitle(f"Live streams of sentence after sentence, {result['model']} int8, {where}")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)
