@@ -257,12 +257,13 @@ class Sums:
         self.errors.append(word_errors(reference, showings[-1][1].text if showings else "", "en"))
 
     def report(self) -> dict[str, Any]:
+        heard = [answer for answer in self.answers if not answer.missing]
         measures = {
-            "settled": [answer.settled_ms for answer in self.answers],
-            "settled_where_ended": [answer.settled_ms for answer in self.answers if answer.ended],
-            "final": [answer.final_ms for answer in self.answers],
-            "final_where_ended": [answer.final_ms for answer in self.answers if answer.ended],
-            "first_text": [answer.first_ms for answer in self.answers if not answer.missing],
+            "settled": [answer.settled_ms for answer in heard],
+            "settled_where_ended": [answer.settled_ms for answer in heard if answer.ended],
+            "final": [answer.final_ms for answer in heard],
+            "final_where_ended": [answer.final_ms for answer in heard if answer.ended],
+            "first_text": [answer.first_ms for answer in heard],
             "lag": self.lags_ms,
             "send_late": self.late_ms,
         }

@@ -264,7 +264,7 @@ class TestPromise:
         assert broken(row("whisperlive", 1, final_ms=900), WHISPERLIVE, STRICT) == ["settled p95 900 ms > 800 ms"]
         assert broken(row("whisperlive", 1, final_ms=900, lag_ms=2_000), WHISPERLIVE, LAX) == []
         assert broken(row("cohear", 1, lag_ms=1_001), COHEAR, STRICT) == ["lag p95 1001 ms > 1000 ms"]
-        for fault in ({"lost_words_percent": 2.5}, {"unserved": 1}, {"shed_samples": 1}, {"valid": False}):
+        for fault in ({"lost_words_percent": 12.5}, {"unserved": 1}, {"shed_samples": 1}, {"valid": False}):
             assert len(broken(row("cohear", 1, **fault), COHEAR, STRICT)) == 1
         assert broken({"name": "cohear", "streams": 1, "failed": "why"}, COHEAR, STRICT) == ["why"]
 
