@@ -47,7 +47,7 @@ class Shape:
     steady_s: float = 40.0
     """measured time of one and two streams; more streams say as much in 60 % of it"""
     settle_s: float = 5.0
-    ramp_s_a_stream: float = 0.5
+    ramp_s_a_stream: float = 0.25
     tail_s: float = 3.0
     """of silence behind the speech, so that the last words can be answered"""
     drain_s: float = 10.0
