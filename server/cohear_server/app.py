@@ -20,6 +20,8 @@ from starlette.websockets import WebSocket
 from .config import ServerConfig, allowed_origins
 from .errors import CohearError
 from .gateway import serve_stream
+from .ops import pages
+from .ops.metrics import Metrics
 from .service import Service, make_backend
 from .web import origin_allowed, routes
 
@@ -31,7 +33,9 @@ MAX_MESSAGE_BYTES = 20 << 20
 
 
 def create_app(service: Service) -> Starlette:
-    """The ASGI application; the caller runs `service`."""
+    """The ASGI application, which observes `service`; the caller runs it."""
+    metrics = Metrics(service)
+    service.observer = metrics
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -49,7 +53,7 @@ def create_app(service: Service) -> Starlette:
             await socket.close()  # before it is accepted: the browser gets a 403
 
     health = [Route("/healthz", healthz), Route("/readyz", readyz)]
-    return Starlette(routes=[*health, WebSocketRoute(PATH, stream), *routes(service)])
+    return Starlette(routes=[*health, WebSocketRoute(PATH, stream), *pages.routes(metrics), *routes(service)])
 
 
 def serve(config: ServerConfig) -> int:

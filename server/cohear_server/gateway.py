@@ -34,6 +34,7 @@ async def serve_stream(socket: WebSocket, service: Service) -> None:
         start = await _read_start(socket)
         stream = service.admit(start) if start.resume is None else service.resume(start, start.resume)
     except CohearError as fault:
+        service.observer.refused(fault.code)
         await _refuse(socket, fault)
         return
     except WebSocketDisconnect:

@@ -15,14 +15,14 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import cast
 
 from cohear_client import protocol
 
 from .config import ServerConfig
-from .core.jobs import DecodeOptions
+from .core.jobs import DecodeJob, DecodeOptions, DecodeResult
 from .core.segment import PartialOptions
 from .core.segmenter import SegmenterOptions
 from .core.session import Session, SessionOptions
@@ -31,6 +31,7 @@ from .decoding.backend import DecodeBackend, ModelInfo
 from .decoding.options import Device
 from .errors import ClientError, OverloadError
 from .local_stream import LocalStream
+from .observer import UNOBSERVED, Observer
 from .scheduling.dispatcher import Dispatcher
 from .scheduling.scheduler import Scheduler, SchedulerOptions
 from .stream import Stream
@@ -52,9 +53,13 @@ class Service:
         self.vacant = asyncio.Event()
         """set while there are no streams"""
         self.vacant.set()
+        self.observer: Observer = UNOBSERVED
+        """is told what happens; set before the first stream"""
+        self.companions: list[Callable[[], Coroutine[None, None, None]]] = []
+        """run beside the dispatcher, from `running` until it is left"""
         self._backend = backend
         limits = SchedulerOptions(config.max_batch, config.max_batch_s)
-        self.dispatcher = Dispatcher(backend, Scheduler(limits), clock)
+        self.dispatcher = Dispatcher(backend, Scheduler(limits), clock, self._decoded)
         segmenter = SegmenterOptions(endpoint_ms=config.endpoint_ms, max_segment_s=config.max_segment_s)
         partials = PartialOptions(interval_ms=config.partial_interval_ms)
         self._options = SessionOptions(segmenter, partials, vad=cast(VadName, config.vad))
@@ -76,15 +81,26 @@ class Service:
             await self._backend.start()
             self.dispatcher.scheduler.window_steps_s = self.model.window_steps_s
             async with asyncio.TaskGroup() as group:
-                dispatching = group.create_task(self.dispatcher.run())
+                tasks = [group.create_task(work()) for work in (self.dispatcher.run, *self.companions)]
                 self.ready = True
                 try:
                     yield
                 finally:
                     self.ready = False
-                    dispatching.cancel()
+                    for task in tasks:
+                        task.cancel()
         finally:
             await self._backend.aclose()
+
+    @property
+    def slots(self) -> int:
+        """Batches that the engine works on at the same time."""
+        return self._backend.slots
+
+    @property
+    def lost_streams(self) -> int:
+        """Streams whose connection was lost and which may be resumed; they are among `streams`."""
+        return len(self._lost)
 
     @property
     def model(self) -> ModelInfo:
@@ -119,7 +135,7 @@ class Service:
             prompt=start.prompt or "",
         )
         session = Session(secrets.token_hex(8), start, options, self._options)
-        stream = Stream(session, self.dispatcher, self.clock)
+        stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session))
         self.streams[session.id] = stream
         self.vacant.clear()
         stream.say(self._ready(stream))
@@ -154,6 +170,9 @@ class Service:
         del self.streams[stream.session.id]
         if not self.streams:
             self.vacant.set()
+
+    def _decoded(self, batch: Sequence[DecodeJob], results: Sequence[DecodeResult], busy_s: float) -> None:
+        self.observer.decoded(batch, results, busy_s)  # whoever it is by then
 
     def _expire(self, stream: Stream) -> None:
         del self._lost[stream.session.id]

@@ -27,6 +27,7 @@ _EXTRAS = {
         "webrtcvad",
         "onnxruntime",
         "soxr",
+        "prometheus_client",
     },
     "cli": {"rich"},
     "mic": {"sounddevice"},
