@@ -22,7 +22,7 @@ ALLOWED = {
 # third parties that only these may know
 ONLY = {
     "starlette": {"cohear_server.app", "cohear_server.gateway", "cohear_server.web", "cohear_server.ops.pages"},
-    "prometheus_client": {"cohear_server.ops.metrics", "cohear_server.ops.pages"},
+    "prometheus_client": {"cohear_server.ops.metrics", "cohear_server.ops.history", "cohear_server.ops.pages"},
     "uvicorn": {"cohear_server.app"},
     "ctranslate2": {"cohear_server.decoding.whisper"},
     "faster_whisper": {"cohear_server.decoding.whisper"},

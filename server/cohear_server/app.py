@@ -21,7 +21,9 @@ from .config import ServerConfig, allowed_origins
 from .errors import CohearError
 from .gateway import serve_stream
 from .ops import pages
+from .ops.history import History
 from .ops.metrics import Metrics
+from .ops.status import Status
 from .service import Service, make_backend
 from .web import origin_allowed, routes
 
@@ -35,7 +37,9 @@ MAX_MESSAGE_BYTES = 20 << 20
 def create_app(service: Service) -> Starlette:
     """The ASGI application, which observes `service`; the caller runs it."""
     metrics = Metrics(service)
+    history = History(service, metrics)
     service.observer = metrics
+    service.companions.append(history.run)
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -53,7 +57,14 @@ def create_app(service: Service) -> Starlette:
             await socket.close()  # before it is accepted: the browser gets a 403
 
     health = [Route("/healthz", healthz), Route("/readyz", readyz)]
-    return Starlette(routes=[*health, WebSocketRoute(PATH, stream), *pages.routes(metrics), *routes(service)])
+    return Starlette(
+        routes=[
+            *health,
+            WebSocketRoute(PATH, stream),
+            *pages.routes(metrics, Status(service, metrics, history)),
+            *routes(service),
+        ]
+    )
 
 
 def serve(config: ServerConfig) -> int:
