@@ -16,11 +16,13 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from cohear_client import protocol
 
+from .caller import ANYONE, Caller
 from .config import ServerConfig
 from .core.jobs import DecodeJob, DecodeOptions, DecodeResult
 from .core.segment import PartialOptions
@@ -29,7 +31,7 @@ from .core.session import Session, SessionOptions
 from .core.vad import VadName
 from .decoding.backend import DecodeBackend, ModelInfo
 from .decoding.options import Device
-from .errors import ClientError, OverloadError
+from .errors import ClientError, CohearError, OverloadError
 from .local_stream import LocalStream
 from .observer import UNOBSERVED, Observer
 from .scheduling.dispatcher import Dispatcher
@@ -115,7 +117,7 @@ class Service:
             resume_window_s=config.resume_window_s,
         )
 
-    def admit(self, start: protocol.Start) -> Stream:
+    def admit(self, start: protocol.Start, caller: Caller = ANYONE) -> Stream:
         """A new stream, already told `ready`. Raises ClientError for what the model cannot do, OverloadError
         when it is not ready or full."""
         if self.draining:
@@ -134,17 +136,19 @@ class Service:
             word_times=start.words,
             prompt=start.prompt or "",
         )
-        session = Session(secrets.token_hex(8), start, options, self._options)
+        session = Session(secrets.token_hex(8), start, options, replace(self._options, tenant=caller.tenant))
         stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session))
+        stream.caller = caller
         self.streams[session.id] = stream
         self.vacant.clear()
         stream.say(self._ready(stream))
         return stream
 
-    def resume(self, start: protocol.Start, wanted: protocol.Resume) -> Stream:
+    def resume(self, start: protocol.Start, wanted: protocol.Resume, caller: Caller = ANYONE) -> Stream:
         """A stream whose connection was lost, told `ready` again. Raises ClientError(`unknown_session`)."""
         stream = self.streams.get(wanted.session_id)
-        if stream is None or not secrets.compare_digest(stream.token, wanted.token):
+        known = stream is not None and secrets.compare_digest(stream.token.encode(), wanted.token.encode())
+        if stream is None or not known or stream.caller != caller:
             remedy = "start a new session, and send the audio after the last final again"
             raise ClientError("unknown_session", "this server does not hold the session to resume", remedy)
         if audio_format(start) != audio_format(stream.session.start):
@@ -163,6 +167,16 @@ class Service:
             return
         stream.outbox.close()
         self._lost[stream.session.id] = asyncio.get_running_loop().call_later(window_s, self._expire, stream)
+
+    def expel(self, stream: Stream, fault: CohearError) -> None:
+        """End a stream that may not go on: it hears why, its finals, and `done`."""
+        if stream.session.id in self._lost:
+            self._lost.pop(stream.session.id).cancel()
+            self.dismiss(stream)
+        elif not stream.expelled:
+            stream.expelled = True
+            stream.say(protocol.error_message(fault))
+            stream.stop()
 
     def dismiss(self, stream: Stream) -> None:
         """The stream is over: its waiting work is given up and its place is free."""

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from cohear_client import protocol
 
+from .caller import ANYONE, Caller
 from .core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
 from .core.session import Output, Session
 from .observer import UNOBSERVED, StreamObserver
@@ -67,6 +68,10 @@ class Stream:
         self.token = secrets.token_urlsafe(16)
         """proof that a client may resume this stream"""
         self.outbox = Outbox(observer)
+        self.caller: Caller = ANYONE
+        """whose it is; set at admission"""
+        self.expelled = False
+        """ended by us, and told so: audio that crossed the message is no fault"""
         self._observer = observer
         self._log: deque[_Emitted] = deque(maxlen=LOG_LIMIT)
         self._dispatcher = dispatcher

@@ -41,7 +41,7 @@ def routes(service: Service) -> list[BaseRoute]:
 
     async def info(request: Request) -> Response:
         answer = service_info(service)
-        headers = _sharing(request.headers, service)
+        headers = sharing(request.headers, service)
         if answer is None:
             warming = {"status": "warming up"}
             return JSONResponse(warming, status_code=503, headers={**headers, "retry-after": "1"})
@@ -111,12 +111,12 @@ class _Files(StaticFiles):
         response = await super().get_response(path, scope)
         headers = Headers(scope=scope)
         response.headers.update(security_headers(headers.get("host", "")))
-        response.headers.update(_sharing(headers, self._service))
+        response.headers.update(sharing(headers, self._service))
         return response
 
 
-def _sharing(headers: Headers, service: Service) -> dict[str, str]:
-    """Lets pages of allowed origins import our modules; all others may not."""
+def sharing(headers: Headers, service: Service) -> dict[str, str]:
+    """Headers that let pages of allowed origins read our answers and import our modules; all others may not."""
     allowed = allowed_origins(service.config)
     origin = headers.get("origin", "")
     if origin and ("*" in allowed or origin.lower() in allowed):

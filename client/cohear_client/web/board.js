@@ -8,7 +8,10 @@ export const NOTHING = '–';
 
 export const written = {
   count: (value) => String(Math.round(value * 100) / 100),
-  ms: (value) => (value >= 10_000 ? `${Math.round(value / 1000)} s` : `${Math.round(value)} ms`),
+  ms: (value) => {
+    if (value < 1000) return `${Math.round(value)} ms`;
+    return value < 10_000 ? `${Math.round(value / 10) / 100} s` : `${Math.round(value / 1000)} s`;
+  },
   share: (value) => `${Math.round(100 * value)} %`,
   seconds: (value) => {
     if (value < 100) return `${Math.round(10 * value) / 10} s`;

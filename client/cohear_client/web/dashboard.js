@@ -43,7 +43,7 @@ function showNow({ streams, engine, last_minute: minute, cache }) {
   put('busy-aside', engine.slots === 1 ? 'one batch at a time' : `${engine.slots} batches at a time`);
   gauge('busy-gauge', minute.busy);
   put('queue', String(minute.queued_finals + minute.queued_partials));
-  put('queue-aside', `${minute.queued_finals} finals, ${minute.queued_partials} partials`);
+  put('queue-aside', `finals ${minute.queued_finals}, partials ${minute.queued_partials}`);
   put('batch', orNothing(minute.batch_size, written.count));
   put('batch-aside', minute.batch_fill === null ? '' : `${written.share(minute.batch_fill)} of the most`);
   put('jitter', orNothing(minute.jitter_ms.p95, written.ms));
@@ -70,7 +70,7 @@ function showPast({ recent, models, errors }) {
 
 function latency(id, { p50, p95, p99 }) {
   put(id, orNothing(p95, written.ms));
-  put(`${id}-aside`, p50 === null ? 'nobody spoke' : `median ${written.ms(p50)}, 99 of 100 ${written.ms(p99)}`);
+  put(`${id}-aside`, p50 === null ? 'nobody spoke' : `median ${written.ms(p50)}, 99 of 100: ${written.ms(p99)}`);
 }
 
 function bad(id, value, text) {
