@@ -109,13 +109,18 @@ async def test_a_stream_is_its_key_s(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "wrong", "cohear_wrong"])
-async def test_a_websocket_is_refused_before_it_is_accepted(tmp_path: Path, secret: str) -> None:
+async def test_a_websocket_is_refused_before_it_is_accepted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, secret: str
+) -> None:
     async with keyed(tmp_path) as server:
+        logging.getLogger("uvicorn.error").addHandler(caplog.handler)
         with pytest.raises(InvalidStatus) as refused:
             async with server.socket(secret):
                 pass
         assert refused.value.response.status_code == 401
         assert b'"remedy"' in refused.value.response.body
+    logging.getLogger("uvicorn.error").removeHandler(caplog.handler)
+    assert not caplog.records, "whoever knocks does not fill the log"
 
 
 async def test_a_browser_s_websocket_names_a_token_as_subprotocol(tmp_path: Path) -> None:
