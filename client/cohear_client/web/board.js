@@ -110,7 +110,8 @@ class Card {
     const steps = Math.max(LEAST_S / history.step_s, history.streams?.length ?? 0);
     const minutes = Math.round((steps * history.step_s) / 60);
     this.#series.show(this.#lines, steps, `${minutes} min ago`);
-    this.#canvas.ariaLabel = `${this.#chart.title} over ${minutes} minutes. ${this.#lines.map(({ label, values }) => this.#spoken(label, values)).join('; ')}`;
+    const spoken = this.#lines.map(({ label, values }) => this.#spoken(label, values)).join('; ');
+    this.#canvas.ariaLabel = `${this.#chart.title} over ${minutes} minutes. ${spoken}`;
     this.#tell(null);
   }
 
