@@ -131,7 +131,7 @@ class Service:
         session = Session(secrets.token_hex(8), start, options, self._options)
         stream = Stream(session, self.dispatcher, self.clock)
         self.streams[session.id] = stream
-        self.dispatcher.load.opened(session.id, self.clock())
+        self.dispatcher.load.opened(session.id)
         self.vacant.clear()
         stream.say(self._ready(stream))
         stream.degrade(self.dispatcher.load.rung)
@@ -189,7 +189,7 @@ class Service:
         """The stream is over: its waiting work is given up and its place is free."""
         stream.close()
         del self.streams[stream.session.id]
-        self.dispatcher.load.closed(stream.session.id, self.clock())
+        self.dispatcher.load.closed(stream.session.id)
         if not self.streams:
             self.vacant.set()
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cohear_client import protocol
+from cohear_client.pcm import frame_bytes
 
 from .core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
 from .core.output import Output
@@ -76,6 +77,8 @@ class Stream:
         self._traces: dict[str, JobTrace] = {}
         self._room = asyncio.Event()
         self._degraded = False
+        start = session.start
+        self._bytes_a_second = frame_bytes(start) * start.sample_rate
 
     @property
     def stopping(self) -> bool:
@@ -86,6 +89,7 @@ class Stream:
         """Audio. Raises ClientError for a frame that cannot be used."""
         taken_s = self._clock()
         self._apply(self.session.receive(frame, arrived_s), arrived_s, taken_s)
+        self._dispatcher.load.heard(self.session.id, len(frame) / self._bytes_a_second, taken_s)
 
     def configure(self, message: protocol.Configure) -> None:
         self._run(self.session.configure, message)

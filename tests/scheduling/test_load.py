@@ -24,13 +24,13 @@ class Speakers:
 
     def join(self, count: int) -> None:
         for _ in range(count):
-            self.load.opened(f"s{self.count}", self.now_s)
+            self.load.opened(f"s{self.count}")
             self.count += 1
 
     def leave(self, count: int) -> None:
         for _ in range(count):
             self.count -= 1
-            self.load.closed(f"s{self.count}", self.now_s)
+            self.load.closed(f"s{self.count}")
 
     def speak(self, seconds: float, each: float = 1.0) -> list[Rung]:
         """Every 0.25 s the load is charged and asked; `each`: how much of the time a stream speaks."""
@@ -39,6 +39,7 @@ class Speakers:
             self.now_s += 0.25
             share = {Rung.USUAL: 1.0, Rung.SLOWER: 0.5, Rung.NO_PARTIALS: 0.0}[self.load.rung]
             for i in range(self.count):
+                self.load.heard(f"s{i}", 0.25, self.now_s)
                 self.load.final_decoded(f"s{i}", 0.25 * each * FINALS, self.now_s)
                 self.load.partial_decoded(f"s{i}", 0.25 * each * PARTIALS * share, 1.0, self.now_s)
             rungs.append(self.load.step(self.now_s))
@@ -62,7 +63,7 @@ def test_the_foretold_cost_bounds_the_first_streams() -> None:
     load.prior = FINALS + PARTIALS
     admitted = 0
     while load.admits(0.0):
-        load.opened(str(admitted), 0.0)
+        load.opened(str(admitted))
         admitted += 1
     assert admitted == pytest.approx(2 / (load.prior * (1 / 3 + 2 / 3 * ELASTIC)), abs=1)
 
@@ -97,8 +98,9 @@ def test_partials_that_waited_are_charged_as_wanted() -> None:
     demands = []
     for asked, number in ((1.0, 1.0), (2.0, 0.5)):
         load = Load(LoadOptions())
-        load.opened("a", 0.0)
+        load.opened("a")
         for i in range(1, 200):
+            load.heard("a", 0.1, 0.1 * i)
             load.partial_decoded("a", 0.1 * PARTIALS * number, asked, 0.1 * i)
         demands.append(load.demand(20.0))
     assert demands[0] == pytest.approx(demands[1])
@@ -119,6 +121,17 @@ def test_rungs_come_one_by_one(speakers: Speakers) -> None:
     rungs = speakers.speak(20)
     assert rungs == sorted(rungs)
     assert set(rungs) == set(Rung)
+
+
+def test_a_file_sent_fast_counts_as_one_speaker(speakers: Speakers) -> None:
+    speakers.join(4)
+    speakers.speak(10)
+    before = speakers.load.fits(speakers.now_s)
+    for i in range(4):
+        speakers.load.heard(f"s{i}", 60.0, speakers.now_s)
+        speakers.load.final_decoded(f"s{i}", 60 * FINALS, speakers.now_s)
+        speakers.load.partial_decoded(f"s{i}", 60 * PARTIALS, 1.0, speakers.now_s)
+    assert speakers.load.fits(speakers.now_s) == pytest.approx(before, rel=0.02)
 
 
 def test_a_short_burst_changes_nothing(speakers: Speakers) -> None:

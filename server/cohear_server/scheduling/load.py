@@ -1,14 +1,15 @@
 """How much of the engine the streams ask for, and what follows: whether one more fits, how often partials come.
 
-    decoded(batch cost) --> engine seconds asked for by a stream in a second, finals and partials apart
-    opened, closed      --> streams, and for how many of them that is known
+    opened, heard, closed             --> streams, and seconds of audio that came from them
+    final_decoded, partial_decoded    --> engine seconds asked for by a second of audio
                                 |
                                 +--> admits: may one more stream come?
                                 +--> step:   the rung of the ladder, USUAL, SLOWER partials, NO_PARTIALS
 
 What counts is what is asked for, not what is done: a busy engine does all it can, and partials that it gets to late are
-merged. So a partial that waited is charged as often as its cadence would have had it. Finals are never cut: they can
-only take longer. A pure computation: no clock, no I/O; times are seconds of one monotonic clock.
+merged. So a partial that waited is charged as often as its cadence would have had it. Seconds are those of the audio: a
+file sent faster than it was spoken takes what is idle, and counts as one speaker. Finals are never cut: they can only
+take longer. A pure computation: no clock, no I/O; times are seconds of one monotonic clock.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ class LoadOptions:
     memory_s: float = 4.0
     """time constant of the averages: a few utterances, and short against the 10 s in which to recover"""
     settle_s: float = 2.0
-    """a stream younger than this has not said enough to be counted on"""
+    """a stream that has sent less audio than this has not said enough to be counted on"""
     least_s: float = 2.0
-    """stream seconds below which nothing is known"""
+    """audio below which nothing is known"""
     prior_weight_s: float = 4.0
-    """the cost that warm-up foretold counts as much as so many seconds of one stream"""
+    """the cost that warm-up foretold counts as much as so much audio"""
     quiet_share: float = 0.25
     """of continuous speech that any stream is expected to bring, however quiet all are now"""
     climb_at: float = 1.08
@@ -67,28 +68,31 @@ class Load:
         self._finals = _Decaying(options.memory_s)
         self._partials = _Decaying(options.memory_s)
         self._known = _Decaying(options.memory_s)
-        """stream seconds of settled streams"""
-        self._counted_s = 0.0
+        """seconds of audio that settled streams sent"""
         self._partials_a_final = 0.0
         """remembered, for when no partials are decoded"""
         self._beyond_since_s = self._below_since_s = math.inf
 
-    def opened(self, session_id: str, now_s: float) -> None:
-        self._count(now_s)
-        self._opened[session_id] = now_s
+    def opened(self, session_id: str) -> None:
+        self._opened[session_id] = 0.0
 
-    def closed(self, session_id: str, now_s: float) -> None:
-        self._count(now_s)
-        self._opened.pop(session_id, None)
+    def heard(self, session_id: str, audio_s: float, now_s: float) -> None:
+        """So much audio came on this stream, speech or not."""
+        if self._settled(session_id):
+            self._known.add(audio_s, now_s)
+        self._opened[session_id] += audio_s
+
+    def closed(self, session_id: str) -> None:
+        del self._opened[session_id]
 
     def final_decoded(self, session_id: str, cost_s: float, now_s: float) -> None:
         """A final of this stream took so much engine time: its share of its batch's."""
-        if self._settled(session_id, now_s):
+        if self._settled(session_id):
             self._finals.add(cost_s, now_s)
 
     def partial_decoded(self, session_id: str, cost_s: float, asked: float, now_s: float) -> None:
         """A partial did; `asked` is how many its stream wanted in the time since the one before (at least 1)."""
-        if self._settled(session_id, now_s):
+        if self._settled(session_id):
             share = PARTIAL_SHARE[self.rung] or PARTIAL_SHARE[Rung.SLOWER]
             self._partials.add(cost_s * max(1.0, asked) / share, now_s)
 
@@ -105,8 +109,9 @@ class Load:
         return self.options.slots / asked if asked else math.inf
 
     def admits(self, now_s: float) -> bool:
-        """Whether one more stream like those here would keep the promise. None waits on any rung but the usual."""
-        return self.rung is Rung.USUAL and len(self._opened) + 1 <= self.fits(now_s)
+        """Whether one more stream like those here would keep the promise. Not on any rung but the usual; the first one
+        always."""
+        return not self._opened or (self.rung is Rung.USUAL and len(self._opened) + 1 <= self.fits(now_s))
 
     def step(self, now_s: float) -> Rung:
         """The rung from now on: one step at most, and only when the reason has lasted. Call it a few times a second."""
@@ -131,9 +136,8 @@ class Load:
         self._beyond_since_s = self._below_since_s = math.inf
 
     def _a_stream(self, now_s: float, foretold_s: float) -> tuple[float, float]:
-        """Engine seconds in a second that one stream's finals and partials ask for; what warm-up foretold counts as
-        `foretold_s` seconds of a stream."""
-        self._count(now_s)
+        """Engine seconds that finals and partials of a second of audio ask for; what warm-up foretold counts as much as
+        `foretold_s` of it."""
         if not self.prior:
             foretold_s = 0.0
         known_s = self._known.at(now_s) + foretold_s
@@ -146,16 +150,8 @@ class Load:
         foretold = foretold_s * self.prior
         return (finals + foretold / 3) / known_s, (partials + foretold * 2 / 3) / known_s
 
-    def _settled(self, session_id: str, now_s: float) -> bool:
-        return now_s - self._opened.get(session_id, math.inf) >= self.options.settle_s
-
-    def _count(self, now_s: float) -> None:
-        """Add the settled streams' seconds since the last time."""
-        since_s, self._counted_s = self._counted_s, max(self._counted_s, now_s)
-        for opened_s in self._opened.values():
-            counted_s = now_s - max(since_s, opened_s + self.options.settle_s)
-            if counted_s > 0:
-                self._known.add(counted_s, now_s)
+    def _settled(self, session_id: str) -> bool:
+        return self._opened.get(session_id, 0.0) >= self.options.settle_s
 
 
 class _Decaying:
