@@ -27,6 +27,7 @@ from speech import circumstances, write_result
 
 FINAL_OVER_ENDPOINT_MS = 300.0
 CURSOR_LAG_MS = 1_000.0
+PROMISE = {"final_over_endpoint_p95_ms": FINAL_OVER_ENDPOINT_MS, "cursor_lag_p95_ms": CURSOR_LAG_MS, "shed": 0}
 MODES: dict[str, float | None] = {"continuous": None, "conversation": 0.4}
 """share of clips in the whole; None: back to back"""
 RAMP_S_A_STREAM = 0.25
@@ -136,10 +137,9 @@ def capacity_of(load: LoadOptions, args: argparse.Namespace) -> dict[str, Any]:
 def main() -> int:
     args = _parse()
     load = load_options(args)
-    promise = {"final_over_endpoint_p95_ms": FINAL_OVER_ENDPOINT_MS, "cursor_lag_p95_ms": CURSOR_LAG_MS, "shed": 0}
     modes: dict[str, Any] = {}
     result = {"benchmark": "capacity", **circumstances(), "model": args.model, "server_options": args.server}
-    result |= {"promise": promise, "settings": settings(load), "modes": modes}
+    result |= {"promise": PROMISE, "settings": settings(load), "modes": modes}
     for mode in args.modes:
         print(f"{mode}:", flush=True)
         modes[mode] = capacity_of(replace(load, speech_share=MODES[mode]), args)
