@@ -49,6 +49,7 @@ class ServerConfig:
     idle_timeout_s: float = _setting(60.0, "a stream without audio, keepalive or messages is closed after this")
     resume_window_s: float = _setting(30.0, "a stream whose connection was lost can be resumed for this long")
     allowed_origins: str = _setting("", "pages of other hosts that may stream, as https://a.example,https://b.example")
+    keys: str = _setting("", "file of API keys (see `cohear keys`): without one of them nobody gets in")
     log_level: str = _setting("info", "how much to log", choices=("debug", "info", "warning", "error"))
 
     def __post_init__(self) -> None:

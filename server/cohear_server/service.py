@@ -16,22 +16,25 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from cohear_client import protocol
 
+from .caller import ANYONE, Caller
 from .config import ServerConfig
-from .core.jobs import DecodeOptions
+from .core.jobs import DecodeJob, DecodeOptions, DecodeResult
 from .core.segment import PartialOptions
 from .core.segmenter import SegmenterOptions
 from .core.session import Session, SessionOptions
 from .core.vad import VadName
 from .decoding.backend import DecodeBackend, ModelInfo
 from .decoding.options import Device
-from .errors import ClientError, OverloadError
+from .errors import ClientError, CohearError, OverloadError
 from .local_stream import LocalStream
+from .observer import UNOBSERVED, Observer
 from .scheduling.dispatcher import Dispatcher
 from .scheduling.load import Rung
 from .scheduling.scheduler import Scheduler, SchedulerOptions
@@ -62,9 +65,13 @@ class Service:
         self.vacant = asyncio.Event()
         """set while there are no streams"""
         self.vacant.set()
+        self.observer: Observer = UNOBSERVED
+        """is told what happens; set before the first stream"""
+        self.companions: list[Callable[[], Coroutine[None, None, None]]] = []
+        """run beside the dispatcher, from `running` until it is left"""
         self._backend = backend
         limits = SchedulerOptions(config.max_batch, config.max_batch_s)
-        self.dispatcher = Dispatcher(backend, Scheduler(limits), clock)
+        self.dispatcher = Dispatcher(backend, Scheduler(limits), clock, self._decoded)
         segmenter = SegmenterOptions(endpoint_ms=config.endpoint_ms, max_segment_s=config.max_segment_s)
         partials = PartialOptions(interval_ms=config.partial_interval_ms)
         self._options = SessionOptions(segmenter, partials, vad=cast(VadName, config.vad))
@@ -87,7 +94,8 @@ class Service:
             self.dispatcher.load.prior = await speech_cost(self._backend, self.clock)
             self.dispatcher.scheduler.window_steps_s = self.model.window_steps_s
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(part()) for part in (self.dispatcher.run, self._govern)]
+                works = (self.dispatcher.run, self._govern, *self.companions)
+                tasks = [group.create_task(work()) for work in works]
                 self.ready = True
                 try:
                     yield
@@ -97,6 +105,16 @@ class Service:
                         task.cancel()
         finally:
             await self._backend.aclose()
+
+    @property
+    def slots(self) -> int:
+        """Batches that the engine works on at the same time."""
+        return self._backend.slots
+
+    @property
+    def lost_streams(self) -> int:
+        """Streams whose connection was lost and which may be resumed; they are among `streams`."""
+        return len(self._lost)
 
     @property
     def model(self) -> ModelInfo:
@@ -111,7 +129,7 @@ class Service:
             resume_window_s=config.resume_window_s,
         )
 
-    def admit(self, start: protocol.Start) -> Stream:
+    def admit(self, start: protocol.Start, caller: Caller = ANYONE) -> Stream:
         """A new stream, already told `ready`. Raises ClientError for what the model cannot do, OverloadError
         when it is not ready or full."""
         if self.draining:
@@ -128,8 +146,9 @@ class Service:
             word_times=start.words,
             prompt=start.prompt or "",
         )
-        session = Session(secrets.token_hex(8), start, options, self._options)
-        stream = Stream(session, self.dispatcher, self.clock)
+        session = Session(secrets.token_hex(8), start, options, replace(self._options, tenant=caller.tenant))
+        stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session))
+        stream.caller = caller
         self.streams[session.id] = stream
         self.dispatcher.load.opened(session.id)
         self.vacant.clear()
@@ -162,10 +181,11 @@ class Service:
             for stream in list(self.streams.values()):
                 stream.degrade(rung)
 
-    def resume(self, start: protocol.Start, wanted: protocol.Resume) -> Stream:
+    def resume(self, start: protocol.Start, wanted: protocol.Resume, caller: Caller = ANYONE) -> Stream:
         """A stream whose connection was lost, told `ready` again. Raises ClientError(`unknown_session`)."""
         stream = self.streams.get(wanted.session_id)
-        if stream is None or not secrets.compare_digest(stream.token, wanted.token):
+        known = stream is not None and secrets.compare_digest(stream.token.encode(), wanted.token.encode())
+        if stream is None or not known or stream.caller != caller:
             remedy = "start a new session, and send the audio after the last final again"
             raise ClientError("unknown_session", "this server does not hold the session to resume", remedy)
         if audio_format(start) != audio_format(stream.session.start):
@@ -185,6 +205,16 @@ class Service:
         stream.outbox.close()
         self._lost[stream.session.id] = asyncio.get_running_loop().call_later(window_s, self._expire, stream)
 
+    def expel(self, stream: Stream, fault: CohearError) -> None:
+        """End a stream that may not go on: it hears why, its finals, and `done`."""
+        if stream.session.id in self._lost:
+            self._lost.pop(stream.session.id).cancel()
+            self.dismiss(stream)
+        elif not stream.expelled:
+            stream.expelled = True
+            stream.say(protocol.error_message(fault))
+            stream.stop()
+
     def dismiss(self, stream: Stream) -> None:
         """The stream is over: its waiting work is given up and its place is free."""
         stream.close()
@@ -192,6 +222,9 @@ class Service:
         self.dispatcher.load.closed(stream.session.id)
         if not self.streams:
             self.vacant.set()
+
+    def _decoded(self, batch: Sequence[DecodeJob], results: Sequence[DecodeResult], busy_s: float) -> None:
+        self.observer.decoded(batch, results, busy_s)  # whoever it is by then
 
     def _expire(self, stream: Stream) -> None:
         del self._lost[stream.session.id]

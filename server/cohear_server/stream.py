@@ -17,9 +17,11 @@ from typing import TypeVar
 from cohear_client import protocol
 from cohear_client.pcm import frame_bytes
 
+from .caller import ANYONE, Caller
 from .core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
 from .core.output import Output
 from .core.session import Session
+from .observer import UNOBSERVED, StreamObserver
 from .outbox import Outbox
 from .scheduling.dispatcher import Dispatcher, JobTimes
 from .scheduling.load import PARTIAL_SHARE, Rung
@@ -65,11 +67,22 @@ class _Sent:
 
 
 class Stream:
-    def __init__(self, session: Session, dispatcher: Dispatcher, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        dispatcher: Dispatcher,
+        clock: Callable[[], float],
+        observer: StreamObserver = UNOBSERVED,
+    ) -> None:
         self.session = session
         self.token = secrets.token_urlsafe(16)
         """proof that a client may resume this stream"""
-        self.outbox = Outbox()
+        self.outbox = Outbox(observer)
+        self.caller: Caller = ANYONE
+        """whose it is; set at admission"""
+        self.expelled = False
+        """ended by us, and told so: audio that crossed the message is no fault"""
+        self._observer = observer
         self._log: deque[_Emitted] = deque(maxlen=LOG_LIMIT)
         self._dispatcher = dispatcher
         self._clock = clock
@@ -120,13 +133,14 @@ class Stream:
         """Attach another client in place of the one before, which is cut off: `ready`, then the lasting messages
         after its last final."""
         self.outbox.close()
-        self.outbox = Outbox()
+        self.outbox = Outbox(self._observer)
+        self._observer.resumed()
         self.session.resume(self._clock())
         self.outbox.put(ready, self._clock())
         log = list(self._log)
         had = (i for i, e in enumerate(log) if isinstance(e.message, protocol.Final) and e.message.seq <= last_seq)
         for again in log[max(had, default=-1) + 1 :]:
-            self.outbox.put(again.message, again.at_s, again.trace, again.origin_s)
+            self.outbox.put(again.message, again.at_s, again.trace, again.origin_s, again=True)
         self._room.set()
 
     async def room(self) -> None:
@@ -141,6 +155,7 @@ class Stream:
             self._dispatcher.cancel(job_id, self.session.id)
         self._sent.clear()
         self.outbox.close()
+        self._observer.ended(self.session.samples())
         self._room.set()
 
     def _run(self, step: Callable[[T, float], Output], argument: T) -> None:
@@ -166,6 +181,7 @@ class Stream:
     def _put(
         self, message: protocol.ServerMessage, now_s: float, trace: JobTrace | None = None, origin_s: float = 0.0
     ) -> None:
+        self._observer.emitted(message, now_s, trace, origin_s)
         if isinstance(message, LASTING):
             self._log.append(_Emitted(message, now_s, trace, origin_s))
         if not self.outbox.closed.is_set():

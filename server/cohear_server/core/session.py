@@ -114,17 +114,19 @@ class Session:
         self._pending: deque[_PendingFinal | _Mark] = deque()
         self._counter = self._segments = self._seq = 0
         self._now_s = self._heard_s = self._stats_s = 0.0
-        self.stopping = self.done = False
-        self._clipping_told = False
+        self.stopping = self.done = self._clipping_told = False
         self._out = Output()
 
     @property
     def backlog_s(self) -> float:
         """Seconds of finished segments that wait for their text."""
-        waiting = (
-            p.said.end - p.said.start for p in self._pending if isinstance(p, _PendingFinal) and p.result is None
-        )
-        return sum(waiting) / SAMPLE_RATE_HZ
+        waiting = (p.said for p in self._pending if isinstance(p, _PendingFinal) and p.result is None)
+        return sum(said.end - said.start for said in waiting) / SAMPLE_RATE_HZ
+
+    @property
+    def endpoint_ms(self) -> int:
+        """Silence that ends a segment, as it holds now."""
+        return self._segmenter.options.endpoint_ms
 
     def receive(self, frame: bytes, now_s: float) -> Output:
         """The next audio of the client. Raises ClientError(`bad_audio`); the frame then counts for nothing."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..core.jobs import DecodeJob, DecodeResult, JobKind
@@ -34,6 +34,8 @@ class JobTimes:
 Deliver = Callable[[DecodeResult, JobTimes], None]
 Begun = Callable[[str], None]
 """told the id of a job as it goes into the engine"""
+Decoded = Callable[[Sequence[DecodeJob], Sequence[DecodeResult], float], None]
+"""told of each batch that comes out of the engine, and for how many seconds it occupied a slot"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,18 @@ class _Entry:
 class Dispatcher:
     """`run` is its one task; `submit` and `cancel` are called from the same event loop."""
 
-    def __init__(self, backend: DecodeBackend, scheduler: Scheduler, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        backend: DecodeBackend,
+        scheduler: Scheduler,
+        clock: Callable[[], float],
+        decoded: Decoded = lambda batch, results, busy_s: None,
+    ) -> None:
         self.scheduler = scheduler
         self._backend = backend
         self.load = Load(LoadOptions(backend.slots))
         self._clock = clock
+        self._decoded = decoded
         self._waiting: dict[str, _Entry] = {}
         self._changed = asyncio.Event()
         self._busy = 0
@@ -105,6 +114,7 @@ class Dispatcher:
             self.scheduler.finished(batch)
             self._changed.set()
         decoded_s = self._clock()
+        self._decoded(batch, results, decoded_s - batched_s)
         for job, result in zip(batch, results, strict=True):
             entry = self._waiting.pop(job.id)
             begun_s = min(decoded_s, batched_s + result.wait_ms / 1000)
