@@ -1,5 +1,7 @@
 /** The operator's view: asks the server how it fares, as often as it takes a reading, and shows the answer. */
+import { Access } from './access.js';
 import { Charts, fill, made, NOTHING, orNothing, written } from './board.js';
+import { askForKey } from './key-dialog.js';
 
 /** A server that does not answer within this time is shown as one that does not answer, in ms. */
 const PATIENCE_MS = 4_000;
@@ -12,6 +14,7 @@ const STATES = {
   warming: 'Loading its model',
   draining: 'Shutting down',
   failed: 'The server does not answer; these figures are its last',
+  locked: 'This server asks for a key: reload the page to enter one',
 };
 
 const part = (id) => document.getElementById(id);
@@ -19,6 +22,7 @@ const put = (id, text) => {
   part(id).textContent = text;
 };
 
+const access = new Access(askForKey);
 const charts = new Charts(part('cards'));
 
 function show(status) {
@@ -88,23 +92,25 @@ function clock(unixS) {
   return today ? time.toLocaleTimeString() : time.toLocaleString();
 }
 
-/** One look at the server. @returns {Promise<number>} when to look again, in ms */
+/** One look at the server. @returns {Promise<number>} when to look again, in ms; 0: it does not let us */
 async function look() {
   try {
-    const answer = await fetch('v1/status', { signal: AbortSignal.timeout(PATIENCE_MS) });
+    const answer = await access.fetch('v1/status', { timeoutMs: PATIENCE_MS });
     if (!answer.ok) throw new Error(String(answer.status));
     const status = await answer.json();
     show(status);
     return status.history.step_s * 1000;
-  } catch {
-    tell('failed');
-    return EVERY_MS;
+  } catch (fault) {
+    const locked = fault.code === 'no_key';
+    tell(locked ? 'locked' : 'failed');
+    return locked ? 0 : EVERY_MS;
   }
 }
 
 async function watch() {
   for (;;) {
     const everyMs = await look();
+    if (everyMs === 0) return;
     await new Promise((resolve) => setTimeout(resolve, everyMs));
     if (document.hidden) await shown(); // nobody looks
   }
