@@ -23,6 +23,7 @@ from .config import ServerConfig, allowed_origins
 from .errors import CohearError
 from .gateway import serve_stream
 from .ops import pages
+from .ops.exposure import check_certificate, check_exposure
 from .ops.gate import Door, Gate, token_route
 from .ops.history import History
 from .ops.keyring import Keyring
@@ -94,6 +95,8 @@ def serve(config: ServerConfig) -> int:
     for name in HEADER_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
     try:
+        check_exposure(config)
+        check_certificate(config)
         return asyncio.run(_serve(config))
     except CohearError as fault:
         print(f"cohear: {fault}", file=sys.stderr)
@@ -121,6 +124,8 @@ def make_server(service: Service, config: ServerConfig) -> uvicorn.Server:
             lifespan="off",
             log_level="warning",
             timeout_graceful_shutdown=5,
+            ssl_certfile=config.ssl_certfile or None,
+            ssl_keyfile=config.ssl_keyfile or None,
         )
     )
 
@@ -169,12 +174,15 @@ def banner(service: Service, address: str) -> str:
     """What is running, where, and how to use something else."""
     model = service.model
     windows = "short windows" if model.short_windows else "windows padded to 30 s: no profile for this model"
+    secure = "s" if service.config.ssl_certfile else ""
+    keys = f"asked for; those in {service.config.keys} hold" if service.config.keys else "none are asked for"
     return (
-        f"Cohear is ready on ws://{address}{PATH}\n"
-        f"  page     http://{address}\n"
+        f"Cohear is ready on ws{secure}://{address}{PATH}\n"
+        f"  page     http{secure}://{address}, and /dashboard\n"
+        f"  keys     {keys}\n"
         f"  model    {model.name} ({model.compute_type} on {model.device}, {windows})\n"
         f"  another  --model base | large-v3-turbo | any faster-whisper name | a CTranslate2 folder\n"
-        f"  try      cohear stream FILE --url ws://{address}"
+        f"  try      cohear stream FILE --url ws{secure}://{address}"
     )
 
 
