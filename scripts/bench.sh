@@ -30,6 +30,6 @@ $python bench/wer.py --speech "$speech" --clips 150 --long --out $results/wer.js
 step "streaming policies"
 $python bench/streaming.py --speech "$speech" --clips 30 --out $results/streaming.json --plot docs/images/streaming.png
 step "the page"
-$python bench/page.py --out $results/page.json || echo "bench: the page was not measured" >&2
+$python bench/page.py --speech "$speech" --out $results/page.json || echo "bench: the page was not measured" >&2
 summary() { $python bench/summary.py --results $results --page docs/performance.md; }
 summary
