@@ -113,7 +113,7 @@ class _Server(uvicorn.Server):
 
 def make_server(service: Service, config: ServerConfig) -> uvicorn.Server:
     """The socket server around `service`, not started."""
-    return _Server(
+    server = _Server(
         uvicorn.Config(
             create_app(service),
             host=config.host,
@@ -128,6 +128,13 @@ def make_server(service: Service, config: ServerConfig) -> uvicorn.Server:
             ssl_keyfile=config.ssl_keyfile or None,
         )
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_true)
+    return server
+
+
+def _is_true(record: logging.LogRecord) -> bool:
+    """uvicorn takes a websocket that is refused with an answer for one that was forgotten, and would log each."""
+    return record.msg != "ASGI callable returned without completing handshake."
 
 
 async def _serve(config: ServerConfig) -> int:

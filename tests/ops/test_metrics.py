@@ -143,6 +143,14 @@ def test_labels_are_bounded() -> None:
     assert len(counting.recent_errors) <= MAX_LABELS + 10
 
 
+def test_errors_in_a_row_are_one_that_is_counted() -> None:
+    counting = metrics()
+    for code in ("overloaded", "unauthorized", "unauthorized", "unauthorized", "overloaded"):
+        counting.refused(code)
+    seen = [(error.code, error.times) for error in counting.recent_errors]
+    assert seen == [("overloaded", 1), ("unauthorized", 3), ("overloaded", 1)]
+
+
 def test_counters_never_fall() -> None:
     counting = metrics()
     stream = counting.opened(Session("s", Start(sample_rate=8_000), DecodeOptions("fake"), SessionOptions()))

@@ -68,7 +68,8 @@ function showPast({ recent, models, errors }) {
   const shares = models.map(({ name, share, audio_s }) => [name, written.share(share), written.seconds(audio_s)]);
   fill(part('models'), part('models-none'), shares, 1);
   const kinds = ({ refused, fatal }) => (refused ? 'refused' : fatal ? 'ended its stream' : 'the stream went on');
-  const rows = errors.slice(0, 20).map((error) => [clock(error.at_s), made('code', '', error.code), kinds(error)]);
+  const often = (error) => (error.times > 1 ? `${kinds(error)}, ${error.times} times` : kinds(error));
+  const rows = errors.slice(0, 20).map((error) => [clock(error.at_s), made('code', '', error.code), often(error)]);
   fill(part('errors'), part('errors-none'), rows);
 }
 

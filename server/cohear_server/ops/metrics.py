@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cohear_client import protocol
@@ -47,6 +47,8 @@ class SeenError:
     fatal: bool
     refused: bool
     """the stream was not admitted"""
+    times: int = 1
+    """in a row, the last of them at `at_s`: one caller that knocks all day must not push all others out"""
 
 
 class Metrics:
@@ -112,7 +114,7 @@ class Metrics:
 
     def refused(self, code: str) -> None:
         self.refusals.labels(self.label("refused", code)).inc()
-        self.recent_errors.append(SeenError(time.time(), code, fatal=True, refused=True))
+        self._remember(SeenError(time.time(), code, fatal=True, refused=True))
 
     def decoded(self, batch: Sequence[DecodeJob], results: Sequence[DecodeResult], busy_s: float) -> None:
         kind, model = batch[0].kind, batch[0].options.model
@@ -125,7 +127,14 @@ class Metrics:
 
     def failed(self, error: protocol.Error) -> None:
         self.errors.labels(self.label("error", error.code)).inc()
-        self.recent_errors.append(SeenError(time.time(), error.code, fatal=error.fatal, refused=False))
+        self._remember(SeenError(time.time(), error.code, fatal=error.fatal, refused=False))
+
+    def _remember(self, seen: SeenError) -> None:
+        last = self.recent_errors[-1] if self.recent_errors else None
+        if last is not None and (last.code, last.fatal, last.refused) == (seen.code, seen.fatal, seen.refused):
+            self.recent_errors.pop()
+            seen = replace(seen, times=last.times + 1)
+        self.recent_errors.append(seen)
 
     def count_audio(self, fate: str, seconds: float) -> None:
         self._audio[fate].inc(seconds)
