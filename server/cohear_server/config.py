@@ -45,6 +45,7 @@ class ServerConfig:
     partial_interval_ms: int = _setting(500, "new audio between two partials of a stream")
     max_segment_s: float = _setting(20.0, "longer speech without a pause is cut at its quietest point")
     max_streams: int = _setting(200, "more streams than this are refused, with a time to retry")
+    admission: bool = _setting(True, "refuse a stream that would break the latency promise to those already here")
     idle_timeout_s: float = _setting(60.0, "a stream without audio, keepalive or messages is closed after this")
     resume_window_s: float = _setting(30.0, "a stream whose connection was lost can be resumed for this long")
     allowed_origins: str = _setting("", "pages of other hosts that may stream, as https://a.example,https://b.example")

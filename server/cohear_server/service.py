@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -35,8 +36,17 @@ from .errors import ClientError, CohearError, OverloadError
 from .local_stream import LocalStream
 from .observer import UNOBSERVED, Observer
 from .scheduling.dispatcher import Dispatcher
+from .scheduling.load import Rung
 from .scheduling.scheduler import Scheduler, SchedulerOptions
+from .scheduling.warmup import speech_cost
 from .stream import Stream
+
+logger = logging.getLogger(__name__)
+
+GOVERN_S = 0.25
+"""how often the load is looked at"""
+
+RETRY_AFTER_S = 5.0
 
 
 class Service:
@@ -81,9 +91,11 @@ class Service:
         """Warm up, dispatch, and on leaving finish what is in the engine."""
         try:
             await self._backend.start()
+            self.dispatcher.load.prior = await speech_cost(self._backend, self.clock)
             self.dispatcher.scheduler.window_steps_s = self.model.window_steps_s
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(work()) for work in (self.dispatcher.run, *self.companions)]
+                works = (self.dispatcher.run, self._govern, *self.companions)
+                tasks = [group.create_task(work()) for work in works]
                 self.ready = True
                 try:
                     yield
@@ -124,9 +136,7 @@ class Service:
             raise OverloadError("draining", "this server is shutting down", "connect again", retry_after_s=5.0)
         if not self.ready:
             raise OverloadError("warming_up", "the model is not loaded yet", "try again shortly", retry_after_s=1.0)
-        if len(self.streams) >= self.config.max_streams:
-            full = f"all {self.config.max_streams} streams of this server are taken"
-            raise OverloadError("overloaded", full, "try again later, or raise max_streams", retry_after_s=5.0)
+        self._check_room()
         self.model.check(start)
         english_only = len(self.model.languages) == 1
         options = DecodeOptions(
@@ -140,9 +150,36 @@ class Service:
         stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session))
         stream.caller = caller
         self.streams[session.id] = stream
+        self.dispatcher.load.opened(session.id)
         self.vacant.clear()
         stream.say(self._ready(stream))
+        stream.degrade(self.dispatcher.load.rung)
         return stream
+
+    def _check_room(self) -> None:
+        """Raises OverloadError when one more stream would break the promise made to those that are here."""
+        if len(self.streams) >= self.config.max_streams:
+            full = f"all {self.config.max_streams} streams of this server are taken"
+            raise OverloadError(
+                "overloaded", full, "try again later, or raise max_streams", retry_after_s=RETRY_AFTER_S
+            )
+        if self.config.admission and not self.dispatcher.load.admits(self.clock()):
+            full = f"this server's engine is taken by its {len(self.streams)} streams"
+            raise OverloadError(
+                "overloaded", full, "try again later, or on another server", retry_after_s=RETRY_AFTER_S
+            )
+
+    async def _govern(self) -> None:
+        """Take the ladder's steps, and tell every stream of each."""
+        rung = Rung.USUAL
+        while True:
+            await asyncio.sleep(GOVERN_S)
+            before, rung = rung, self.dispatcher.load.step(self.clock())
+            if rung is before:
+                continue
+            logger.warning("partials: %s, at %d streams", rung.name.lower().replace("_", " "), len(self.streams))
+            for stream in list(self.streams.values()):
+                stream.degrade(rung)
 
     def resume(self, start: protocol.Start, wanted: protocol.Resume, caller: Caller = ANYONE) -> Stream:
         """A stream whose connection was lost, told `ready` again. Raises ClientError(`unknown_session`)."""
@@ -182,6 +219,7 @@ class Service:
         """The stream is over: its waiting work is given up and its place is free."""
         stream.close()
         del self.streams[stream.session.id]
+        self.dispatcher.load.closed(stream.session.id)
         if not self.streams:
             self.vacant.set()
 

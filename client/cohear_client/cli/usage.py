@@ -15,6 +15,7 @@ COMMANDS = {
     "mic": "stream the microphone to a server",
     "transcribe": "transcribe audio files, with or without a server",
     "models": "list, fetch, check and measure models",
+    "bench": "measure: live load, capacity, word error",
     "keys": "make, list and revoke API keys of a server",
 }
 
@@ -33,6 +34,7 @@ _EXTRAS = {
     "cli": {"rich"},
     "mic": {"sounddevice"},
     "eval": {"jiwer", "whisper_normalizer"},
+    "bench": {"matplotlib"},
 }
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"

@@ -49,7 +49,7 @@ class OpenSegment:
         self.revision = 0
         self.language = ""
         self.stabilizer = Stabilizer(options.stabilizer)
-        self._options = options
+        self.options = options
         self._window_start = start
         self._heard_until = start
         self._due = speech_at + _samples(options.first_ms)
@@ -60,12 +60,12 @@ class OpenSegment:
         if position < self._due:
             return None
         self._due = position + _samples(REFRESH_MS)
-        long = position - self._window_start > self._options.trim_after_s * SAMPLE_RATE_HZ
+        long = position - self._window_start > self.options.trim_after_s * SAMPLE_RATE_HZ
         return Window(self._window_start, position, timed=long)
 
     def begun(self, window: Window) -> None:
         """It is being decoded: the next is due an interval of audio later."""
-        self._due = window.end + _samples(self._options.interval_ms)
+        self._due = window.end + _samples(self.options.interval_ms)
 
     def hear(self, result: DecodeResult, window: Window) -> bool:
         """Take a hypothesis of `window`. False if a newer one was heard already."""
