@@ -112,6 +112,11 @@ class Service:
         return self._backend.slots
 
     @property
+    def capacity(self) -> int:
+        """How many streams like the present ones keep the promise, as far as is known; `max_streams` at most."""
+        return int(min(self.config.max_streams, self.dispatcher.load.fits(self.clock())))
+
+    @property
     def lost_streams(self) -> int:
         """Streams whose connection was lost and which may be resumed; they are among `streams`."""
         return len(self._lost)

@@ -23,7 +23,8 @@ async def test_it_says_who_is_here_and_how_much_room_there_is() -> None:
         status = answer.json()
     assert status["state"] == "ready"
     assert status["model"] == "fake"
-    assert status["streams"] == {"live": 1, "detached": 0, "limit": 9}
+    assert status["streams"] == {"live": 1, "detached": 0, "capacity": 9, "limit": 9}
+    assert status["partials"] == "usual"
     assert status["cache"] is None
     assert status["last_minute"]["first_partial_ms"] == {"p50": None, "p95": None, "p99": None}
     assert status["history"]["step_s"] == 5

@@ -10,6 +10,7 @@ import pytest
 from cohear_client import protocol
 from cohear_client.protocol import Error, Finalized, Ready, Start, encode
 from cohear_server.decoding.fake import FakeBackend
+from cohear_server.scheduling.load import Rung
 
 from ..serving import Running, heard_until, serving
 from .browser import Browser, Page, Setup, expect, state, tab
@@ -72,6 +73,14 @@ async def test_figures_change_while_one_looks(browser: Browser) -> None:
         await expect(page.locator("#received")).to_have_text(f"{len(UTTERANCE) / 32_000:.1f} s".replace(".0 ", " "))
 
 
+async def test_a_server_at_its_limit_says_what_its_clients_miss(browser: Browser) -> None:
+    async with board(browser) as (page, running):
+        running.service.dispatcher.load.step = lambda now_s: Rung.NO_PARTIALS  # type: ignore[method-assign]
+        running.service.dispatcher.load.rung = Rung.NO_PARTIALS
+        await state(page, "hushed")
+        await expect(page.locator("#state")).to_have_text("At its limit: only finals come")
+
+
 async def test_a_point_in_time_can_be_pointed_at(browser: Browser) -> None:
     async with board(browser) as (page, _):
         await expect(page.get_by_role("img", name=re.compile("^Streams over.*from"))).to_be_visible()
@@ -79,7 +88,7 @@ async def test_a_point_in_time_can_be_pointed_at(browser: Browser) -> None:
         box = await canvas.bounding_box()
         assert box is not None
         await page.mouse.move(box["x"] + box["width"] - 6, box["y"] + 40)
-        await expect(page.locator(".card").nth(2).locator("b")).to_have_text("1")
+        await expect(page.locator(".card").nth(2).locator("b").first).to_have_text("1")
 
 
 async def test_a_server_that_is_gone_is_said_and_its_figures_stay(browser: Browser) -> None:

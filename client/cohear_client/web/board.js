@@ -34,8 +34,25 @@ const percentiles = (name) => [
 const CHARTS = [
   { title: 'First partial', how: written.ms, least: 100, lines: percentiles('first_partial_ms') },
   { title: 'Final', how: written.ms, least: 100, lines: percentiles('final_ms') },
-  { title: 'Streams', how: written.count, least: 4, lines: [['At once', 'streams']] },
-  { title: 'Engine busy', how: written.share, least: 1, lines: [['Of its slots', 'busy']] },
+  {
+    title: 'Streams',
+    how: written.count,
+    least: 4,
+    leading: 1,
+    lines: [
+      ['At once', 'streams'],
+      ['Room for', 'capacity'],
+    ],
+  },
+  {
+    title: 'Engine busy',
+    how: written.share,
+    least: 1,
+    lines: [
+      ['Of its slots', 'busy'],
+      ['Asked for', 'demand'],
+    ],
+  },
   {
     title: 'Waiting windows',
     how: written.count,
@@ -100,7 +117,7 @@ class Card {
     });
     keys.append(this.#at);
     this.element.append(made('h3', '', chart.title), this.#canvas, keys);
-    this.#series = new TimeSeries(this.#canvas, { written: chart.how, least: chart.least });
+    this.#series = new TimeSeries(this.#canvas, { written: chart.how, least: chart.least, leading: chart.leading });
     this.#series.onPoint = (step) => this.#tell(step);
   }
 

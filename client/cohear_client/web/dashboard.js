@@ -17,6 +17,9 @@ const STATES = {
   locked: 'This server asks for a key: reload the page to enter one',
 };
 
+/** What clients get less of, on each rung of the ladder. */
+const PARTIALS = { 'half as often': 'partials come half as often', none: 'only finals come' };
+
 const part = (id) => document.getElementById(id);
 const put = (id, text) => {
   part(id).textContent = text;
@@ -26,7 +29,9 @@ const access = new Access(askForKey);
 const charts = new Charts(part('cards'));
 
 function show(status) {
-  tell(status.state.split(' ')[0]);
+  const state = status.state.split(' ')[0];
+  const hushed = state === 'ready' && status.partials !== 'usual';
+  tell(hushed ? 'hushed' : state, hushed ? `At its limit: ${PARTIALS[status.partials]}` : STATES[state]);
   showNow(status);
   showPast(status);
   charts.show(status.history);
@@ -37,14 +42,15 @@ function tell(state, text = STATES[state]) {
   if (part('state').textContent !== text) put('state', text); // read aloud when it changes, and not else
 }
 
-function showNow({ streams, engine, last_minute: minute, cache }) {
+function showNow({ streams, last_minute: minute, cache }) {
   put('streams', String(streams.live));
-  put('streams-aside', `of ${streams.limit}${streams.detached ? `, ${streams.detached} away` : ''}`);
-  gauge('streams-gauge', streams.live / streams.limit);
+  const room = streams.capacity < streams.limit ? `about ${streams.capacity}` : streams.limit;
+  put('streams-aside', `of ${room}${streams.detached ? `, ${streams.detached} away` : ''}`);
+  gauge('streams-gauge', streams.live / Math.max(1, streams.capacity));
   latency('first', minute.first_partial_ms);
   latency('final', minute.final_ms);
   put('busy', written.share(minute.busy));
-  put('busy-aside', engine.slots === 1 ? 'one batch at a time' : `${engine.slots} batches at a time`);
+  put('busy-aside', `asked for ${written.share(minute.demand)}`);
   gauge('busy-gauge', minute.busy);
   put('queue', String(minute.queued_finals + minute.queued_partials));
   put('queue-aside', `finals ${minute.queued_finals}, partials ${minute.queued_partials}`);

@@ -18,6 +18,7 @@ export class TimeSeries {
   #canvas;
   #written;
   #least;
+  #leading;
   #colours = {};
   #lines = [];
   #steps = 0;
@@ -30,13 +31,15 @@ export class TimeSeries {
   /**
    * @param {HTMLCanvasElement} canvas its colours come from CSS: text is `color`, lines are `border-top`,
    *   `border-right` and `border-bottom`, the grid is `outline`; none of them has a width
-   * @param {{written: (value: number) => string, least: number}} options how values are written, and the smallest top
-   *   of the scale
+   * @param {{written: (value: number) => string, least: number, leading?: number}} options how values are written;
+   *   the smallest top of the scale; how many of the first lines decide the scale (all): what others have beyond it is
+   *   not drawn
    */
-  constructor(canvas, { written, least }) {
+  constructor(canvas, { written, least, leading = Infinity }) {
     this.#canvas = canvas;
     this.#written = written;
     this.#least = least;
+    this.#leading = leading;
     new ResizeObserver(() => this.#fit()).observe(canvas);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#fit());
     canvas.addEventListener('pointermove', (event) => this.#point(event));
@@ -62,12 +65,12 @@ export class TimeSeries {
     pen.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     pen.clearRect(0, 0, width, height);
     pen.font = `11px ${this.#colours.font}`;
-    const most = Math.max(0, ...this.#lines.flatMap((line) => line.values.filter((value) => value !== null)));
-    const top = roundUp(Math.max(most, this.#least));
+    const deciding = this.#lines.slice(0, this.#leading).flatMap((line) => line.values);
+    const top = roundUp(Math.max(this.#least, ...deciding.filter((value) => value !== null)));
     const y = (value) => TOP_PX + (1 - value / top) * (height - TOP_PX - FOOT_PX);
     this.#axes(pen, top, y);
     if (this.#pointed !== null) this.#cursor(pen);
-    this.#lines.forEach((line, i) => this.#line(pen, line, i, y));
+    this.#lines.forEach((line, i) => this.#line(pen, line.values.map((value) => (value > top ? null : value)), i, y));
   }
 
   #x(step, count) {
@@ -97,7 +100,7 @@ export class TimeSeries {
     pen.fillText(this.#span, AXIS_PX, height);
   }
 
-  #line(pen, { values }, i, y) {
+  #line(pen, values, i, y) {
     pen.strokeStyle = pen.fillStyle = this.#colours.lines[i];
     pen.lineWidth = i === 0 ? 2 : 1.5;
     pen.setLineDash(DASHES[i]);

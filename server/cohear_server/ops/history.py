@@ -47,6 +47,9 @@ class Reading:
     errors: float
     model_busy_s: dict[str, float]
     model_audio_s: dict[str, float]
+    capacity: int
+    demand: float
+    rung: int
     streams: int = 0
     """most at once since the reading before, as are the queues"""
     queued_partials: int = 0
@@ -127,6 +130,8 @@ class History:
         passed_s = (after.at_s - before.at_s) * max(1, self._slots)
         return {
             "streams": after.streams,
+            "capacity": after.capacity,
+            "rung": after.rung,
             "first_partial_ms": percentiles(LATENCY_S, before.first_partial, after.first_partial),
             "final_ms": percentiles(LATENCY_S, before.final, after.final),
             "jitter_ms": percentiles(JITTER_S, before.jitter, after.jitter),
@@ -135,6 +140,7 @@ class History:
             "batch_size": round((after.windows - before.windows) / batches, 2) if batches else None,
             "batch_fill": round((after.filled - before.filled) / batches, 3) if batches else None,
             "busy": round(min(1.0, (after.busy_s - before.busy_s) / passed_s), 3) if passed_s > 0 else 0.0,
+            "demand": round(after.demand, 3),
             "shed_s": round(after.shed_s - before.shed_s, 2),
             "refused": round(after.refused - before.refused),
             "errors": round(after.errors - before.errors),
@@ -146,11 +152,11 @@ class History:
 
     def read(self) -> Reading:
         """All that was counted up to now."""
-        metrics = self._metrics
+        metrics, service = self._metrics, self._service
         model_busy_s = _by_label(metrics.model_busy, "model")
         audio_s = _by_label(metrics.audio, "fate")
         return Reading(
-            at_s=self._service.clock(),
+            at_s=service.clock(),
             first_partial=_buckets(metrics.first_partial),
             final=_buckets(metrics.final, reason="endpoint"),
             jitter=_buckets(metrics.jitter),
@@ -162,6 +168,9 @@ class History:
             received_s=audio_s.get("received", 0.0),
             refused=_total(metrics.refusals),
             errors=_total(metrics.errors),
+            capacity=service.capacity,
+            demand=service.dispatcher.load.demand(service.clock()),
+            rung=service.dispatcher.load.rung,
             model_busy_s=model_busy_s,
             model_audio_s=_by_label(metrics.decoded_audio, "model"),
             **self._peak,

@@ -244,6 +244,14 @@ class _Readings(Collector):
             service.lost_streams,
         )
         yield GaugeMetricFamily("cohear_streams_limit", "Most streams allowed.", service.config.max_streams)
+        yield GaugeMetricFamily(
+            "cohear_streams_capacity", "Streams like the present ones that would keep the promise.", service.capacity
+        )
+        load = service.dispatcher.load
+        yield GaugeMetricFamily(
+            "cohear_engine_demand", "Share of the engine that the streams ask for.", load.demand(service.clock())
+        )
+        yield GaugeMetricFamily("cohear_rung", "0 partials as usual, 1 half as often, 2 none.", load.rung)
         depth = GaugeMetricFamily("cohear_queue_depth", "Windows that wait for the engine.", labels=["kind"])
         for kind, count in service.dispatcher.scheduler.depth().items():
             depth.add_metric([kind.value], count)

@@ -6,9 +6,13 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import Any, Protocol
 
+from ..scheduling.load import Rung
 from ..service import Service
 from .history import STEP_S, History
 from .metrics import Metrics
+
+RUNGS = {Rung.USUAL: "usual", Rung.SLOWER: "half as often", Rung.NO_PARTIALS: "none"}
+"""how often partials come"""
 
 
 class CacheFigures(Protocol):
@@ -42,9 +46,11 @@ class Status:
             "streams": {
                 "live": len(service.streams),
                 "detached": service.lost_streams,
+                "capacity": service.capacity,
                 "limit": service.config.max_streams,
             },
             "engine": {"slots": service.slots, "batches": service.dispatcher.decoding},
+            "partials": RUNGS[service.dispatcher.load.rung],
             "last_minute": history.last_minute(now),
             "recent": history.recent(now),
             "models": history.models(now),
