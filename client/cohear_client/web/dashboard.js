@@ -47,7 +47,7 @@ function showNow({ streams, last_minute: minute, cache }) {
   const room = streams.capacity < streams.limit ? `about ${streams.capacity}` : streams.limit;
   put('streams-aside', `of ${room}${streams.detached ? `, ${streams.detached} away` : ''}`);
   gauge('streams-gauge', streams.live / Math.max(1, streams.capacity));
-  latency('first', minute.first_partial_ms);
+  latency('first', minute.first_words_ms);
   latency('final', minute.final_ms);
   put('busy', written.share(minute.busy));
   put('busy-aside', `asked for ${written.share(minute.demand)}`);
