@@ -81,7 +81,7 @@ function showPast({ recent, models, errors }) {
 
 function latency(id, { p50, p95, p99 }) {
   put(id, orNothing(p95, written.ms));
-  put(`${id}-aside`, p50 === null ? 'nobody spoke' : `median ${written.ms(p50)}, 99 of 100: ${written.ms(p99)}`);
+  put(`${id}-aside`, p50 === null ? 'nobody spoke' : `median ${written.ms(p50)}\n99 of 100: ${written.ms(p99)}`);
 }
 
 function bad(id, value, text) {
