@@ -31,7 +31,7 @@ from process import running_server  # noqa: E402
 
 SAMPLES = ("jfk", "32-21631-0008")
 RATE_HZ = 16_000
-SPEAKERS = 4
+SPEAKERS = 6
 TALK_S = 130
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},

@@ -117,7 +117,7 @@ async def test_audio_that_could_not_be_decoded_counts_as_shed() -> None:
     assert got["cohear_errors_total", "decode_failed"] == 1
 
 
-def test_the_first_partial_with_text_is_timed_from_where_speech_began() -> None:
+def test_the_first_partial_and_the_first_words_are_timed_from_where_speech_began() -> None:
     counting = metrics()
     stream = counting.opened(Session("s", Start(), DecodeOptions("fake"), SessionOptions()))
     blank = protocol.Partial(1, 0, 1, "", "", 0.0, 1.4, protocol.Timing())
@@ -127,7 +127,9 @@ def test_the_first_partial_with_text_is_timed_from_where_speech_began() -> None:
     stream.emitted(replace(blank, volatile="word or two", audio_end_s=2.0), 10.6, None, 10.5)
     got = values(counting.text().decode())
     assert got["cohear_first_partial_seconds_count",] == 1
-    assert got["cohear_first_partial_seconds_sum",] == pytest.approx(0.6)
+    assert got["cohear_first_partial_seconds_sum",] == pytest.approx(0.5)
+    assert got["cohear_first_words_seconds_count",] == 1
+    assert got["cohear_first_words_seconds_sum",] == pytest.approx(0.6)
 
 
 async def test_services_do_not_share_counts() -> None:

@@ -84,11 +84,11 @@ async def test_a_server_at_its_limit_says_what_its_clients_miss(browser: Browser
 async def test_a_point_in_time_can_be_pointed_at(browser: Browser) -> None:
     async with board(browser) as (page, _):
         await expect(page.get_by_role("img", name=re.compile("^Streams over.*from"))).to_be_visible()
-        canvas = page.locator(".card canvas").nth(2)
+        canvas = page.locator(".card canvas").nth(3)
         box = await canvas.bounding_box()
         assert box is not None
         await page.mouse.move(box["x"] + box["width"] - 6, box["y"] + 40)
-        await expect(page.locator(".card").nth(2).locator("b").first).to_have_text("1")
+        await expect(page.locator(".card").nth(3).locator("b").first).to_have_text("1")
 
 
 async def test_a_server_that_is_gone_is_said_and_its_figures_stay(browser: Browser) -> None:

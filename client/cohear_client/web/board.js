@@ -33,6 +33,7 @@ const percentiles = (name) => [
 /** What each chart shows: lines are a label and the name of a series. */
 const CHARTS = [
   { title: 'First partial', how: written.ms, least: 100, lines: percentiles('first_partial_ms') },
+  { title: 'First words', how: written.ms, least: 100, lines: percentiles('first_words_ms') },
   { title: 'Final', how: written.ms, least: 100, lines: percentiles('final_ms') },
   {
     title: 'Streams',

@@ -47,7 +47,7 @@ function showNow({ streams, last_minute: minute, cache }) {
   const room = streams.capacity < streams.limit ? `about ${streams.capacity}` : streams.limit;
   put('streams-aside', `of ${room}${streams.detached ? `, ${streams.detached} away` : ''}`);
   gauge('streams-gauge', streams.live / Math.max(1, streams.capacity));
-  latency('first', minute.first_partial_ms);
+  latency('first', minute.first_words_ms);
   latency('final', minute.final_ms);
   put('busy', written.share(minute.busy));
   put('busy-aside', `asked for ${written.share(minute.demand)}`);
@@ -81,7 +81,7 @@ function showPast({ recent, models, errors }) {
 
 function latency(id, { p50, p95, p99 }) {
   put(id, orNothing(p95, written.ms));
-  put(`${id}-aside`, p50 === null ? 'nobody spoke' : `median ${written.ms(p50)}, 99 of 100: ${written.ms(p99)}`);
+  put(`${id}-aside`, p50 === null ? 'nobody spoke' : `median ${written.ms(p50)}\n99 of 100: ${written.ms(p99)}`);
 }
 
 function bad(id, value, text) {

@@ -35,6 +35,7 @@ class Reading:
 
     at_s: float
     first_partial: Buckets
+    first_words: Buckets
     final: Buckets
     jitter: Buckets
     batches: float
@@ -133,6 +134,7 @@ class History:
             "capacity": after.capacity,
             "rung": after.rung,
             "first_partial_ms": percentiles(LATENCY_S, before.first_partial, after.first_partial),
+            "first_words_ms": percentiles(LATENCY_S, before.first_words, after.first_words),
             "final_ms": percentiles(LATENCY_S, before.final, after.final),
             "jitter_ms": percentiles(JITTER_S, before.jitter, after.jitter),
             "queued_partials": after.queued_partials,
@@ -158,6 +160,7 @@ class History:
         return Reading(
             at_s=service.clock(),
             first_partial=_buckets(metrics.first_partial),
+            first_words=_buckets(metrics.first_words),
             final=_buckets(metrics.final, reason="endpoint"),
             jitter=_buckets(metrics.jitter),
             batches=_total(metrics.batch_fill, "_count"),

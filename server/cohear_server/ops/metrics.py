@@ -73,7 +73,13 @@ class Metrics:
         self.rules = Counter("rules", "Finals that a rule altered; retried: decoded again, padded.", ["rule"], **made)
         self.errors = Counter("errors", "Errors told to clients of admitted streams, by code.", ["code"], **made)
         self.first_partial = Histogram(
-            "first_partial_seconds", "Start of speech to the first partial with text.", buckets=LATENCY_S, **made
+            "first_partial_seconds",
+            "Start of speech to the first partial, words in it or not.",
+            buckets=LATENCY_S,
+            **made,
+        )
+        self.first_words = Histogram(
+            "first_words_seconds", "Start of speech to the first partial with words.", buckets=LATENCY_S, **made
         )
         self.final = Histogram(
             "final_seconds",
@@ -161,7 +167,9 @@ class StreamMetrics:
         self._rate_hz = session.start.sample_rate
         self._counted = dict.fromkeys(FATES, 0)
         self._spoken_from_s: float | None = None
-        """where speech began that has no partial with text yet"""
+        """where speech began that has no partial with words yet"""
+        self._answered = False
+        """it has one without"""
 
     def emitted(self, message: protocol.ServerMessage, now_s: float, trace: JobTrace | None, origin_s: float) -> None:
         match message:
@@ -173,6 +181,7 @@ class StreamMetrics:
                 self._on_stages("final", trace, origin_s, now_s)
             case protocol.SpeechStarted():
                 self._spoken_from_s = message.at_s
+                self._answered = False
             case protocol.Stats():
                 self._metrics.jitter.observe(message.jitter_ms / 1000)
                 self._count(message.samples)
@@ -193,10 +202,16 @@ class StreamMetrics:
 
     def _on_partial(self, partial: protocol.Partial, now_s: float, origin_s: float) -> None:
         self._metrics.partials.inc()
-        if self._spoken_from_s is not None and (partial.stable or partial.volatile):
-            # the last audio in it came in at `origin_s`, so what was spoken before is that much older
-            self._metrics.first_partial.observe(now_s - origin_s + max(0.0, partial.audio_end_s - self._spoken_from_s))
+        if self._spoken_from_s is None:
+            return
+        # the last audio in it came in at `origin_s`, so what was spoken before is that much older
+        waited_s = now_s - origin_s + max(0.0, partial.audio_end_s - self._spoken_from_s)
+        if not self._answered:
+            self._answered = True
+            self._metrics.first_partial.observe(waited_s)
+        if partial.stable or partial.volatile:
             self._spoken_from_s = None
+            self._metrics.first_words.observe(waited_s)
 
     def _on_final(self, final: protocol.Final, waited_s: float) -> None:
         # the endpoint is known when its silence is over: that is part of the wait
