@@ -7,13 +7,14 @@
 The promise: p95 of finals <= endpoint + 300 ms, p95 cursor lag <= 1 s, nothing shed, nobody refused, every stream done
 in order. The number of streams is doubled until it is broken, then bisected; each probe has a fresh server, a ramp, and
 at least 30 s of steady load. Half and 80 % of the capacity are measured too. All after `--server` goes to
-`cohear serve`. Definitions: bench/README.md.
+`cohear serve`; admission is off, for it would refuse what is to be tried. Definitions: bench/README.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,11 +23,12 @@ from typing import Any
 from capacityplot import plot
 from engine import core_s_of_windows, read_engine
 from load import LoadOptions, add_load_arguments, load_options, measure, settings
-from process import running_server
+from process import running_server, usage
 from speech import circumstances, write_result
 
 FINAL_OVER_ENDPOINT_MS = 300.0
 CURSOR_LAG_MS = 1_000.0
+PROMISE = {"final_over_endpoint_p95_ms": FINAL_OVER_ENDPOINT_MS, "cursor_lag_p95_ms": CURSOR_LAG_MS, "shed": 0}
 MODES: dict[str, float | None] = {"continuous": None, "conversation": 0.4}
 """share of clips in the whole; None: back to back"""
 RAMP_S_A_STREAM = 0.25
@@ -87,8 +89,12 @@ class Search:
 def probe(load: LoadOptions, server: list[str], engine: dict[str, Any] | None) -> dict[str, Any]:
     """One load on a fresh server: its report, what it breaks, and how near the engine is to its limit."""
     load = replace(load, ramp_s=max(load.ramp_s, RAMP_S_A_STREAM * load.streams))
+    begun_s = time.monotonic()
     with running_server(server) as running:
+        ready_s = time.monotonic() - begun_s
+        idle_mb = usage(running.pid).rss_mb
         report = measure(replace(load, url=running.url, server_pid=running.pid))
+    report["server"] |= {"ready_s": round(ready_s, 2), "idle_rss_mb": idle_mb}
     report["broken"] = broken(report)
     if engine is not None:
         cores = report["server"]["cores"]
@@ -114,7 +120,7 @@ def show(report: dict[str, Any]) -> None:
 def capacity_of(load: LoadOptions, args: argparse.Namespace) -> dict[str, Any]:
     """One mode: its capacity, its points, and the figures at half and 80 % load."""
     engine = read_engine(args.engine)
-    server = ["--model", args.model, "--max-streams", "10000", *args.server]
+    server = ["--model", args.model, "--max-streams", "10000", "--no-admission", *args.server]
     search = Search(lambda n: probe(replace(load, streams=n), server, engine), args.most, args.precision)
     capacity = search.run(args.first)
     half, most = max(1, capacity // 2), max(1, round(0.8 * capacity))
@@ -136,10 +142,9 @@ def capacity_of(load: LoadOptions, args: argparse.Namespace) -> dict[str, Any]:
 def main() -> int:
     args = _parse()
     load = load_options(args)
-    promise = {"final_over_endpoint_p95_ms": FINAL_OVER_ENDPOINT_MS, "cursor_lag_p95_ms": CURSOR_LAG_MS, "shed": 0}
     modes: dict[str, Any] = {}
     result = {"benchmark": "capacity", **circumstances(), "model": args.model, "server_options": args.server}
-    result |= {"promise": promise, "settings": settings(load), "modes": modes}
+    result |= {"promise": PROMISE, "settings": settings(load), "modes": modes}
     for mode in args.modes:
         print(f"{mode}:", flush=True)
         modes[mode] = capacity_of(replace(load, speech_share=MODES[mode]), args)

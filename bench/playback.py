@@ -13,7 +13,8 @@ from pathlib import Path
 
 from cohear_client.protocol import Final, Partial
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, JobKind, Pcm
-from cohear_server.core.session import Output, Session
+from cohear_server.core.output import Output
+from cohear_server.core.session import Session
 from cohear_server.decoding.catalog import SourceOptions, find_model
 from cohear_server.decoding.engine import WhisperEngine
 from cohear_server.decoding.options import EngineOptions

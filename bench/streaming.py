@@ -68,7 +68,7 @@ def _policies() -> list[Policy]:
         Policy("never cut the window", replace(best, trim_after_s=99.0)),
         Policy("cut beyond 4 s", replace(best, trim_after_s=4.0)),
         Policy("cut beyond 3 s", replace(best, trim_after_s=3.0)),
-        Policy("cut beyond 4 s, every 0.7 s", replace(best, trim_after_s=4.0, interval_ms=700)),
+        Policy("every 0.7 s", replace(best, interval_ms=700)),
         Policy("every 1 s", replace(best, interval_ms=1_000)),
     ]
 

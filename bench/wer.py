@@ -46,7 +46,11 @@ def main() -> int:
     args = _parse()
     clips = choose(_usable(read_clips(args.speech, long=args.long), args.model), args.clips)
     config = ServerConfig(
-        model=args.model, compute_type=args.compute_type, workers=args.workers, max_streams=args.streams
+        model=args.model,
+        compute_type=args.compute_type,
+        workers=args.workers,
+        max_streams=args.streams,
+        admission=False,
     )
     begun_s = time.perf_counter()
     streamed = asyncio.run(stream_all(clips, config, args.streams))

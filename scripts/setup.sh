@@ -27,7 +27,21 @@ make_venv() {
   "$python" -m venv .venv
 }
 
+# The page's tests drive it; without it they are skipped, and say so.
+get_chromium() {
+  local name
+  for name in chromium chromium-browser google-chrome google-chrome-stable; do
+    command -v "$name" >/dev/null && return
+  done
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null &&
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; then
+    return
+  fi
+  echo "setup: no Chromium: tests of the page will be skipped (on Debian, as root: apt-get install -y chromium)" >&2
+}
+
 [ -x .venv/bin/pip ] || make_venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+get_chromium > .venv/chromium.log
 echo "setup: .venv is ready ($(.venv/bin/python --version))"

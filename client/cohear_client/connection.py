@@ -9,6 +9,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import inspect
+import logging
+import os
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,6 +25,11 @@ from .errors import ClientError, CohearError, OverloadError, ServerError
 from .protocol import PATH, SUBPROTOCOL, Error, Ready, Start, encode, error_exception
 from .stream import Stream, lost, parse
 
+logger = logging.getLogger(__name__)
+logger.setLevel(logging.INFO)
+"""the websocket's; in debug it would write each header, the key with them"""
+
+KEY_VARIABLE = "COHEAR_API_KEY"
 DEFAULT_URL = "ws://127.0.0.1:8765"
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
@@ -42,21 +50,23 @@ async def connect(
     *,
     open_timeout_s: float = OPEN_TIMEOUT_S,
     reconnect: bool = True,
+    api_key: str | None = None,
     **options: Any,
 ) -> AsyncIterator[Stream]:
     """Open a stream at `url`; `options` are fields of `Start`, and change `start` where both are given.
 
     With `reconnect` a lost connection is mended and the session resumed, as long as the server holds it;
-    `warning` events tell of it.
+    `warning` events tell of it. `api_key` is for servers that ask for one (default: the environment's COHEAR_API_KEY).
 
-    Raises ClientError (`bad_url`, or what the server refused), OverloadError (no room now) or
+    Raises ClientError (`bad_url`, `unauthorized`, or what the server refused), OverloadError (no room now) or
     ServerError (`connection_refused`, `connection_lost`, `timeout`, `not_cohear`).
     """
     start = dataclasses.replace(start or Start(), **options)
     target = endpoint(url)
+    headers = _authorization(os.environ.get(KEY_VARIABLE, "") if api_key is None else api_key)
 
     async def open_stream(wanted: Start) -> tuple[ws.ClientConnection, Ready]:
-        socket = await _open(target, open_timeout_s)
+        socket = await _open(target, open_timeout_s, headers)
         try:
             return socket, await _greet(socket, wanted, open_timeout_s, target)
         except BaseException:
@@ -89,8 +99,20 @@ def endpoint(url: str) -> str:
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, parts.query, ""))
 
 
-async def _open(target: str, timeout_s: float) -> ws.ClientConnection:
+def _authorization(key: str) -> dict[str, str]:
+    """Raises ClientError (`bad_key`) for what no header can hold."""
+    key = key.strip()
+    if not key:
+        return {}
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise ClientError("bad_key", "the API key holds characters that no key has", "copy it again, in one line")
+    return {"Authorization": f"Bearer {key}"}
+
+
+async def _open(target: str, timeout_s: float, headers: dict[str, str]) -> ws.ClientConnection:
     settings: dict[str, Any] = {
+        "additional_headers": headers,
+        "logger": logger,
         "subprotocols": [Subprotocol(SUBPROTOCOL)],
         "compression": None,  # speech does not deflate; it would only cost time
         "max_size": MAX_MESSAGE_BYTES,
@@ -103,7 +125,7 @@ async def _open(target: str, timeout_s: float) -> ws.ClientConnection:
     try:
         return await ws.connect(target, **settings)
     except InvalidStatus as refusal:
-        raise _refused(refusal, target) from refusal
+        raise _refused(refusal, target, with_key=bool(headers)) from refusal
     except TimeoutError as late:
         raise _timeout(target, timeout_s) from late
     except InvalidHandshake as strange:
@@ -134,15 +156,18 @@ def _unreachable(fault: OSError, target: str) -> CohearError:
         return ServerError(
             "connection_refused", f"nothing answers at {host}", "start a server with `cohear serve`, or give its --url"
         )
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        remedy = "use the name in its certificate; if its authority is your own, name that file in SSL_CERT_FILE"
+        return ServerError("bad_certificate", f"the certificate of {host} is not good: {fault.verify_message}", remedy)
     reason = fault.strerror or str(fault) or type(fault).__name__
     return ServerError("connection_failed", f"cannot connect to {host} ({reason})", "check the address and the network")
 
 
-def _refused(refusal: InvalidStatus, target: str) -> CohearError:
+def _refused(refusal: InvalidStatus, target: str, *, with_key: bool) -> CohearError:
     status, headers = refusal.response.status_code, refusal.response.headers
     host = urlsplit(target).netloc
     if status in (401, 403):
-        return ClientError("unauthorized", f"{host} does not let this client in ({status})", "check the key or address")
+        return _unauthorized(host, status, with_key=with_key)
     if status in (429, 503):
         wait = headers.get("Retry-After", "")
         retry_after_s = float(wait) if wait.isdigit() else 1.0
@@ -150,6 +175,16 @@ def _refused(refusal: InvalidStatus, target: str) -> CohearError:
             "no_room", f"{host} has no room now ({status})", "try again later", retry_after_s=retry_after_s
         )
     return _not_cohear(target, f"HTTP status {status}")
+
+
+def _unauthorized(host: str, status: int, *, with_key: bool) -> ClientError:
+    if status == 403:
+        return ClientError("unauthorized", f"{host} does not let this client in (403)", "check the key or address")
+    if with_key:
+        remedy = "check it for missing characters, or ask the operator for another one"
+        return ClientError("unauthorized", f"{host} does not take this API key (401)", remedy)
+    remedy = f"give it as api_key, as --key, or in the environment as {KEY_VARIABLE}"
+    return ClientError("unauthorized", f"{host} asks for an API key (401)", remedy)
 
 
 def _not_cohear(target: str, reason: str) -> ServerError:

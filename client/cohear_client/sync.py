@@ -76,12 +76,13 @@ def connect_sync(url: str = DEFAULT_URL, start: Start | None = None, **options: 
 
 
 def transcribe_file(path: str | Path, url: str = DEFAULT_URL, **options: Any) -> Transcript:
-    """The transcript of an audio file, by the server at `url`; `options` are fields of `Start`.
+    """The transcript of an audio file, by the server at `url`; `options` are fields of `Start`, and `api_key`.
 
     Raises ClientError for a bad file, and what `connect` and the stream raise.
     """
+    opening = partial(connect, url, api_key=options.pop("api_key", None))
     with AudioFile(path) as file, _loop_thread() as wait:
-        transcript: Transcript = wait(transcribe(file, partial(connect, url), file.start(**options)))
+        transcript: Transcript = wait(transcribe(file, opening, file.start(**options)))
     return transcript
 
 

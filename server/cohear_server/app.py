@@ -8,30 +8,49 @@ import logging
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import uvicorn
 from cohear_client.protocol import PATH
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from .config import ServerConfig, allowed_origins
 from .errors import CohearError
 from .gateway import serve_stream
+from .ops import pages
+from .ops.exposure import check_certificate, check_exposure
+from .ops.gate import Door, Gate, token_route
+from .ops.history import History
+from .ops.keyring import Keyring
+from .ops.metrics import Metrics
+from .ops.revocations import Revocations
+from .ops.status import Status
+from .ops.tokens import Tokens
 from .service import Service, make_backend
 from .web import origin_allowed, routes
 
 DRAIN_S = 10.0
 """how long open streams may take to hear their last finals when the server shuts down"""
 
+HEADER_LOGGERS = ("uvicorn", "websockets")
+"""in debug they write the headers of requests, and keys and tokens with them"""
+
 MAX_MESSAGE_BYTES = 20 << 20
 """Websocket messages above this are refused by the protocol layer itself, without an `error` message."""
 
 
 def create_app(service: Service) -> Starlette:
-    """The ASGI application; the caller runs `service`."""
+    """The ASGI application, which observes `service`; the caller runs it."""
+    metrics = Metrics(service)
+    history = History(service, metrics)
+    service.observer = metrics
+    service.companions.append(history.run)
+    guard, ways_in = guarded(service)
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -49,13 +68,35 @@ def create_app(service: Service) -> Starlette:
             await socket.close()  # before it is accepted: the browser gets a 403
 
     health = [Route("/healthz", healthz), Route("/readyz", readyz)]
-    return Starlette(routes=[*health, WebSocketRoute(PATH, stream), *routes(service)])
+    return Starlette(
+        routes=[
+            *health,
+            *ways_in,
+            WebSocketRoute(PATH, stream),
+            *pages.routes(metrics, Status(service, metrics, history)),
+            *routes(service),
+        ],
+        middleware=guard,
+    )
+
+
+def guarded(service: Service) -> tuple[list[Middleware], list[BaseRoute]]:
+    """The gate and the way to tokens, where the settings name a file of keys; nothing where they do not."""
+    if not service.config.keys:
+        return [], []
+    door = Door(Keyring(Path(service.config.keys)), Tokens())
+    service.companions.append(Revocations(service, door.keyring).run)
+    return [Middleware(Gate, door=door, service=service)], [token_route(door, service)]
 
 
 def serve(config: ServerConfig) -> int:
     """Run until a signal; the exit status. Faults of the family end in one line on standard error."""
     logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in HEADER_LOGGERS:
+        logging.getLogger(name).setLevel(logging.INFO)
     try:
+        check_exposure(config)
+        check_certificate(config)
         return asyncio.run(_serve(config))
     except CohearError as fault:
         print(f"cohear: {fault}", file=sys.stderr)
@@ -72,7 +113,7 @@ class _Server(uvicorn.Server):
 
 def make_server(service: Service, config: ServerConfig) -> uvicorn.Server:
     """The socket server around `service`, not started."""
-    return _Server(
+    server = _Server(
         uvicorn.Config(
             create_app(service),
             host=config.host,
@@ -83,8 +124,17 @@ def make_server(service: Service, config: ServerConfig) -> uvicorn.Server:
             lifespan="off",
             log_level="warning",
             timeout_graceful_shutdown=5,
+            ssl_certfile=config.ssl_certfile or None,
+            ssl_keyfile=config.ssl_keyfile or None,
         )
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_true)
+    return server
+
+
+def _is_true(record: logging.LogRecord) -> bool:
+    """uvicorn takes a websocket that is refused with an answer for one that was forgotten, and would log each."""
+    return record.msg != "ASGI callable returned without completing handshake."
 
 
 async def _serve(config: ServerConfig) -> int:
@@ -131,12 +181,15 @@ def banner(service: Service, address: str) -> str:
     """What is running, where, and how to use something else."""
     model = service.model
     windows = "short windows" if model.short_windows else "windows padded to 30 s: no profile for this model"
+    secure = "s" if service.config.ssl_certfile else ""
+    keys = f"asked for; those in {service.config.keys} hold" if service.config.keys else "none are asked for"
     return (
-        f"Cohear is ready on ws://{address}{PATH}\n"
-        f"  page     http://{address}\n"
+        f"Cohear is ready on ws{secure}://{address}{PATH}\n"
+        f"  page     http{secure}://{address}, and /dashboard\n"
+        f"  keys     {keys}\n"
         f"  model    {model.name} ({model.compute_type} on {model.device}, {windows})\n"
         f"  another  --model base | large-v3-turbo | any faster-whisper name | a CTranslate2 folder\n"
-        f"  try      cohear stream FILE --url ws://{address}"
+        f"  try      cohear stream FILE --url ws{secure}://{address}"
     )
 
 

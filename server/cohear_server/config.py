@@ -45,9 +45,14 @@ class ServerConfig:
     partial_interval_ms: int = _setting(500, "new audio between two partials of a stream")
     max_segment_s: float = _setting(20.0, "longer speech without a pause is cut at its quietest point")
     max_streams: int = _setting(200, "more streams than this are refused, with a time to retry")
+    admission: bool = _setting(True, "refuse a stream that would break the latency promise to those already here")
     idle_timeout_s: float = _setting(60.0, "a stream without audio, keepalive or messages is closed after this")
     resume_window_s: float = _setting(30.0, "a stream whose connection was lost can be resumed for this long")
     allowed_origins: str = _setting("", "pages of other hosts that may stream, as https://a.example,https://b.example")
+    keys: str = _setting("", "file of API keys (see `cohear keys`): without one of them nobody gets in")
+    open: bool = _setting(False, "let anybody who reaches it use a server that other machines reach, without keys")
+    ssl_certfile: str = _setting("", "certificate of the server, with its chain (PEM): https and wss")
+    ssl_keyfile: str = _setting("", "private key of that certificate, where it is in a file of its own")
     log_level: str = _setting("info", "how much to log", choices=("debug", "info", "warning", "error"))
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from cohear_client import protocol
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from .caller import ANYONE, SCOPE, Caller
 from .errors import ClientError, CohearError, OverloadError, ServerError
 from .service import Service
 from .stream import Stream
@@ -32,8 +33,11 @@ async def serve_stream(socket: WebSocket, service: Service) -> None:
     await socket.accept(subprotocol=protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None)
     try:
         start = await _read_start(socket)
-        stream = service.admit(start) if start.resume is None else service.resume(start, start.resume)
+        caller: Caller = socket.scope.get(SCOPE, ANYONE)
+        wanted = start.resume
+        stream = service.admit(start, caller) if wanted is None else service.resume(start, wanted, caller)
     except CohearError as fault:
+        service.observer.refused(fault.code)
         await _refuse(socket, fault)
         return
     except WebSocketDisconnect:
@@ -111,7 +115,7 @@ class _Connection:
             self._take_text(text)
 
     def _take_audio(self, frame: bytes) -> None:
-        if self._stream.stopping and self._service.draining:
+        if self._stream.stopping and (self._service.draining or self._stream.expelled):
             return  # we closed, not the client: it was told, and this audio crossed the message
         if self._stream.stopping:
             raise ClientError("stopped", "audio came after stop", "start a new stream for more audio")

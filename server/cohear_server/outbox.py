@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from cohear_client.protocol import Final, Partial, ServerMessage, Stats
 
+from .observer import UNOBSERVED, StreamObserver
 from .timing import JobTrace, timing
 
 LIMIT = 256
@@ -24,10 +25,12 @@ class _Entry:
     trace: JobTrace | None
     origin_s: float
     emitted_s: float
+    again: bool
 
 
 class Outbox:
-    def __init__(self) -> None:
+    def __init__(self, observer: StreamObserver = UNOBSERVED) -> None:
+        self._observer = observer
         self.overflowed = False
         self.coalesced = 0
         """partials that were replaced before they could be sent"""
@@ -40,13 +43,22 @@ class Outbox:
     def empty(self) -> bool:
         return not self._entries
 
-    def put(self, message: ServerMessage, now_s: float, trace: JobTrace | None = None, origin_s: float = 0.0) -> None:
+    def put(
+        self,
+        message: ServerMessage,
+        now_s: float,
+        trace: JobTrace | None = None,
+        origin_s: float = 0.0,
+        *,
+        again: bool = False,
+    ) -> None:
+        """Queue a message that was emitted at `now_s`; `again` if an earlier connection may have had it."""
         self._drop_outdated(message)
         if len(self._entries) >= LIMIT:
             self.overflowed = True
             self.close()
             return
-        self._entries.append(_Entry(message, trace, origin_s, now_s))
+        self._entries.append(_Entry(message, trace, origin_s, now_s, again))
         self._changed.set()
 
     def close(self) -> None:
@@ -67,13 +79,17 @@ class Outbox:
         message = entry.message
         if entry.trace is not None and isinstance(message, Partial | Final):
             message = replace(message, timing=timing(entry.trace, entry.origin_s, entry.emitted_s, now_s))
+            if not entry.again:
+                self._observer.sent(message, now_s - entry.emitted_s)
         return message
 
     def _drop_outdated(self, newer: ServerMessage) -> None:
         for entry in self._entries:
             if _replaces(newer, entry.message):
                 self._entries.remove(entry)
-                self.coalesced += isinstance(entry.message, Partial)
+                if isinstance(entry.message, Partial):
+                    self.coalesced += 1
+                    self._observer.replaced()
                 return
 
 

@@ -13,27 +13,40 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from cohear_client import protocol
 
+from .caller import ANYONE, Caller
 from .config import ServerConfig
-from .core.jobs import DecodeOptions
+from .core.jobs import DecodeJob, DecodeOptions, DecodeResult
 from .core.segment import PartialOptions
 from .core.segmenter import SegmenterOptions
 from .core.session import Session, SessionOptions
 from .core.vad import VadName
 from .decoding.backend import DecodeBackend, ModelInfo
 from .decoding.options import Device
-from .errors import ClientError, OverloadError
+from .errors import ClientError, CohearError, OverloadError
 from .local_stream import LocalStream
+from .observer import UNOBSERVED, Observer
 from .scheduling.dispatcher import Dispatcher
+from .scheduling.load import Rung
 from .scheduling.scheduler import Scheduler, SchedulerOptions
+from .scheduling.warmup import speech_cost
 from .stream import Stream
+
+logger = logging.getLogger(__name__)
+
+GOVERN_S = 0.25
+"""how often the load is looked at"""
+
+RETRY_AFTER_S = 5.0
 
 
 class Service:
@@ -52,9 +65,13 @@ class Service:
         self.vacant = asyncio.Event()
         """set while there are no streams"""
         self.vacant.set()
+        self.observer: Observer = UNOBSERVED
+        """is told what happens; set before the first stream"""
+        self.companions: list[Callable[[], Coroutine[None, None, None]]] = []
+        """run beside the dispatcher, from `running` until it is left"""
         self._backend = backend
         limits = SchedulerOptions(config.max_batch, config.max_batch_s)
-        self.dispatcher = Dispatcher(backend, Scheduler(limits), clock)
+        self.dispatcher = Dispatcher(backend, Scheduler(limits), clock, self._decoded)
         segmenter = SegmenterOptions(endpoint_ms=config.endpoint_ms, max_segment_s=config.max_segment_s)
         partials = PartialOptions(interval_ms=config.partial_interval_ms)
         self._options = SessionOptions(segmenter, partials, vad=cast(VadName, config.vad))
@@ -74,17 +91,35 @@ class Service:
         """Warm up, dispatch, and on leaving finish what is in the engine."""
         try:
             await self._backend.start()
+            self.dispatcher.load.prior = await speech_cost(self._backend, self.clock)
             self.dispatcher.scheduler.window_steps_s = self.model.window_steps_s
             async with asyncio.TaskGroup() as group:
-                dispatching = group.create_task(self.dispatcher.run())
+                works = (self.dispatcher.run, self._govern, *self.companions)
+                tasks = [group.create_task(work()) for work in works]
                 self.ready = True
                 try:
                     yield
                 finally:
                     self.ready = False
-                    dispatching.cancel()
+                    for task in tasks:
+                        task.cancel()
         finally:
             await self._backend.aclose()
+
+    @property
+    def slots(self) -> int:
+        """Batches that the engine works on at the same time."""
+        return self._backend.slots
+
+    @property
+    def capacity(self) -> int:
+        """How many streams like the present ones keep the promise, as far as is known; `max_streams` at most."""
+        return int(min(self.config.max_streams, self.dispatcher.load.fits(self.clock())))
+
+    @property
+    def lost_streams(self) -> int:
+        """Streams whose connection was lost and which may be resumed; they are among `streams`."""
+        return len(self._lost)
 
     @property
     def model(self) -> ModelInfo:
@@ -99,16 +134,14 @@ class Service:
             resume_window_s=config.resume_window_s,
         )
 
-    def admit(self, start: protocol.Start) -> Stream:
+    def admit(self, start: protocol.Start, caller: Caller = ANYONE) -> Stream:
         """A new stream, already told `ready`. Raises ClientError for what the model cannot do, OverloadError
         when it is not ready or full."""
         if self.draining:
             raise OverloadError("draining", "this server is shutting down", "connect again", retry_after_s=5.0)
         if not self.ready:
             raise OverloadError("warming_up", "the model is not loaded yet", "try again shortly", retry_after_s=1.0)
-        if len(self.streams) >= self.config.max_streams:
-            full = f"all {self.config.max_streams} streams of this server are taken"
-            raise OverloadError("overloaded", full, "try again later, or raise max_streams", retry_after_s=5.0)
+        self._check_room()
         self.model.check(start)
         english_only = len(self.model.languages) == 1
         options = DecodeOptions(
@@ -118,17 +151,46 @@ class Service:
             word_times=start.words,
             prompt=start.prompt or "",
         )
-        session = Session(secrets.token_hex(8), start, options, self._options)
-        stream = Stream(session, self.dispatcher, self.clock)
+        session = Session(secrets.token_hex(8), start, options, replace(self._options, tenant=caller.tenant))
+        stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session))
+        stream.caller = caller
         self.streams[session.id] = stream
+        self.dispatcher.load.opened(session.id)
         self.vacant.clear()
         stream.say(self._ready(stream))
+        stream.degrade(self.dispatcher.load.rung)
         return stream
 
-    def resume(self, start: protocol.Start, wanted: protocol.Resume) -> Stream:
+    def _check_room(self) -> None:
+        """Raises OverloadError when one more stream would break the promise made to those that are here."""
+        if len(self.streams) >= self.config.max_streams:
+            full = f"all {self.config.max_streams} streams of this server are taken"
+            raise OverloadError(
+                "overloaded", full, "try again later, or raise max_streams", retry_after_s=RETRY_AFTER_S
+            )
+        if self.config.admission and not self.dispatcher.load.admits(self.clock()):
+            full = f"this server's engine is taken by its {len(self.streams)} streams"
+            raise OverloadError(
+                "overloaded", full, "try again later, or on another server", retry_after_s=RETRY_AFTER_S
+            )
+
+    async def _govern(self) -> None:
+        """Take the ladder's steps, and tell every stream of each."""
+        rung = Rung.USUAL
+        while True:
+            await asyncio.sleep(GOVERN_S)
+            before, rung = rung, self.dispatcher.load.step(self.clock())
+            if rung is before:
+                continue
+            logger.warning("partials: %s, at %d streams", rung.name.lower().replace("_", " "), len(self.streams))
+            for stream in list(self.streams.values()):
+                stream.degrade(rung)
+
+    def resume(self, start: protocol.Start, wanted: protocol.Resume, caller: Caller = ANYONE) -> Stream:
         """A stream whose connection was lost, told `ready` again. Raises ClientError(`unknown_session`)."""
         stream = self.streams.get(wanted.session_id)
-        if stream is None or not secrets.compare_digest(stream.token, wanted.token):
+        known = stream is not None and secrets.compare_digest(stream.token.encode(), wanted.token.encode())
+        if stream is None or not known or stream.caller != caller:
             remedy = "start a new session, and send the audio after the last final again"
             raise ClientError("unknown_session", "this server does not hold the session to resume", remedy)
         if audio_format(start) != audio_format(stream.session.start):
@@ -148,12 +210,26 @@ class Service:
         stream.outbox.close()
         self._lost[stream.session.id] = asyncio.get_running_loop().call_later(window_s, self._expire, stream)
 
+    def expel(self, stream: Stream, fault: CohearError) -> None:
+        """End a stream that may not go on: it hears why, its finals, and `done`."""
+        if stream.session.id in self._lost:
+            self._lost.pop(stream.session.id).cancel()
+            self.dismiss(stream)
+        elif not stream.expelled:
+            stream.expelled = True
+            stream.say(protocol.error_message(fault))
+            stream.stop()
+
     def dismiss(self, stream: Stream) -> None:
         """The stream is over: its waiting work is given up and its place is free."""
         stream.close()
         del self.streams[stream.session.id]
+        self.dispatcher.load.closed(stream.session.id)
         if not self.streams:
             self.vacant.set()
+
+    def _decoded(self, batch: Sequence[DecodeJob], results: Sequence[DecodeResult], busy_s: float) -> None:
+        self.observer.decoded(batch, results, busy_s)  # whoever it is by then
 
     def _expire(self, stream: Stream) -> None:
         del self._lost[stream.session.id]

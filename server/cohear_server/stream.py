@@ -15,11 +15,16 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cohear_client import protocol
+from cohear_client.pcm import frame_bytes
 
+from .caller import ANYONE, Caller
 from .core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
-from .core.session import Output, Session
+from .core.output import Output
+from .core.session import Session
+from .observer import UNOBSERVED, StreamObserver
 from .outbox import Outbox
 from .scheduling.dispatcher import Dispatcher, JobTimes
+from .scheduling.load import PARTIAL_SHARE, Rung
 from .timing import JobTrace
 
 T = TypeVar("T")
@@ -33,6 +38,13 @@ LOG_LIMIT = 512
 MAX_BACKLOG_S = 45.0
 """Finished speech that may wait for its text (1.4 MB). Beyond it we stop reading, so the client's
 socket fills: a file sent too fast waits, and nothing is shed."""
+
+
+RUNG_TEXTS = {
+    Rung.USUAL: "the server has room again: partials come as usual",
+    Rung.SLOWER: "the server is at its limit: partials come half as often; no final is lost",
+    Rung.NO_PARTIALS: "the server is beyond its limit: only finals come; none is lost",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +67,31 @@ class _Sent:
 
 
 class Stream:
-    def __init__(self, session: Session, dispatcher: Dispatcher, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        dispatcher: Dispatcher,
+        clock: Callable[[], float],
+        observer: StreamObserver = UNOBSERVED,
+    ) -> None:
         self.session = session
         self.token = secrets.token_urlsafe(16)
         """proof that a client may resume this stream"""
-        self.outbox = Outbox()
+        self.outbox = Outbox(observer)
+        self.caller: Caller = ANYONE
+        """whose it is; set at admission"""
+        self.expelled = False
+        """ended by us, and told so: audio that crossed the message is no fault"""
+        self._observer = observer
         self._log: deque[_Emitted] = deque(maxlen=LOG_LIMIT)
         self._dispatcher = dispatcher
         self._clock = clock
         self._sent: dict[str, _Sent] = {}
         self._traces: dict[str, JobTrace] = {}
         self._room = asyncio.Event()
+        self._degraded = False
+        start = session.start
+        self._bytes_a_second = frame_bytes(start) * start.sample_rate
 
     @property
     def stopping(self) -> bool:
@@ -76,6 +102,7 @@ class Stream:
         """Audio. Raises ClientError for a frame that cannot be used."""
         taken_s = self._clock()
         self._apply(self.session.receive(frame, arrived_s), arrived_s, taken_s)
+        self._dispatcher.load.heard(self.session.id, len(frame) / self._bytes_a_second, taken_s)
 
     def configure(self, message: protocol.Configure) -> None:
         self._run(self.session.configure, message)
@@ -95,17 +122,25 @@ class Stream:
         """Queue a message that is not the session's own."""
         self._put(message, self._clock())
 
+    def degrade(self, rung: Rung) -> None:
+        """The server has taken this rung: partials come at its pace, and the client is told."""
+        self.session.pace(PARTIAL_SHARE[rung])
+        if rung is not Rung.USUAL or self._degraded:
+            self.say(protocol.Warning("degraded" if rung else "restored", RUNG_TEXTS[rung]))
+        self._degraded = rung is not Rung.USUAL
+
     def resume(self, last_seq: int, ready: protocol.Ready) -> None:
         """Attach another client in place of the one before, which is cut off: `ready`, then the lasting messages
         after its last final."""
         self.outbox.close()
-        self.outbox = Outbox()
+        self.outbox = Outbox(self._observer)
+        self._observer.resumed()
         self.session.resume(self._clock())
         self.outbox.put(ready, self._clock())
         log = list(self._log)
         had = (i for i, e in enumerate(log) if isinstance(e.message, protocol.Final) and e.message.seq <= last_seq)
         for again in log[max(had, default=-1) + 1 :]:
-            self.outbox.put(again.message, again.at_s, again.trace, again.origin_s)
+            self.outbox.put(again.message, again.at_s, again.trace, again.origin_s, again=True)
         self._room.set()
 
     async def room(self) -> None:
@@ -120,6 +155,7 @@ class Stream:
             self._dispatcher.cancel(job_id, self.session.id)
         self._sent.clear()
         self.outbox.close()
+        self._observer.ended(self.session.samples())
         self._room.set()
 
     def _run(self, step: Callable[[T, float], Output], argument: T) -> None:
@@ -145,6 +181,7 @@ class Stream:
     def _put(
         self, message: protocol.ServerMessage, now_s: float, trace: JobTrace | None = None, origin_s: float = 0.0
     ) -> None:
+        self._observer.emitted(message, now_s, trace, origin_s)
         if isinstance(message, LASTING):
             self._log.append(_Emitted(message, now_s, trace, origin_s))
         if not self.outbox.closed.is_set():

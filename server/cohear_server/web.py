@@ -1,4 +1,4 @@
-"""The browser page: its static files, what it asks of the server (`/v1/info`), and the rules that browsers keep.
+"""The browser pages: their static files, what they ask of the server (`/v1/info`), and the rules that browsers keep.
 
 It holds no page of its own: the files are the client package's, in `cohear_client/web`. A browser tells the origin of
 the page that speaks, and that has to be ours or an allowed one; programs tell none and pass.
@@ -30,21 +30,25 @@ _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
 
 def routes(service: Service) -> list[BaseRoute]:
-    """`/`, `/web/...` and `/v1/info`."""
+    """`/`, `/dashboard`, their files in `/web/...`, and `/v1/info`."""
     files = _Files(service)
 
     async def page(request: Request) -> Response:
         return await files.get_response("index.html", request.scope)
 
+    async def dashboard(request: Request) -> Response:
+        return await files.get_response("dashboard.html", request.scope)
+
     async def info(request: Request) -> Response:
         answer = service_info(service)
-        headers = _sharing(request.headers, service)
+        headers = sharing(request.headers, service)
         if answer is None:
             warming = {"status": "warming up"}
             return JSONResponse(warming, status_code=503, headers={**headers, "retry-after": "1"})
         return JSONResponse(answer, headers={**headers, "cache-control": "no-store"})
 
-    return [Route("/", page), Route("/v1/info", info), Mount("/web", files)]
+    pages = [Route("/", page), Route("/dashboard", dashboard)]
+    return [*pages, Route("/v1/info", info), Mount("/web", files)]
 
 
 def service_info(service: Service) -> dict[str, Any] | None:
@@ -107,12 +111,12 @@ class _Files(StaticFiles):
         response = await super().get_response(path, scope)
         headers = Headers(scope=scope)
         response.headers.update(security_headers(headers.get("host", "")))
-        response.headers.update(_sharing(headers, self._service))
+        response.headers.update(sharing(headers, self._service))
         return response
 
 
-def _sharing(headers: Headers, service: Service) -> dict[str, str]:
-    """Lets pages of allowed origins import our modules; all others may not."""
+def sharing(headers: Headers, service: Service) -> dict[str, str]:
+    """Headers that let pages of allowed origins read our answers and import our modules; all others may not."""
     allowed = allowed_origins(service.config)
     origin = headers.get("origin", "")
     if origin and ("*" in allowed or origin.lower() in allowed):

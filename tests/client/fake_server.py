@@ -67,6 +67,8 @@ class Seen:
     """What clients did."""
 
     starts: list[Start] = field(default_factory=list)
+    authorizations: list[str] = field(default_factory=list)
+    """headers; empty where none came"""
     audio: bytearray = field(default_factory=bytearray)
     frame_sizes: list[int] = field(default_factory=list)
     most_at_once: int = 0
@@ -101,6 +103,8 @@ class FakeServer:
         start = decode_client(str(await socket.recv()))
         assert isinstance(start, Start)
         self.seen.starts.append(start)
+        assert socket.request is not None
+        self.seen.authorizations.append(socket.request.headers.get("Authorization", ""))
         if self.script.refuse is not None and len(self.seen.starts) <= self.script.refusals:
             await socket.send(encode(self.script.refuse))
             return

@@ -12,7 +12,8 @@ import pytest
 from cohear_client import protocol
 from cohear_client.protocol import ENCODINGS, Done, Error, Final, Finalized, Partial, SpeechEnded, SpeechStarted, Start
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, HypothesisWord, JobKind
-from cohear_server.core.session import Output, Session, SessionOptions
+from cohear_server.core.output import Output
+from cohear_server.core.session import Session, SessionOptions
 from cohear_server.errors import ClientError, ServerError
 from hypothesis import given, settings
 from hypothesis import strategies as st

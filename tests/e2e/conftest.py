@@ -15,7 +15,15 @@ COHEAR = str(Path(sys.executable).parent / "cohear")
 
 @pytest.fixture(scope="session")
 def server_url(tiny_en_dir: Path) -> Iterator[str]:
-    command = [COHEAR, "serve", "--port", "0", "--model", str(tiny_en_dir)]
+    command = [
+        COHEAR,
+        "serve",
+        "--port",
+        "0",
+        "--model",
+        str(tiny_en_dir),
+        "--no-admission",
+    ]  # a busy machine would refuse some
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         banner = server.stdout.readline()

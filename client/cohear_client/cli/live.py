@@ -20,7 +20,7 @@ async def show(args: argparse.Namespace, start: Start, audio: AsyncIterable[Pcm 
     `speed` is how many times faster than real time the audio comes; 0 when unknown.
     """
     report = LatencyReport(speed)
-    async with connect(args.url, start) as stream:
+    async with connect(args.url, start, api_key=args.key) as stream:
         with open_view(as_json=args.json) as view:
 
             def hear(event: ServerMessage) -> None:

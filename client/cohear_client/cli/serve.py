@@ -20,7 +20,8 @@ def add_parser(subparsers: Subparsers) -> None:
 environment (COHEAR_PORT=9000); flags win.""",
         epilog="""examples:
   cohear serve                                   the default model on 127.0.0.1:8765
-  cohear serve --host 0.0.0.0 --port 9000        reachable from other machines
+  cohear serve --host 0.0.0.0 --keys keys.toml   reachable from other machines, by key (cohear keys add NAME)
+  cohear serve --ssl-certfile cert.pem --ssl-keyfile key.pem
   cohear serve --model base                      several languages
   cohear serve --model large-v3-turbo --device cuda""",
     )

@@ -18,7 +18,7 @@ from ..protocol import ServerMessage
 from ..transcript import Transcript, TranscriptBuilder
 from .outputs import FORMATS, stems, write_all
 from .progress import Bars, open_bars, settled_s
-from .usage import Help, Subparsers, add_stream_options, missing_extra, stream_options
+from .usage import Help, Subparsers, add_key_option, add_stream_options, missing_extra, stream_options
 
 if TYPE_CHECKING:
     from ..conversation import Connect
@@ -63,6 +63,7 @@ the work. Files go side by side, so that many short ones are as quick as one lon
     )
     parser.add_argument("--output-dir", type=Path, metavar="DIR", help="where to write them (default: this folder)")
     parser.add_argument("--url", help="a server to use instead of a model in this process")
+    add_key_option(parser)
     parser.add_argument("--jobs", type=_jobs, default=JOBS, metavar="N", help="files at a time (default: %(default)s)")
     parser.add_argument("--quiet", action="store_true", help="no progress and no summary")
     add_stream_options(parser)
@@ -164,7 +165,7 @@ async def _service(args: argparse.Namespace) -> AsyncIterator[Connect]:
     if args.url is not None:
         from ..connection import connect
 
-        yield partial(connect, args.url)
+        yield partial(connect, args.url, api_key=args.key)
         return
     from cohear_server.config import load
     from cohear_server.service import Service

@@ -15,6 +15,8 @@ COMMANDS = {
     "mic": "stream the microphone to a server",
     "transcribe": "transcribe audio files, with or without a server",
     "models": "list, fetch, check and measure models",
+    "bench": "measure: live load, capacity, word error",
+    "keys": "make, list and revoke API keys of a server",
 }
 
 _EXTRAS = {
@@ -27,10 +29,12 @@ _EXTRAS = {
         "webrtcvad",
         "onnxruntime",
         "soxr",
+        "prometheus_client",
     },
     "cli": {"rich"},
     "mic": {"sounddevice"},
     "eval": {"jiwer", "whisper_normalizer"},
+    "bench": {"matplotlib"},
 }
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -64,10 +68,18 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
 def add_live_options(parser: argparse.ArgumentParser) -> None:
     """What `stream` and `mic` share: server, output, events."""
     parser.add_argument("--url", default=DEFAULT_URL, help="server (default: %(default)s)")
+    add_key_option(parser)
     parser.add_argument("--json", action="store_true", help="print each event as one line of JSON")
     parser.add_argument("--no-partials", action="store_true", help="only finished segments")
     parser.add_argument("--no-words", action="store_true", help="no times and confidence of single words")
     add_stream_options(parser)
+
+
+def add_key_option(parser: argparse.ArgumentParser) -> None:
+    """`--key`, for servers that ask for one."""
+    parser.add_argument(
+        "--key", metavar="KEY", help="API key of the server (better: COHEAR_API_KEY; other users see flags)"
+    )
 
 
 def stream_options(args: argparse.Namespace) -> dict[str, Any]:

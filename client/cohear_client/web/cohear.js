@@ -176,6 +176,11 @@ export class Stream extends EventTarget {
     this.#fail(new CohearError('aborted', 'The stream was left', 'start again'));
   }
 
+  /** Whether it takes no more audio because something went wrong; last finals may still come. */
+  get failing() {
+    return this.#fault !== null;
+  }
+
   get #over() {
     return this.state === 'done' || this.state === 'failed';
   }

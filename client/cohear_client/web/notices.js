@@ -15,7 +15,7 @@ const SENTENCES = {
   connection_failed: 'The server does not answer: start it with “cohear serve”, then press Start again.',
   connection_lost: 'The server is gone: start it again, then press Start; what became text is kept below.',
   timeout: 'The server did not answer in time: press Start again, or see whether it is overloaded.',
-  token_failed: 'You are not signed in any more: reload the page.',
+  token_failed: 'This server asks for a key: reload the page to enter one.',
 };
 
 /**

@@ -1,8 +1,10 @@
 /** The page: what is pressed, dropped and said, joined to a recording and shown. Parts do the work; this wires them. */
+import { Access } from './access.js';
 import { backoffMs } from './backoff.js';
 import { Chart } from './chart.js';
 import { Choices } from './choices.js';
 import { save } from './downloads.js';
+import { askForKey } from './key-dialog.js';
 import { Latency } from './latency.js';
 import { Meter } from './meter.js';
 import { sentence, STATES } from './notices.js';
@@ -15,6 +17,7 @@ const FIGURES_MS = 1000;
 
 const part = (id) => document.getElementById(id);
 
+const access = new Access(askForKey);
 const transcript = new Transcript();
 const latency = new Latency();
 const view = new TranscriptView({ list: part('transcript'), scroller: part('scroller'), toNewest: part('to-newest') });
@@ -67,7 +70,7 @@ const hooks = {
 async function record(source) {
   if (recording) return;
   notify(null);
-  recording = new Recording({ start: choices.start }, hooks);
+  recording = new Recording({ start: choices.start, token: access.token }, hooks);
   transcript.beginStream();
   latency.clear();
   show('connecting');
@@ -262,13 +265,23 @@ function listenForDrops() {
   });
 }
 
-/** Asks until the server answers: the page may be there before the model is. */
+/**
+ * Asks until the server answers: the page may be there before the model is.
+ * @returns {Promise<boolean>} whether it lets us in
+ */
 async function greet() {
   for (const waitMs of backoffMs()) {
     try {
-      const answer = await fetch('v1/info');
-      if (answer.ok) return choices.show(await answer.json());
-    } catch {
+      const answer = await access.fetch('v1/info');
+      if (answer.ok) {
+        choices.show(await answer.json());
+        return true;
+      }
+    } catch (fault) {
+      if (fault.code === 'no_key') {
+        notify(fault);
+        return false;
+      }
       notify({ code: 'connection_failed', message: '' });
     }
     await new Promise((resolve) => setTimeout(resolve, waitMs));
@@ -279,10 +292,10 @@ async function begin() {
   listen();
   show('loading');
   showWhatThereIs();
-  await greet();
+  const welcome = await greet();
   if (!recording) {
-    notify(null);
-    show('idle');
+    if (welcome) notify(null);
+    show(welcome ? 'idle' : 'failed');
   }
   await choices.showDevices();
 }

@@ -89,7 +89,7 @@ export class Recording {
   }
 
   #hear({ samples, capturedMs, level, lostSamples }) {
-    if (this.#stream.state === 'failed' || this.#leaving.signal.aborted) return;
+    if (this.#stream.failing || this.#leaving.signal.aborted) return;
     this.lostSamples += lostSamples;
     this.#capturedSamples += samples.length;
     this.#stream.send(samples);

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from cohear_client.protocol import Reason
@@ -169,3 +169,12 @@ class Segmenter:
 
 def _samples(ms: int) -> int:
     return ms * SAMPLE_RATE_HZ // 1000
+
+
+def with_endpoint(options: SegmenterOptions, endpoint_ms: int | None) -> SegmenterOptions:
+    """The options with a client's own endpoint silence, if it asked for one."""
+    if endpoint_ms is None:
+        return options
+    # the pause must come before the endpoint, and the tail kept after speech must not reach beyond it
+    early_ms = min(options.early_silence_ms, endpoint_ms * 2 // 5)
+    return replace(options, endpoint_ms=endpoint_ms, early_silence_ms=early_ms)

@@ -25,8 +25,18 @@ from .events import SegmentSpan, final_message, lost_message, partial_message
 from .jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, JobKind, Pcm
 from .language import SessionLanguage
 from .ledger import Ledger
+from .output import Emission, Output
 from .segment import OpenSegment, PartialOptions, Window
-from .segmenter import Pause, Resumption, Segmenter, SegmenterOptions, SegmentEvent, SpeechEnd, SpeechStart
+from .segmenter import (
+    Pause,
+    Resumption,
+    Segmenter,
+    SegmenterOptions,
+    SegmentEvent,
+    SpeechEnd,
+    SpeechStart,
+    with_endpoint,
+)
 from .vad import FRAME_SAMPLES, VadName, level, make_vad
 
 FINAL_DEADLINE_S = 0.1
@@ -46,25 +56,6 @@ class SessionOptions:
     tenant: str = "default"
     stall_s: float = 3.0
     """if no audio comes for this long in mid-speech, what is there becomes final"""
-
-
-@dataclass(frozen=True, slots=True)
-class Emission:
-    """A message for the client. `job_id` names the decoding behind it; its latency counts from `origin_s`."""
-
-    message: protocol.ServerMessage
-    job_id: str | None = None
-    origin_s: float = 0.0
-
-
-@dataclass(slots=True)
-class Output:
-    """What one call brought about, in order."""
-
-    emissions: list[Emission] = field(default_factory=list)
-    jobs: list[DecodeJob] = field(default_factory=list)
-    cancelled: list[str] = field(default_factory=list)
-    """ids of jobs whose result is no longer needed; a result that comes all the same does no harm"""
 
 
 @dataclass(slots=True)
@@ -105,10 +96,12 @@ class Session:
         self.options = options
         self._decode = decode
         self._partials = start.partials
+        self._cadence: PartialOptions | None = options.partials
+        """of partials now; None: overload leaves no room for any"""
         self._decoder = AudioDecoder(AudioFormat(start.sample_rate, start.encoding, start.channels))
         self._clock = JitterClock(start.sample_rate)
         self._vad = make_vad(options.vad)
-        self._segmenter = Segmenter(_segmenter_options(options.segmenter, start.endpoint_ms))
+        self._segmenter = Segmenter(with_endpoint(options.segmenter, start.endpoint_ms))
         self._buffer = AudioBuffer()
         self._context = Context(options.context)
         self._language = SessionLanguage()
@@ -121,17 +114,19 @@ class Session:
         self._pending: deque[_PendingFinal | _Mark] = deque()
         self._counter = self._segments = self._seq = 0
         self._now_s = self._heard_s = self._stats_s = 0.0
-        self.stopping = self.done = False
-        self._clipping_told = False
+        self.stopping = self.done = self._clipping_told = False
         self._out = Output()
 
     @property
     def backlog_s(self) -> float:
         """Seconds of finished segments that wait for their text."""
-        waiting = (
-            p.said.end - p.said.start for p in self._pending if isinstance(p, _PendingFinal) and p.result is None
-        )
-        return sum(waiting) / SAMPLE_RATE_HZ
+        waiting = (p.said for p in self._pending if isinstance(p, _PendingFinal) and p.result is None)
+        return sum(said.end - said.start for said in waiting) / SAMPLE_RATE_HZ
+
+    @property
+    def endpoint_ms(self) -> int:
+        """Silence that ends a segment, as it holds now."""
+        return self._segmenter.options.endpoint_ms
 
     def receive(self, frame: bytes, now_s: float) -> Output:
         """The next audio of the client. Raises ClientError(`bad_audio`); the frame then counts for nothing."""
@@ -186,7 +181,7 @@ class Session:
             self._decode = replace(self._decode, word_times=message.words)
         if message.partials is not None:
             self._partials = message.partials
-        self._segmenter.options = _segmenter_options(self._segmenter.options, message.endpoint_ms)
+        self._segmenter.options = with_endpoint(self._segmenter.options, message.endpoint_ms)
         return self._take()
 
     def finalize(self, mark: str, now_s: float) -> Output:
@@ -212,6 +207,13 @@ class Session:
         """The client is back after a lost connection, and sends again from `samples().received` on."""
         self._now_s = self._heard_s = now_s
         self._clock.resume(now_s)
+
+    def pace(self, share: float) -> None:
+        """From here on partials are asked for at this share of the usual cadence; 0: not at all. For overload."""
+        usual = self.options.partials
+        self._cadence = replace(usual, interval_ms=round(usual.interval_ms / share)) if share else None
+        if self._segment is not None and self._cadence is not None:
+            self._segment.options = self._cadence
 
     def samples(self) -> protocol.SampleCount:
         return self._ledger.count()
@@ -239,7 +241,7 @@ class Session:
                 if not continues:
                     self._emit(protocol.SpeechStarted(at / SAMPLE_RATE_HZ))
                 self._ledger.settle(max(self._ledger.settled, start), "silent")
-                self._segment = OpenSegment(self._segments, start, at, self.options.partials)
+                self._segment = OpenSegment(self._segments, start, at, self._cadence or self.options.partials)
                 self._segments += 1
             case Pause(end):
                 self._speculate(end)
@@ -283,11 +285,12 @@ class Session:
     # --- jobs out ---------------------------------------------------------------------------------
 
     def _partial_if_due(self) -> None:
-        if self._segment is None or not self._partials or self._speculation is not None:
+        options = self._cadence
+        if self._segment is None or options is None or not self._partials or self._speculation is not None:
             return
         window = self._segment.due_window(self._segmenter.position)
         if window is not None:
-            segment, options = self._segment, self.options.partials
+            segment = self._segment
             whole = options.with_context and window.start == segment.start
             context = self._context.before(segment.start, window.end) if whole else ()
             decoded = replace(window, start=context[0].start) if context else window
@@ -388,11 +391,3 @@ class Session:
     def _take(self) -> Output:
         out, self._out = self._out, Output()
         return out
-
-
-def _segmenter_options(options: SegmenterOptions, endpoint_ms: int | None) -> SegmenterOptions:
-    if endpoint_ms is None:
-        return options
-    # the pause must come before the endpoint, and the tail kept after speech must not reach beyond it
-    early_ms = min(options.early_silence_ms, endpoint_ms * 2 // 5)
-    return replace(options, endpoint_ms=endpoint_ms, early_silence_ms=early_ms)

@@ -20,6 +20,7 @@ from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, 
 from ..errors import BackendUnavailable, ServerError
 from .backend import ModelInfo
 from .engine import WhisperEngine
+from .guard import GuardOptions
 from .options import EngineOptions
 from .whisper import cuda_devices
 
@@ -32,8 +33,9 @@ WARM_UP_S = (1.0, 6.0)
 
 
 class LocalBackend:
-    def __init__(self, options: EngineOptions) -> None:
+    def __init__(self, options: EngineOptions, guard: GuardOptions | None = None) -> None:
         self.options = options = suited(options)
+        self._guard = guard
         self._executor = ThreadPoolExecutor(options.workers, thread_name_prefix="decode")
         self._engine: WhisperEngine | None = None
 
@@ -48,7 +50,7 @@ class LocalBackend:
     async def start(self) -> None:
         """Raises ClientError(`bad_model`, `bad_profile`), or BackendUnavailable if the loaded model does not run."""
         loop = asyncio.get_running_loop()
-        engine = await loop.run_in_executor(self._executor, WhisperEngine, self.options)
+        engine = await loop.run_in_executor(self._executor, WhisperEngine, self.options, self._guard)
         batch = _warm_up_batch(engine.info)
         warm_ups = [loop.run_in_executor(self._executor, engine.decode, batch) for _ in range(self.slots)]
         try:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..core.jobs import DecodeJob, DecodeResult
+from ..core.jobs import DecodeJob, DecodeResult, JobKind
 from ..decoding.backend import DecodeBackend
 from ..errors import BackendUnavailable
+from .load import Load, LoadOptions
 from .scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
@@ -33,11 +34,15 @@ class JobTimes:
 Deliver = Callable[[DecodeResult, JobTimes], None]
 Begun = Callable[[str], None]
 """told the id of a job as it goes into the engine"""
+Decoded = Callable[[Sequence[DecodeJob], Sequence[DecodeResult], float], None]
+"""told of each batch that comes out of the engine, and for how many seconds it occupied a slot"""
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
     submitted_s: float
+    wanted_s: float
+    """when the first of the windows that it replaced was submitted"""
     deliver: Deliver
     begun: Begun | None
 
@@ -45,10 +50,18 @@ class _Entry:
 class Dispatcher:
     """`run` is its one task; `submit` and `cancel` are called from the same event loop."""
 
-    def __init__(self, backend: DecodeBackend, scheduler: Scheduler, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        backend: DecodeBackend,
+        scheduler: Scheduler,
+        clock: Callable[[], float],
+        decoded: Decoded = lambda batch, results, busy_s: None,
+    ) -> None:
         self.scheduler = scheduler
         self._backend = backend
+        self.load = Load(LoadOptions(backend.slots))
         self._clock = clock
+        self._decoded = decoded
         self._waiting: dict[str, _Entry] = {}
         self._changed = asyncio.Event()
         self._busy = 0
@@ -63,9 +76,8 @@ class Dispatcher:
         `begun` is called before, when it can be no more."""
         now_s = self._clock()
         replaced = self.scheduler.submit(job, now_s)
-        if replaced is not None:
-            del self._waiting[replaced.id]
-        self._waiting[job.id] = _Entry(now_s, deliver, begun)
+        wanted_s = now_s if replaced is None else self._waiting.pop(replaced.id).wanted_s
+        self._waiting[job.id] = _Entry(now_s, wanted_s, deliver, begun)
         self._changed.set()
 
     def cancel(self, job_id: str, session_id: str) -> None:
@@ -102,11 +114,20 @@ class Dispatcher:
             self.scheduler.finished(batch)
             self._changed.set()
         decoded_s = self._clock()
+        self._decoded(batch, results, decoded_s - batched_s)
         for job, result in zip(batch, results, strict=True):
             entry = self._waiting.pop(job.id)
             begun_s = min(decoded_s, batched_s + result.wait_ms / 1000)
+            self._charge(job, (decoded_s - begun_s) / len(batch), batched_s - entry.wanted_s)
             times = JobTimes(entry.submitted_s, batched_s, begun_s, decoded_s)
             try:
                 entry.deliver(result, times)
             except Exception:  # one stream's fault must not take the engine's results from the others
                 logger.exception("stream %s failed on a result", job.session_id)
+
+    def _charge(self, job: DecodeJob, cost_s: float, waited_s: float) -> None:
+        """Tell the load what a job cost; a partial also stands for those that its stream wanted while it waited."""
+        if job.kind is JobKind.PARTIAL:
+            self.load.partial_decoded(job.session_id, cost_s, 1 + waited_s / job.deadline_s, self._clock())
+        elif job.kind is JobKind.FINAL:
+            self.load.final_decoded(job.session_id, cost_s, self._clock())

@@ -72,6 +72,15 @@ class Scheduler:
     def __len__(self) -> int:
         return sum(len(lane.finals) + len(lane.refines) + (lane.partial is not None) for lane in self._lanes.values())
 
+    def depth(self) -> dict[JobKind, int]:
+        """How many jobs of each kind wait."""
+        lanes = self._lanes.values()
+        return {
+            JobKind.PARTIAL: sum(lane.partial is not None for lane in lanes),
+            JobKind.FINAL: sum(len(lane.finals) for lane in lanes),
+            JobKind.REFINE: sum(len(lane.refines) for lane in lanes),
+        }
+
     def submit(self, job: DecodeJob, now_s: float) -> DecodeJob | None:
         """Take a job in. Returns the partial that it replaces, which will not be decoded."""
         lane = self._lanes.setdefault(job.session_id, _Lane())

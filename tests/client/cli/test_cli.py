@@ -72,6 +72,18 @@ def test_stream_prints_finals(serve: Serve, tone: Path, capsys: Output) -> None:
     assert (start.language, start.endpoint_ms, start.partials, start.words) == ("en", 300, True, True)
 
 
+def test_a_key_comes_from_the_flag_or_the_environment(
+    serve: Serve, tone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(Script())
+    monkeypatch.setenv("COHEAR_API_KEY", "from-environment")
+    commands = ["stream", "--speed", "0"], ["transcribe", "--quiet"]
+    for command, *flags in commands:
+        assert main([command, str(tone), "--url", server.url, *flags]) == 0
+        assert main([command, str(tone), "--url", server.url, *flags, "--key", "from-flag"]) == 0
+    assert server.seen.authorizations == ["Bearer from-environment", "Bearer from-flag"] * 2
+
+
 def test_stream_json_is_the_wire_with_received_s(serve: Serve, tone: Path, capsys: Output) -> None:
     server = serve(Script())
     assert (

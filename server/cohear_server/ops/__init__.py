@@ -1,0 +1,1 @@
+"""Operating the server: metrics, the dashboard's data, API keys and the gate that asks for them."""

@@ -1,0 +1,123 @@
+"""The file of API keys: names and hashes in TOML, never a key itself. Reading, adding and revoking; it lets nobody in.
+
+A key is 256 random bits, so one plain SHA-256 hides it: there is nothing to guess, and a slow hash would only slow the
+server. Each change writes a new file beside the old one and puts it in its place, so readers see the one or the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import stat
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..errors import ClientError
+
+PREFIX = "cohear_"
+"""what every key begins with: scanners for leaked secrets know it by that"""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_HEADER = "# API keys of a Cohear server: their hashes. Change it with `cohear keys add` and `cohear keys revoke`.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    name: str
+    sha256: str
+    created: datetime
+
+
+def read_keys(path: Path) -> tuple[Key, ...]:
+    """All keys of a file. Raises ClientError(`bad_keys`) if it is missing, damaged, or others may write to it."""
+    try:
+        with path.open("rb") as file:
+            writable = os.fstat(file.fileno()).st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+            data = tomllib.load(file)
+    except FileNotFoundError as fault:
+        raise _bad(path, "there is no such file", f"make it: cohear keys add NAME --keys {path}") from fault
+    except OSError as fault:
+        raise _bad(path, str(fault.strerror), "name a file that can be read") from fault
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise _bad(path, f"is not TOML ({fault})", "mend it, or make a new one with `cohear keys add`") from fault
+    if os.name == "posix" and writable:
+        raise _bad(path, "others may write to it", f"chmod 600 {path}")
+    entries = data.get("key", [])
+    if not isinstance(entries, list) or set(data) - {"key"}:
+        raise _bad(path, "holds something else than [[key]] tables", "is it a file of keys?")
+    keys = tuple(_key(path, entry) for entry in entries)
+    if len({key.name for key in keys}) < len(keys):
+        raise _bad(path, "has two keys of one name", "revoke one, or rename it in the file")
+    return keys
+
+
+def add_key(path: Path, name: str) -> str:
+    """Make a key, and the file if there is none. Returns the key: it is nowhere else.
+
+    Raises ClientError(`bad_name`, `bad_keys`)."""
+    if not _NAME.fullmatch(name):
+        remedy = "use 1 to 64 letters, digits, dots, underscores and dashes, beginning with a letter or digit"
+        raise ClientError("bad_name", f"{name!r:.80} is no name for a key", remedy)
+    keys = read_keys(path) if path.exists() else ()
+    if any(key.name == name for key in keys):
+        raise ClientError("bad_name", f"there is a key {name!r} already", "choose another name, or revoke it first")
+    secret = PREFIX + secrets.token_urlsafe(32)
+    _write(path, (*keys, Key(name, hash_of(secret), datetime.now(UTC).replace(microsecond=0))))
+    return secret
+
+
+def revoke_key(path: Path, name: str) -> None:
+    """Raises ClientError(`bad_name`, `bad_keys`)."""
+    keys = read_keys(path)
+    left = tuple(key for key in keys if key.name != name)
+    if len(left) == len(keys):
+        known = ", ".join(key.name for key in keys) or "none"
+        raise ClientError("bad_name", f"there is no key {name!r:.80} in {path}", f"known keys: {known}")
+    _write(path, left)
+
+
+def hash_of(secret: str) -> str:
+    """The hash that a file keeps of a key, in hexadecimal."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _key(path: Path, entry: Any) -> Key:
+    match entry:
+        case {"name": str(name), "sha256": str(sha256), "created": datetime() as created, **rest} if not rest:
+            if _NAME.fullmatch(name) and _HASH.fullmatch(sha256):
+                return Key(name, sha256, created)
+    raise _bad(path, "has a [[key]] that is none", "each has a name, a sha256 of 64 hexadecimal digits, and created")
+
+
+def _write(path: Path, keys: tuple[Key, ...]) -> None:
+    entries = [
+        f'\n[[key]]\nname = "{k.name}"\nsha256 = "{k.sha256}"\ncreated = {k.created.isoformat()}\n' for k in keys
+    ]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # made for its owner alone (mode 600), from the first byte
+        descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(_HEADER + "".join(entries))
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
+            raise
+    except OSError as fault:
+        raise _bad(path, f"cannot be written ({fault.strerror})", "choose another with --keys") from fault
+
+
+def _bad(path: Path, what: str, remedy: str) -> ClientError:
+    return ClientError("bad_keys", f"{path}: {what}", remedy)

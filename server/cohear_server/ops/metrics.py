@@ -1,0 +1,280 @@
+"""What is counted and timed, in a Prometheus registry of its own for each service. `docs/operations.md` explains each.
+
+It is an `Observer`: streams and engine tell it, nobody else knows that it is there. What can be read at any time
+(live streams, queues) is read when somebody asks. Labels hold only what this program itself names, and few values each.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cohear_client import protocol
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
+from ..core.session import Session
+from ..service import Service
+from ..timing import JobTrace, timing
+
+LATENCY_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
+STAGE_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 5.0)
+JITTER_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5)
+BATCH = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64)
+FILL = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
+STAGES = ("receive", "vad", "queue", "batch_wait", "decode", "stabilise")
+FATES = ("received", "transcribed", "silent", "shed")
+
+MAX_LABELS = 48
+"""values of one label; codes and rules are few, and a mistake must not fill a database"""
+
+RECENT_ERRORS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class SeenError:
+    """An error that a client was told; nothing that the client said is in it."""
+
+    at_s: float
+    """Unix time"""
+    code: str
+    fatal: bool
+    refused: bool
+    """the stream was not admitted"""
+    times: int = 1
+    """in a row, the last of them at `at_s`: one caller that knocks all day must not push all others out"""
+
+
+class Metrics:
+    """All instruments of one service."""
+
+    def __init__(self, service: Service) -> None:
+        self.registry = CollectorRegistry()
+        self.recent_errors: deque[SeenError] = deque(maxlen=RECENT_ERRORS)
+        """newest last"""
+        self._max_batch = service.config.max_batch
+        self._labels: dict[str, set[str]] = {}
+        made: dict[str, Any] = {"namespace": "cohear", "registry": self.registry}
+        self.admitted = Counter("streams_admitted", "Streams admitted.", **made)
+        self.resumed_streams = Counter("streams_resumed", "Streams resumed after a lost connection.", **made)
+        self.refusals = Counter("streams_refused", "Callers turned away, by error code.", ["code"], **made)
+        self.audio = Counter("audio_seconds", "Seconds of audio that met each fate.", ["fate"], **made)
+        self.partials = Counter("partials", "Partials emitted.", **made)
+        self.partials_replaced = Counter(
+            "partials_replaced_unsent", "Partials that newer text replaced before the client took them.", **made
+        )
+        self.finals = Counter("finals", "Finals emitted, by why the segment ended.", ["reason"], **made)
+        self.rules = Counter("rules", "Finals that a rule altered; retried: decoded again, padded.", ["rule"], **made)
+        self.errors = Counter("errors", "Errors told to clients of admitted streams, by code.", ["code"], **made)
+        self.first_partial = Histogram(
+            "first_partial_seconds",
+            "Start of speech to the first partial, words in it or not.",
+            buckets=LATENCY_S,
+            **made,
+        )
+        self.first_words = Histogram(
+            "first_words_seconds", "Start of speech to the first partial with words.", buckets=LATENCY_S, **made
+        )
+        self.final = Histogram(
+            "final_seconds",
+            "To the final: from the end of speech (reason endpoint), else from what ended the segment.",
+            ["reason"],
+            buckets=LATENCY_S,
+            **made,
+        )
+        self.stages = Histogram(
+            "stage_seconds", "Where the latency of events went.", ["kind", "stage"], buckets=STAGE_S, **made
+        )
+        self.jitter = Histogram(
+            "jitter_seconds", "Arrival jitter (RFC 3550) of streams, each five seconds.", buckets=JITTER_S, **made
+        )
+        self.batch_size = Histogram("batch_size", "Windows decoded together.", ["kind"], buckets=BATCH, **made)
+        self.batch_fill = Histogram("batch_fill", "Windows in a batch over the most allowed.", buckets=FILL, **made)
+        self.busy = Counter("engine_busy_seconds", "Time that slots of the engine were occupied, summed.", **made)
+        self.model_busy = Counter(
+            "model_busy_seconds", "Time that a model occupied a slot of the engine.", ["model", "kind"], **made
+        )
+        self.decoded_audio = Counter(
+            "decoded_seconds", "Seconds of audio decoded; overlapping windows count each.", ["model", "kind"], **made
+        )
+        self._audio = {fate: self.audio.labels(fate) for fate in FATES}
+        self._stage = {(k, s): self.stages.labels(k, s) for k in ("partial", "final") for s in (*STAGES, "emit")}
+        self._batch_size = {kind: self.batch_size.labels(kind.value) for kind in JobKind}
+        self.registry.register(_Readings(service))
+
+    def text(self) -> bytes:
+        """All of it, in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    # --- what is told -----------------------------------------------------------------------------
+
+    def opened(self, session: Session) -> StreamMetrics:
+        self.admitted.inc()
+        return StreamMetrics(self, session)
+
+    def refused(self, code: str) -> None:
+        self.refusals.labels(self.label("refused", code)).inc()
+        self._remember(SeenError(time.time(), code, fatal=True, refused=True))
+
+    def decoded(self, batch: Sequence[DecodeJob], results: Sequence[DecodeResult], busy_s: float) -> None:
+        kind, model = batch[0].kind, batch[0].options.model
+        self._batch_size[kind].observe(len(batch))
+        self.batch_fill.observe(len(batch) / self._max_batch)
+        self.busy.inc(busy_s)
+        self.model_busy.labels(self.label("model", model), kind.value).inc(busy_s)
+        audio_s = sum(len(job.pcm) for job in batch) / SAMPLE_RATE_HZ
+        self.decoded_audio.labels(self.label("model", model), kind.value).inc(audio_s)
+
+    def failed(self, error: protocol.Error) -> None:
+        self.errors.labels(self.label("error", error.code)).inc()
+        self._remember(SeenError(time.time(), error.code, fatal=error.fatal, refused=False))
+
+    def _remember(self, seen: SeenError) -> None:
+        last = self.recent_errors[-1] if self.recent_errors else None
+        if last is not None and (last.code, last.fatal, last.refused) == (seen.code, seen.fatal, seen.refused):
+            self.recent_errors.pop()
+            seen = replace(seen, times=last.times + 1)
+        self.recent_errors.append(seen)
+
+    def count_audio(self, fate: str, seconds: float) -> None:
+        self._audio[fate].inc(seconds)
+
+    def staged(self, kind: str, stage: str, seconds: float) -> None:
+        self._stage[kind, stage].observe(seconds)
+
+    def label(self, name: str, value: str) -> str:
+        """`value`, or `other` where the label `name` has enough values already."""
+        known = self._labels.setdefault(name, set())
+        if value not in known:
+            if len(known) >= MAX_LABELS:
+                return "other"
+            known.add(value)
+        return value
+
+
+class StreamMetrics:
+    """One stream's events into the instruments of all."""
+
+    def __init__(self, metrics: Metrics, session: Session) -> None:
+        self._metrics = metrics
+        self._session = session
+        self._rate_hz = session.start.sample_rate
+        self._counted = dict.fromkeys(FATES, 0)
+        self._spoken_from_s: float | None = None
+        """where speech began that has no partial with words yet"""
+        self._answered = False
+        """it has one without"""
+
+    def emitted(self, message: protocol.ServerMessage, now_s: float, trace: JobTrace | None, origin_s: float) -> None:
+        match message:
+            case protocol.Partial():
+                self._on_partial(message, now_s, origin_s)
+                self._on_stages("partial", trace, origin_s, now_s)
+            case protocol.Final():
+                self._on_final(message, now_s - origin_s)
+                self._on_stages("final", trace, origin_s, now_s)
+            case protocol.SpeechStarted():
+                self._spoken_from_s = message.at_s
+                self._answered = False
+            case protocol.Stats():
+                self._metrics.jitter.observe(message.jitter_ms / 1000)
+                self._count(message.samples)
+            case protocol.Error():
+                self._metrics.failed(message)
+
+    def sent(self, message: protocol.ServerMessage, waited_s: float) -> None:
+        self._metrics.staged("final" if isinstance(message, protocol.Final) else "partial", "emit", waited_s)
+
+    def replaced(self) -> None:
+        self._metrics.partials_replaced.inc()
+
+    def resumed(self) -> None:
+        self._metrics.resumed_streams.inc()
+
+    def ended(self, samples: protocol.SampleCount) -> None:
+        self._count(samples)
+
+    def _on_partial(self, partial: protocol.Partial, now_s: float, origin_s: float) -> None:
+        self._metrics.partials.inc()
+        if self._spoken_from_s is None:
+            return
+        # the last audio in it came in at `origin_s`, so what was spoken before is that much older
+        waited_s = now_s - origin_s + max(0.0, partial.audio_end_s - self._spoken_from_s)
+        if not self._answered:
+            self._answered = True
+            self._metrics.first_partial.observe(waited_s)
+        if partial.stable or partial.volatile:
+            self._spoken_from_s = None
+            self._metrics.first_words.observe(waited_s)
+
+    def _on_final(self, final: protocol.Final, waited_s: float) -> None:
+        # the endpoint is known when its silence is over: that is part of the wait
+        silence_s = self._session.endpoint_ms / 1000 if final.reason == "endpoint" else 0.0
+        self._metrics.final.labels(final.reason).observe(silence_s + waited_s)
+        self._metrics.finals.labels(final.reason).inc()
+        self._spoken_from_s = None
+        for rule in final.rules:
+            self._metrics.rules.labels(self._metrics.label("rule", rule)).inc()
+
+    def _on_stages(self, kind: str, trace: JobTrace | None, origin_s: float, now_s: float) -> None:
+        if trace is None:
+            return
+        went = timing(trace, origin_s, now_s, now_s)
+        stages = went.receive_ms, went.vad_ms, went.queue_ms, went.batch_wait_ms, went.decode_ms, went.stabilise_ms
+        for stage, spent_ms in zip(STAGES, stages, strict=True):
+            self._metrics.staged(kind, stage, spent_ms / 1000)
+
+    def _count(self, samples: protocol.SampleCount) -> None:
+        for fate in FATES:
+            new = getattr(samples, fate) - self._counted[fate]
+            # less than before: transcribed audio that turned out to be lost. Counters only rise; the next rise is less
+            if new > 0:
+                self._counted[fate] += new
+                self._metrics.count_audio(fate, new / self._rate_hz)
+
+
+class _Readings(Collector):
+    """What the service knows of itself, read when it is asked for."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        service = self._service
+        ready = service.ready and not service.draining
+        yield GaugeMetricFamily("cohear_ready", "1 if new streams are taken.", float(ready))
+        yield GaugeMetricFamily("cohear_streams_live", "Streams now.", len(service.streams))
+        yield GaugeMetricFamily(
+            "cohear_streams_detached",
+            "Live streams whose connection is lost, and may be resumed.",
+            service.lost_streams,
+        )
+        yield GaugeMetricFamily("cohear_streams_limit", "Most streams allowed.", service.config.max_streams)
+        yield GaugeMetricFamily(
+            "cohear_streams_capacity", "Streams like the present ones that would keep the promise.", service.capacity
+        )
+        load = service.dispatcher.load
+        yield GaugeMetricFamily(
+            "cohear_engine_demand", "Share of the engine that the streams ask for.", load.demand(service.clock())
+        )
+        yield GaugeMetricFamily("cohear_rung", "0 partials as usual, 1 half as often, 2 none.", load.rung)
+        depth = GaugeMetricFamily("cohear_queue_depth", "Windows that wait for the engine.", labels=["kind"])
+        for kind, count in service.dispatcher.scheduler.depth().items():
+            depth.add_metric([kind.value], count)
+        yield depth
+        yield GaugeMetricFamily("cohear_engine_slots", "Batches decoded at the same time.", service.slots)
+        yield GaugeMetricFamily("cohear_engine_batches", "Batches in the engine now.", service.dispatcher.decoding)
+        yield CounterMetricFamily(
+            "cohear_partials_replaced_undecoded",
+            "Waiting partial windows that a newer one of their stream replaced.",
+            service.dispatcher.scheduler.replaced,
+        )

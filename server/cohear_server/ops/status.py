@@ -1,0 +1,68 @@
+"""`/v1/status`: how the server fares, in one object, for the dashboard and for scripts. It measures nothing itself."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib import metadata
+from typing import Any, Protocol
+
+from ..scheduling.load import Rung
+from ..service import Service
+from .history import STEP_S, History
+from .metrics import Metrics
+
+RUNGS = {Rung.USUAL: "usual", Rung.SLOWER: "half as often", Rung.NO_PARTIALS: "none"}
+"""how often partials come"""
+
+
+class CacheFigures(Protocol):
+    """What a cache of transcripts tells; there is none unless one is given to `Status`."""
+
+    @property
+    def hits(self) -> int: ...
+    @property
+    def misses(self) -> int: ...
+
+
+class Status:
+    """Asks those who know."""
+
+    def __init__(self, service: Service, metrics: Metrics, history: History) -> None:
+        self._service = service
+        self._metrics = metrics
+        self._history = history
+        self._begun_s = service.clock()
+        self.cache: CacheFigures | None = None
+
+    def report(self) -> dict[str, Any]:
+        """Plain data. Times are seconds, or ms where the name says so; the history's oldest step comes first."""
+        service, history = self._service, self._history
+        now = history.read()
+        return {
+            "version": metadata.version("cohear"),
+            "state": self._state(),
+            "model": service.model.name if service.ready else None,
+            "uptime_s": round(service.clock() - self._begun_s, 1),
+            "streams": {
+                "live": len(service.streams),
+                "detached": service.lost_streams,
+                "capacity": service.capacity,
+                "limit": service.config.max_streams,
+            },
+            "engine": {"slots": service.slots, "batches": service.dispatcher.decoding},
+            "partials": RUNGS[service.dispatcher.load.rung],
+            "last_minute": history.last_minute(now),
+            "recent": history.recent(now),
+            "models": history.models(now),
+            "cache": self._cache(),
+            "errors": [asdict(error) for error in reversed(self._metrics.recent_errors)],
+            "history": {"step_s": STEP_S, **history.series()},
+        }
+
+    def _state(self) -> str:
+        if self._service.draining:
+            return "draining"
+        return "ready" if self._service.ready else "warming up"
+
+    def _cache(self) -> dict[str, Any] | None:
+        return None if self.cache is None else {"hits": self.cache.hits, "misses": self.cache.misses}

@@ -1,0 +1,159 @@
+"""The ladder and admission in numbers: streams that cost what we say, seconds that we count ourselves."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from cohear_server.scheduling.load import Load, LoadOptions, Rung
+
+FINALS, PARTIALS = 0.02, 0.04
+"""engine seconds in a second of one stream"""
+ELASTIC = LoadOptions().elastic
+USUAL = FINALS + ELASTIC * PARTIALS
+CAPACITY = int(1 / USUAL)
+
+
+class Speakers:
+    """So many streams that all speak: ten partials and a final a second are charged, as their costs say."""
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self.now_s = 0.0
+        self.count = 0
+
+    def join(self, count: int) -> None:
+        for _ in range(count):
+            self.load.opened(f"s{self.count}")
+            self.count += 1
+
+    def leave(self, count: int) -> None:
+        for _ in range(count):
+            self.count -= 1
+            self.load.closed(f"s{self.count}")
+
+    def speak(self, seconds: float, each: float = 1.0) -> list[Rung]:
+        """Every 0.25 s the load is charged and asked; `each`: how much of the time a stream speaks."""
+        rungs = []
+        for _ in range(round(seconds / 0.25)):
+            self.now_s += 0.25
+            share = {Rung.USUAL: 1.0, Rung.SLOWER: 0.5, Rung.NO_PARTIALS: 0.0}[self.load.rung]
+            for i in range(self.count):
+                self.load.heard(f"s{i}", 0.25, self.now_s)
+                self.load.final_decoded(f"s{i}", 0.25 * each * FINALS, self.now_s)
+                self.load.partial_decoded(f"s{i}", 0.25 * each * PARTIALS * share, 1.0, self.now_s)
+            rungs.append(self.load.step(self.now_s))
+        return rungs
+
+
+@pytest.fixture
+def speakers() -> Speakers:
+    return Speakers(Load(LoadOptions(slots=1)))
+
+
+def test_nothing_known_admits() -> None:
+    load = Load(LoadOptions())
+    assert load.fits(0.0) == math.inf
+    assert load.admits(0.0)
+    assert load.step(0.0) is Rung.USUAL
+
+
+def test_the_foretold_cost_bounds_the_first_streams() -> None:
+    load = Load(LoadOptions(slots=2))
+    load.prior = FINALS + PARTIALS
+    admitted = 0
+    while load.admits(0.0):
+        load.opened(str(admitted))
+        admitted += 1
+    assert admitted == pytest.approx(2 / (load.prior * (1 / 3 + 2 / 3 * ELASTIC)), abs=1)
+
+
+def test_admission_ends_where_the_engine_is_taken(speakers: Speakers) -> None:
+    speakers.join(CAPACITY - 2)
+    speakers.speak(30)
+    assert speakers.load.admits(speakers.now_s)
+    speakers.join(2)
+    speakers.speak(10)
+    assert not speakers.load.admits(speakers.now_s)
+    assert speakers.load.rung is Rung.USUAL
+    assert speakers.load.demand(speakers.now_s) == pytest.approx(CAPACITY * USUAL, rel=0.1)
+    assert speakers.load.demand(speakers.now_s, more=2) > 1
+
+
+def test_quiet_streams_leave_room_for_others(speakers: Speakers) -> None:
+    speakers.join(CAPACITY)
+    speakers.speak(30, each=0.4)
+    assert speakers.load.fits(speakers.now_s) == pytest.approx(CAPACITY / 0.4, rel=0.15)
+
+
+def test_silence_is_not_taken_for_endless_room(speakers: Speakers) -> None:
+    speakers.load.prior = FINALS + PARTIALS
+    speakers.join(4)
+    speakers.speak(60, each=0.0)
+    assert speakers.load.fits(speakers.now_s) == pytest.approx(4 / speakers.load.prior, rel=0.01)
+
+
+def test_partials_that_waited_are_charged_as_wanted() -> None:
+    """A busy engine decodes half as many partials as wanted: the demand is the same."""
+    demands = []
+    for asked, number in ((1.0, 1.0), (2.0, 0.5)):
+        load = Load(LoadOptions())
+        load.opened("a")
+        for i in range(1, 200):
+            load.heard("a", 0.1, 0.1 * i)
+            load.partial_decoded("a", 0.1 * PARTIALS * number, asked, 0.1 * i)
+        demands.append(load.demand(20.0))
+    assert demands[0] == pytest.approx(demands[1])
+
+
+@pytest.mark.parametrize(
+    ("share", "rung"),
+    [(0.9, Rung.USUAL), (1.3, Rung.SLOWER), (2.0, Rung.NO_PARTIALS), (3.0, Rung.NO_PARTIALS)],
+)
+def test_each_rung_is_taken_at_its_load_and_kept(speakers: Speakers, share: float, rung: Rung) -> None:
+    speakers.join(round(share * CAPACITY))
+    speakers.speak(20)
+    assert set(speakers.speak(30)) == {rung}
+
+
+def test_rungs_come_one_by_one(speakers: Speakers) -> None:
+    speakers.join(3 * CAPACITY)
+    rungs = speakers.speak(20)
+    assert rungs == sorted(rungs)
+    assert set(rungs) == set(Rung)
+
+
+def test_a_file_sent_fast_counts_as_one_speaker(speakers: Speakers) -> None:
+    speakers.join(4)
+    speakers.speak(10)
+    before = speakers.load.fits(speakers.now_s)
+    for i in range(4):
+        speakers.load.heard(f"s{i}", 60.0, speakers.now_s)
+        speakers.load.final_decoded(f"s{i}", 60 * FINALS, speakers.now_s)
+        speakers.load.partial_decoded(f"s{i}", 60 * PARTIALS, 1.0, speakers.now_s)
+    assert speakers.load.fits(speakers.now_s) == pytest.approx(before, rel=0.02)
+
+
+def test_a_short_burst_changes_nothing(speakers: Speakers) -> None:
+    speakers.join(CAPACITY)
+    speakers.speak(10, each=0.5)
+    assert set(speakers.speak(1.5, each=2.0)) == {Rung.USUAL}
+    assert set(speakers.speak(5, each=0.5)) == {Rung.USUAL}
+
+
+def test_recovery_takes_less_than_ten_seconds(speakers: Speakers) -> None:
+    speakers.join(2 * CAPACITY)
+    speakers.speak(30)
+    assert speakers.load.rung is Rung.NO_PARTIALS
+    speakers.leave(round(1.75 * CAPACITY))
+    rungs = speakers.speak(10)
+    assert rungs[-1] is Rung.USUAL
+    assert rungs == sorted(rungs, reverse=True)
+    assert speakers.load.admits(speakers.now_s)
+
+
+def test_nobody_is_admitted_on_a_higher_rung(speakers: Speakers) -> None:
+    speakers.join(2 * CAPACITY)
+    speakers.speak(20)
+    speakers.leave(2 * CAPACITY - 1)
+    assert not speakers.load.admits(speakers.now_s)
