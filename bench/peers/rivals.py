@@ -68,7 +68,7 @@ TORCH = "torch==2.13.0"
 
 
 def _cohear(port: int, model: Path) -> Command:
-    options = ["--model", str(model), "--max-streams", "10000", "--workers", CORES]
+    options = ["--model", str(model), "--max-streams", "10000", "--no-admission", "--workers", CORES]
     ours = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
     return Command(port, [str(COHEAR), "serve", "--port", str(port), *options], ours)
 
