@@ -17,8 +17,8 @@ from cohear_server.service import Service
 
 from .serving import burst, quiet
 
-ENGINE = ServiceTime(fixed_ms=10, per_job_ms=12, per_window_s_ms=6)
-"""about 35 ms a partial: some 15 speakers fill it at the usual cadence, 20 keep the promise"""
+ENGINE = ServiceTime(fixed_ms=30, per_job_ms=12, per_window_s_ms=5)
+"""some 25 ms a partial in a full batch, twice that alone, as with a real one"""
 UTTERANCE = burst(3.0) + quiet(0.7)
 FRAME = 3_200
 

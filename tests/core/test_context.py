@@ -23,9 +23,10 @@ def starts_s(found: tuple[Said, ...]) -> list[float]:
     return [said.start / HZ for said in found]
 
 
-def test_a_short_segment_takes_what_is_near() -> None:
+def test_a_short_segment_takes_what_is_near_until_it_is_long_enough() -> None:
     context = spoken((0, 2), (3, 5))
-    assert starts_s(context.before(6 * HZ, 7 * HZ)) == [0, 3]
+    assert starts_s(context.before(5 * HZ, 6 * HZ)) == [0, 3]
+    assert starts_s(context.before(6 * HZ, 7 * HZ)) == [3]
 
 
 def test_a_long_segment_needs_none() -> None:

@@ -142,6 +142,7 @@ def test_finals_leave_in_order_though_results_come_backwards() -> None:
     driver = Driver(hold=True).feed(np.concatenate([utterance(), utterance(), utterance()]))
     assert driver.of(Final) == []
     driver.release(backwards=True)
+    driver.release()  # of what was heard with context only in part, decoded again alone
     assert [f.segment_id for f in driver.of(Final)] == [0, 1, 2]
 
 
@@ -219,6 +220,22 @@ def test_audio_that_stops_coming_ends_the_segment() -> None:
     assert driver.of(Final) == []
     driver.take(driver.session.tick(driver.now_s + 4))
     assert driver.of(Final)[0].reason == "endpoint"
+
+
+def test_a_segment_that_vanished_behind_its_context_is_decoded_alone() -> None:
+    """The model takes the text for complete after the words that it knows."""
+
+    def stops_early(job: DecodeJob) -> DecodeResult:
+        alone = len(job.pcm) < 3 * SAMPLE_RATE_HZ
+        text = ("again" if job.segment_id else "first") if alone else ""
+        words = tuple(HypothesisWord(word, 0, 4_000, 0.9) for word in text.split())
+        return DecodeResult(job.id, text, words, language="en")
+
+    driver = Driver(answer=stops_early).feed(np.concatenate([utterance(), utterance()])).stop()
+    assert [final.text for final in driver.of(Final)] == ["first", "again"]
+    assert len(driver.of(Done)) == 1
+    finals = [len(job.pcm) / SAMPLE_RATE_HZ for job in driver.jobs if job.kind is JobKind.FINAL]
+    assert finals[-2] > 3 > finals[-1], "with its context first, then alone"
 
 
 def test_statistics_come_every_five_seconds() -> None:

@@ -33,7 +33,7 @@ class JobKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """How to decode. Jobs whose options agree in all but language and task may share a batch."""
+    """How to decode. Jobs whose options agree in all but language, task and word times may share a batch."""
 
     model: str
     language: str | None = None

@@ -20,12 +20,13 @@ from cohear_client import protocol
 from .audio import AudioDecoder, AudioFormat
 from .buffer import AudioBuffer
 from .clock import JitterClock
-from .context import Context, ContextOptions, Said, own_words
+from .context import Context, ContextOptions, own_words
 from .events import SegmentSpan, final_message, lost_message, partial_message
 from .jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, JobKind, Pcm
 from .language import SessionLanguage
 from .ledger import Ledger
 from .output import Emission, Output
+from .pending import Mark, PendingFinal, Trial
 from .segment import OpenSegment, PartialOptions, Window
 from .segmenter import (
     Pause,
@@ -58,37 +59,6 @@ class SessionOptions:
     """if no audio comes for this long in mid-speech, what is there becomes final"""
 
 
-@dataclass(slots=True)
-class _Trial:
-    """A partial or speculative decode of the open segment that is under way."""
-
-    segment: OpenSegment
-    window: Window
-    origin_s: float
-    context: tuple[Said, ...] = ()
-    """earlier segments that were decoded in front of `window`"""
-    result: DecodeResult | None = None
-
-
-@dataclass(slots=True)
-class _PendingFinal:
-    segment: OpenSegment
-    said: Said
-    reason: protocol.Reason
-    job_id: str
-    origin_s: float
-    settled: int
-    context: tuple[Said, ...]
-    result: DecodeResult | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """A `finalize` to acknowledge once all finals before it are out."""
-
-    id: str
-
-
 class Session:
     def __init__(self, session_id: str, start: protocol.Start, decode: DecodeOptions, options: SessionOptions) -> None:
         self.id = session_id
@@ -107,11 +77,11 @@ class Session:
         self._language = SessionLanguage()
         self._ledger = Ledger(self._decoder)
         self._segment: OpenSegment | None = None
-        self._speculation: tuple[str, _Trial] | None = None
-        self._trials: dict[str, _Trial] = {}
+        self._speculation: tuple[str, Trial] | None = None
+        self._trials: dict[str, Trial] = {}
         self._waiting = ""
         """the partial job that a newer one would replace"""
-        self._pending: deque[_PendingFinal | _Mark] = deque()
+        self._pending: deque[PendingFinal | Mark] = deque()
         self._counter = self._segments = self._seq = 0
         self._now_s = self._heard_s = self._stats_s = 0.0
         self.stopping = self.done = self._clipping_told = False
@@ -120,7 +90,7 @@ class Session:
     @property
     def backlog_s(self) -> float:
         """Seconds of finished segments that wait for their text."""
-        waiting = (p.said for p in self._pending if isinstance(p, _PendingFinal) and p.result is None)
+        waiting = (p.said for p in self._pending if isinstance(p, PendingFinal) and p.result is None)
         return sum(said.end - said.start for said in waiting) / SAMPLE_RATE_HZ
 
     @property
@@ -167,7 +137,7 @@ class Session:
             trial.result = result
             self._hear(result, trial)
         for pending in self._pending:
-            if isinstance(pending, _PendingFinal) and pending.job_id == result.job_id:
+            if isinstance(pending, PendingFinal) and pending.job_id == result.job_id:
                 pending.result = result
         self._drain()
         return self._take()
@@ -188,7 +158,7 @@ class Session:
         """Make all audio so far final; `finalized` with this mark follows the last of it."""
         self._now_s = now_s
         self._cut_off("finalize")
-        self._pending.append(_Mark(mark))
+        self._pending.append(Mark(mark))
         self._drain()
         return self._take()
 
@@ -275,7 +245,7 @@ class Session:
         self._trials.pop(job_id, None)
         self._cancel_trials()
         said = self._context.add(segment.start, end)
-        pending = _PendingFinal(segment, said, reason, job_id, self._now_s, settled, trial.context, trial.result)
+        pending = PendingFinal(segment, said, reason, job_id, self._now_s, settled, trial.context, trial.result)
         self._pending.append(pending)
         self._forget_before(end)
         if reason != "max_length":
@@ -297,7 +267,7 @@ class Session:
             job_id = self._submit(JobKind.PARTIAL, segment, decoded, options.interval_ms / 1000)
             self._trials.pop(self._waiting, None)
             self._waiting = job_id
-            self._trials[job_id] = _Trial(segment, window, self._now_s, context)
+            self._trials[job_id] = Trial(segment, window, self._now_s, context)
 
     def _speculate(self, end: int) -> None:
         """The pause may be the end: decode as if it were, so that the final is ready when it is."""
@@ -308,12 +278,12 @@ class Session:
         job_id, trial = self._speculation
         self._trials[job_id] = trial
 
-    def _decode_final(self, segment: OpenSegment, end: int, deadline_s: float) -> tuple[str, _Trial]:
+    def _decode_final(self, segment: OpenSegment, end: int, deadline_s: float) -> tuple[str, Trial]:
         """Have the segment decoded as it is at `end`, with the speech before it if it is short."""
         context = self._context.before(segment.start, end)
         start = context[0].start if context else segment.start
         job_id = self._submit(JobKind.FINAL, segment, Window(start, end), deadline_s)
-        return job_id, _Trial(segment, Window(segment.start, end), self._now_s, context)
+        return job_id, Trial(segment, Window(segment.start, end), self._now_s, context)
 
     def _drop_speculation(self) -> None:
         if self._speculation is not None:
@@ -338,7 +308,7 @@ class Session:
 
     # --- results in, events out -------------------------------------------------------------------
 
-    def _hear(self, result: DecodeResult, trial: _Trial) -> None:
+    def _hear(self, result: DecodeResult, trial: Trial) -> None:
         segment = trial.segment
         unknown = any(said.words is None for said in trial.context)
         if segment is not self._segment or result.error is not None or unknown:
@@ -354,9 +324,9 @@ class Session:
     def _drain(self) -> None:
         while self._pending:
             head = self._pending[0]
-            if isinstance(head, _Mark):
+            if isinstance(head, Mark):
                 self._emit(protocol.Finalized(head.id))
-            elif head.result is None:
+            elif head.result is None or self._again_alone(head, head.result):
                 return
             else:
                 self._emit_final(head, head.result)
@@ -365,7 +335,19 @@ class Session:
             self.done = True
             self._emit(protocol.Done(self._ledger.count(), self._segments))
 
-    def _emit_final(self, final: _PendingFinal, result: DecodeResult) -> None:
+    def _again_alone(self, final: PendingFinal, result: DecodeResult) -> bool:
+        """Whether nothing of the segment was heard behind its context, so that it is decoded again without: Whisper
+        may stop where it thinks that a text is complete."""
+        said, segment = final.said, final.segment
+        silent = not final.context or result.error is not None
+        if silent or said.start < self._buffer.start or own_words(result, final.context, said.start).words:
+            return False
+        window = Window(said.start, said.end)
+        final.context, final.result = (), None
+        final.job_id = self._submit(JobKind.FINAL, segment, window, FINAL_DEADLINE_S)
+        return True
+
+    def _emit_final(self, final: PendingFinal, result: DecodeResult) -> None:
         said = final.said
         if result.error is not None:
             said.words = ()

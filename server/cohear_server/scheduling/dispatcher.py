@@ -118,16 +118,17 @@ class Dispatcher:
         for job, result in zip(batch, results, strict=True):
             entry = self._waiting.pop(job.id)
             begun_s = min(decoded_s, batched_s + result.wait_ms / 1000)
-            self._charge(job, (decoded_s - begun_s) / len(batch), batched_s - entry.wanted_s)
+            self._charge(job, decoded_s - begun_s, len(batch), batched_s - entry.wanted_s)
             times = JobTimes(entry.submitted_s, batched_s, begun_s, decoded_s)
             try:
                 entry.deliver(result, times)
             except Exception:  # one stream's fault must not take the engine's results from the others
                 logger.exception("stream %s failed on a result", job.session_id)
 
-    def _charge(self, job: DecodeJob, cost_s: float, waited_s: float) -> None:
+    def _charge(self, job: DecodeJob, busy_s: float, batch: int, waited_s: float) -> None:
         """Tell the load what a job cost; a partial also stands for those that its stream wanted while it waited."""
+        cost_s, now_s = busy_s / batch, self._clock()
         if job.kind is JobKind.PARTIAL:
-            self.load.partial_decoded(job.session_id, cost_s, 1 + waited_s / job.deadline_s, self._clock())
+            self.load.partial_decoded(job.session_id, cost_s, 1 + waited_s / job.deadline_s, now_s, batch)
         elif job.kind is JobKind.FINAL:
-            self.load.final_decoded(job.session_id, cost_s, self._clock())
+            self.load.final_decoded(job.session_id, cost_s, now_s)

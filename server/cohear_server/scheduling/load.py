@@ -39,6 +39,10 @@ class LoadOptions:
     elastic: float = 0.85
     """So much of the usual number of partials keeps the promise (cursor lag <= 1 s): measured on 2 cores, where 0.5 s
     between partials had stretched to 0.6 s at the last number of streams that kept it."""
+    full_batch: int = 8
+    batch_overhead: float = 1.3
+    """A partial in a batch of n costs as much as 1 + batch_overhead / n: 2.0, 1.4 and 1.1 times the full batch's at 1,
+    2 and 4 (bench/engine.py). All are charged as in a full one: an engine busy with small batches has room."""
     memory_s: float = 4.0
     """time constant of the averages: a few utterances, and short against the 10 s in which to recover"""
     settle_s: float = 2.0
@@ -90,11 +94,17 @@ class Load:
         if self._settled(session_id):
             self._finals.add(cost_s, now_s)
 
-    def partial_decoded(self, session_id: str, cost_s: float, asked: float, now_s: float) -> None:
-        """A partial did; `asked` is how many its stream wanted in the time since the one before (at least 1)."""
+    def partial_decoded(self, session_id: str, cost_s: float, asked: float, now_s: float, batch: int = 0) -> None:
+        """A partial did, in a batch of so many (0: a full one); `asked` is how many its stream wanted in the time since
+        the one before (at least 1)."""
         if self._settled(session_id):
             share = PARTIAL_SHARE[self.rung] or PARTIAL_SHARE[Rung.SLOWER]
-            self._partials.add(cost_s * max(1.0, asked) / share, now_s)
+            self._partials.add(cost_s * self._in_full_batch(batch) * max(1.0, asked) / share, now_s)
+
+    def _in_full_batch(self, batch: int) -> float:
+        """What it would have cost there, as a share of what it cost."""
+        full, overhead = self.options.full_batch, self.options.batch_overhead
+        return (1 + overhead / full) / (1 + overhead / batch) if 0 < batch < full else 1.0
 
     def demand(self, now_s: float, rung: Rung | None = None, more: int = 0) -> float:
         """Share of the engine that the streams, and `more` of them, ask for on this rung (default: the present)."""

@@ -24,7 +24,7 @@ from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, JobKind
 DEADLINE_SLOT_S = 0.05
 """Deadlines this close together count as equal, and fair share decides between them."""
 
-URGENT_S = 0.15
+URGENT_S = 0.25
 """a final due this soon goes before all partials: its endpoint is known, or about to be"""
 
 
@@ -193,7 +193,7 @@ class Scheduler:
 
 
 def batch_key(job: DecodeJob) -> tuple[object, ...]:
-    """Jobs with equal keys may share an engine call: languages and tasks may differ, all else must agree
-    (CTranslate2: one option set a call, the same number of prompt tokens in each item)."""
+    """Jobs with equal keys may share an engine call: languages, tasks and the wish for word times may differ, all else
+    must agree (CTranslate2: one option set a call, the same number of prompt tokens in each item)."""
     options = job.options
-    return job.kind, options.model, options.beam_size, options.word_times, options.prompt
+    return job.kind, options.model, options.beam_size, options.prompt
