@@ -352,7 +352,9 @@ def test_every_sample_is_accounted_for(data: st.DataObject) -> None:
             driver.take(driver.session.receive(encoded(piece, start), driver.now_s))
         if data.draw(st.integers(0, 5)) == 0:
             driver.take(driver.session.finalize("", driver.now_s))
-    driver.stop().release()
+    driver.stop()
+    while driver.held:
+        driver.release()
     (done,) = driver.of(Done)
     assert done.samples.received == sent
     assert done.samples.transcribed + done.samples.silent + done.samples.shed == sent

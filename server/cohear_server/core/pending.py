@@ -1,4 +1,4 @@
-"""What a session waits for: decodes of the open segment, finals of finished ones, and marks to acknowledge between them.
+"""What a session waits for: decodes of the open segment, finals of finished ones, marks to acknowledge between them.
 
 Plain records; the session fills and empties them.
 """
