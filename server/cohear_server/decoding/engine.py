@@ -34,7 +34,7 @@ from .profile import Profile, find_profile
 from .prompts import Prompt
 from .remainder import finish
 from .tail import MAX_STATES, States, filled_length
-from .whisper import Batch, WhisperModel
+from .whisper import Batch, Search, WhisperModel
 
 logger = logging.getLogger(__name__)
 
@@ -102,19 +102,26 @@ class WhisperEngine:
             window_steps_s=self.profile.window_steps_s if self.profile else (),
         )
 
-    def decode(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
+    def decode(self, batch: Sequence[DecodeJob], temperature: float = 0.0) -> list[DecodeResult]:
         """One result a job, in the same order; a job that asks for the impossible has its ClientError in `error`.
 
+        Above 0, `temperature` draws tokens at random rather than taking the likeliest.
         Raises what CTranslate2 raises when it fails; the whole batch is then without results."""
-        results = self._decode_once(batch)
+        results = self._decode_once(batch, temperature)
         return [finish(job, result, self._decode_alone) for job, result in zip(batch, results, strict=True)]
 
     def _decode_alone(self, job: DecodeJob) -> DecodeResult:
         return self._decode_once([job])[0]
 
-    def _decode_once(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
+    def language_of(self, job: DecodeJob) -> str:
+        """The language of one valid window, whatever its options say."""
+        asking = replace(job, options=replace(job.options, language=None))
+        return self._windows([asking], [self._is_short(asking)])[0].language
+
+    def _decode_once(self, batch: Sequence[DecodeJob], temperature: float = 0.0) -> list[DecodeResult]:
         settled = [self._without_model(job) for job in batch]
-        heard = iter(self._hear([job for job, result in zip(batch, settled, strict=True) if result is None]))
+        jobs = [job for job, result in zip(batch, settled, strict=True) if result is None]
+        heard = iter(self._hear(jobs, temperature))
         return [result or self._result(next(heard)) for result in settled]
 
     def _without_model(self, job: DecodeJob) -> DecodeResult | None:
@@ -148,19 +155,19 @@ class WhisperEngine:
             )
         return None
 
-    def _hear(self, jobs: Sequence[DecodeJob]) -> list[_Heard]:
-        heard = self._decoded(self._windows(jobs, [self._is_short(job) for job in jobs]))
+    def _hear(self, jobs: Sequence[DecodeJob], temperature: float) -> list[_Heard]:
+        heard = self._decoded(self._windows(jobs, [self._is_short(job) for job in jobs]), temperature)
         return _in_groups(
             self._retried(heard),
             lambda one: (self._frames(one.window.states), one.window.prompt.start) if one.aligned else None,
             self._align,
         )
 
-    def _decoded(self, windows: Sequence[_Window]) -> list[_Heard]:
+    def _decoded(self, windows: Sequence[_Window], temperature: float = 0.0) -> list[_Heard]:
         return _in_groups(
             windows,
             lambda window: (len(window.prompt.previous), window.job.options.beam_size, self._frames(window.states)),
-            self._generate,
+            lambda group: self._generate(group, temperature),
         )
 
     def _retried(self, heard: Sequence[_Heard]) -> list[_Heard]:
@@ -195,14 +202,13 @@ class WhisperEngine:
         detected = dict(zip(asked, found, strict=True))
         return [detected.get(i, (job.options.language or "", 0.0)) for i, job in enumerate(jobs)]
 
-    def _generate(self, windows: Sequence[_Window]) -> list[_Heard]:
+    def _generate(self, windows: Sequence[_Window], temperature: float) -> list[_Heard]:
         first = windows[0].job
         batch = self._fill([window.states for window in windows])
         hypotheses = self.model.generate(
             batch,
             [window.prompt for window in windows],
-            first.options.beam_size,
-            max(window.max_tokens for window in windows),
+            Search(first.options.beam_size, max(window.max_tokens for window in windows), temperature),
         )
         return [self._heard(window, hypothesis) for window, hypothesis in zip(windows, hypotheses, strict=True)]
 

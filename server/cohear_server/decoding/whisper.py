@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ctranslate2
@@ -35,6 +36,15 @@ Batch = NDArray[np.float32]
 def cuda_devices() -> int:
     """How many GPUs CTranslate2 can use."""
     return int(ctranslate2.get_cuda_device_count())
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How tokens are looked for: the likeliest with beams, or, above temperature 0, drawn at random."""
+
+    beam_size: int
+    max_tokens: int
+    temperature: float = 0.0
 
 
 class WhisperModel:
@@ -81,16 +91,19 @@ class WhisperModel:
         ranked = [found[0] for found in self._model.detect_language(_view(batch))]
         return [(token.strip("<|>"), float(probability)) for token, probability in ranked]
 
-    def generate(self, batch: Batch, prompts: Sequence[Prompt], beam_size: int, max_tokens: int) -> list[Hypothesis]:
+    def generate(self, batch: Batch, prompts: Sequence[Prompt], search: Search) -> list[Hypothesis]:
         """Prompts must have equal numbers of previous and of start tokens."""
+        beam_size = search.beam_size if search.temperature == 0 else 1
         results = self._model.generate(
             _view(batch),
             [prompt.tokens for prompt in prompts],
             beam_size=beam_size,
-            max_length=2 * min(MAX_NEW_TOKENS, max_tokens),  # CTranslate2 takes half of it for new tokens
+            max_length=2 * min(MAX_NEW_TOKENS, search.max_tokens),  # CTranslate2 takes half of it for new tokens
             return_scores=True,
             return_no_speech_prob=True,
             return_logits_vocab=beam_size == 1,  # with beams it gives those of one step only
+            sampling_topk=1 if search.temperature == 0 else 0,
+            sampling_temperature=search.temperature or 1.0,
         )
         return [self._hypothesis(result) for result in results]
 
