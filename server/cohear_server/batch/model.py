@@ -17,7 +17,7 @@ from ..decoding.profile import find_profile
 from .options import HearingOptions, ModelChoice
 from .pool import PoolOptions
 
-CPU_BATCH, GPU_BATCH = 8, 48
+CPU_BATCH, GPU_BATCH = 6, 48
 """windows. On a CPU 16 or 32 are no quicker, and the logits of a batch are 80 MB already"""
 
 
@@ -51,6 +51,7 @@ class BatchModel:
                 workers=choice.workers,
                 threads=choice.threads,
                 model_sha256=found.sha256,
+                token_probabilities=False,
             )
         )
 

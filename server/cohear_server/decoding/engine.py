@@ -34,7 +34,7 @@ from .profile import Profile, find_profile
 from .prompts import Prompt
 from .remainder import finish
 from .tail import MAX_STATES, States, filled_length
-from .whisper import Batch, Search, WhisperModel
+from .whisper import Alignment, Batch, Search, WhisperModel
 
 logger = logging.getLogger(__name__)
 
@@ -224,16 +224,20 @@ class WhisperEngine:
         first = group[0].window
         if not group[0].aligned:
             return list(group)
-        starts = self.model.align(
+        alignments = self.model.align(
             self._fill([one.window.states for one in group]),
             first.prompt.start,
             [one.hypothesis.tokens for one in group],
             [-(-len(one.window.job.pcm) // STATE_SAMPLES) for one in group],
         )
-        return [
-            replace(one, times=[(at[w.first] * STATE_SAMPLES, at[w.last] * STATE_SAMPLES) for w in one.words])
-            for one, at in zip(group, starts, strict=True)
-        ]
+        return [self._timed(one, found) for one, found in zip(group, alignments, strict=True)]
+
+    def _timed(self, heard: _Heard, found: Alignment) -> _Heard:
+        at = found.starts
+        times = [(at[word.first] * STATE_SAMPLES, at[word.last] * STATE_SAMPLES) for word in heard.words]
+        if self.options.token_probabilities or len(found.logprobs) != len(heard.hypothesis.tokens):
+            return replace(heard, times=times)
+        return replace(heard, times=times, hypothesis=replace(heard.hypothesis, logprobs=found.logprobs))
 
     def _result(self, heard: _Heard) -> DecodeResult:
         job, hypothesis = heard.window.job, heard.hypothesis

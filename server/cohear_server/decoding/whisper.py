@@ -6,6 +6,7 @@ threads at once. It knows no jobs, profiles or words: `engine` does.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ MAX_NEW_TOKENS = 224
 CUDA_BUCKET_SAMPLES = 2 * SAMPLE_RATE_HZ
 """a GPU wants windows of one length in one call; on a CPU a batch of encodes gains nothing (measured, tiny and base)"""
 
+LEAST_PROBABILITY = 1e-9
+
 Batch = NDArray[np.float32]
 """encoder output of several windows, [windows, states, d_model]"""
 
@@ -45,6 +48,15 @@ class Search:
     beam_size: int
     max_tokens: int
     temperature: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Where a text is in a window, and how probable each of its tokens is."""
+
+    starts: tuple[int, ...]
+    """where each token begins, in states, and where the last one ends: one more number than tokens"""
+    logprobs: tuple[float, ...]
 
 
 class WhisperModel:
@@ -67,6 +79,7 @@ class WhisperModel:
                 f"model {options.model_name} does not load from {options.model_dir}: {fault}",
                 "give a CTranslate2 Whisper folder, and a device and compute type that this machine has",
             ) from fault
+        self._token_probabilities = options.token_probabilities
         self.device = str(self._model.device)
         self.compute_type = str(self._model.compute_type)
         self.bucket_samples = CUDA_BUCKET_SAMPLES if self.device == "cuda" else 1
@@ -101,7 +114,7 @@ class WhisperModel:
             max_length=2 * min(MAX_NEW_TOKENS, search.max_tokens),  # CTranslate2 takes half of it for new tokens
             return_scores=True,
             return_no_speech_prob=True,
-            return_logits_vocab=beam_size == 1,  # with beams it gives those of one step only
+            return_logits_vocab=self._token_probabilities and beam_size == 1,  # with beams it gives those of one step only
             sampling_topk=1 if search.temperature == 0 else 0,
             sampling_temperature=search.temperature or 1.0,
         )
@@ -109,14 +122,17 @@ class WhisperModel:
 
     def align(
         self, batch: Batch, start: Sequence[int], texts: Sequence[Sequence[int]], lengths: Sequence[int]
-    ) -> list[list[int]]:
-        """Where each token of each text begins, in states, and where the last one ends: one more number than tokens.
+    ) -> list[Alignment]:
+        """Of each text.
 
         `start` is shared by all (one language and task); `lengths` are the states of each window before its tail."""
         frames = [2 * length for length in lengths]
         results = self._model.align(_view(batch), list(start), [list(text) for text in texts], frames)
         return [
-            _token_starts(result.alignments, len(text), length)
+            Alignment(
+                tuple(_token_starts(result.alignments, len(text), length)),
+                tuple(math.log(max(p, LEAST_PROBABILITY)) for p in result.text_token_probs[: len(text)]),
+            )
             for result, text, length in zip(results, texts, lengths, strict=True)
         ]
 
