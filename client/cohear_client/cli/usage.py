@@ -13,7 +13,8 @@ COMMANDS = {
     "serve": "run the transcription server",
     "stream": "stream a file or a pipe to a server as live audio",
     "mic": "stream the microphone to a server",
-    "transcribe": "transcribe audio files, with or without a server",
+    "transcribe": "transcribe files and folders, with or without a server",
+    "cache": "what `transcribe` remembers: how much, how often used; check or drop it",
     "models": "list, fetch, check and measure models",
 }
 
@@ -27,6 +28,7 @@ _EXTRAS = {
         "webrtcvad",
         "onnxruntime",
         "soxr",
+        "av",
     },
     "cli": {"rich"},
     "mic": {"sounddevice"},

@@ -16,11 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from cohear_client.fileevents import Advanced, Event, Finished, Started
 from cohear_client.transcript import Transcript
 
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind, Pcm
 from ..decoding.backend import ModelInfo
 from ..errors import CohearError, ServerError
+from .heap import keep_one_heap
 from .memory import Memory
 from .options import HearingOptions
 from .pool import Pool, PoolOptions
@@ -45,36 +47,6 @@ class Decoder(Protocol):
     def language_of(self, job: DecodeJob) -> str:
         """The language of one window."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A file is being read. Its length is what its header says, if that does."""
-
-    path: Path
-    duration_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Advanced:
-    """So many more seconds of a file are settled."""
-
-    path: Path
-    audio_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """What became of a file; both a transcript and a fault where it is damaged inside."""
-
-    path: Path
-    transcript: Transcript | None
-    fault: CohearError | None
-    audio_s: float
-    cached: bool = False
-
-
-Event = Started | Advanced | Finished
 
 
 @dataclass(slots=True)
@@ -130,6 +102,7 @@ class Pipeline:
 
         None among the inputs says that no file comes soon. Raises what `load` raises. Ends cleanly when it is closed
         or interrupted: batches in the engine are waited for, the rest is dropped."""
+        keep_one_heap()
         threads = [threading.Thread(target=self._read_all, args=(inputs,), name="read", daemon=True)]
         threads += [threading.Thread(target=self._work, name=f"decode-{n}", daemon=True) for n in range(self._workers)]
         running = len(threads)
