@@ -15,6 +15,7 @@ OUTER = {"app", "gateway", "service", "stream", "local_stream", "outbox", "timin
 # what each part of the server may import of the server itself
 ALLOWED = {
     "core": {"core", "errors"},
+    "batch": {"batch", "core", "decoding", "errors"},
     "decoding": {"core", "decoding", "errors"},
     "scheduling": {"core", "scheduling", "decoding.backend", "errors"},
 }
@@ -23,6 +24,7 @@ ALLOWED = {
 ONLY = {
     "starlette": {"cohear_server.app", "cohear_server.gateway", "cohear_server.web"},
     "uvicorn": {"cohear_server.app"},
+    "av": {"cohear_server.batch.sources"},
     "ctranslate2": {"cohear_server.decoding.whisper"},
     "faster_whisper": {"cohear_server.decoding.whisper"},
 }

@@ -82,10 +82,12 @@ def test_a_language_is_found_for_each_window(model: WhisperModel) -> None:
 def test_alignment_gives_one_more_place_than_tokens(model: WhisperModel) -> None:
     batch = np.stack(model.encode([wave(4), wave(4, 1)]))
     start = model.vocabulary.prompt(DecodeOptions("m"), "en").start
-    places = model.align(batch, start, [[300, 301, 302], [400]], [150, 200])
+    found = model.align(batch, start, [[300, 301, 302], [400]], [150, 200])
+    places = [one.starts for one in found]
     assert [len(places[0]), len(places[1])] == [4, 2]
+    assert [len(one.logprobs) for one in found] == [3, 1]
     for row, length in zip(places, [150, 200], strict=True):
-        assert row == sorted(row)
+        assert list(row) == sorted(row)
         assert 0 <= row[0] <= row[-1] <= length
 
 

@@ -20,8 +20,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "cache",
         help="results that are remembered: how many, how often used; check or drop them",
         formatter_class=Help,
-        description="""Transcripts of files and of single windows, by the hash of the audio, of the model and of all options
-that decide the text. Least recently used ones go when it is full (1 GiB).""",
+        description="""Transcripts of files and of single windows, by the hash of the audio, of the model and of all
+options that decide the text. Least recently used ones go when it is full (1 GiB).""",
         epilog="""examples:
   cohear cache info
   cohear cache verify                       check every entry, drop damaged ones
@@ -34,7 +34,7 @@ that decide the text. Least recently used ones go when it is full (1 GiB).""",
         ("clear", "drop everything"),
     ):
         action = actions.add_parser(name, help=text, description=text, formatter_class=Help)
-        action.add_argument("--cache-dir", type=Path, metavar="DIR", help="folder (default: COHEAR_CACHE_DIR, or ~/.cache)")
+        action.add_argument("--cache-dir", type=Path, metavar="DIR", help="(default: COHEAR_CACHE_DIR, or ~/.cache)")
         action.add_argument("--json", action="store_true", help="print JSON")
         action.set_defaults(run=run, action=name)
 

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from ..errors import ClientError
 
-SUFFIXES = frozenset(
-    """.3gp .aac .ac3 .aif .aifc .aiff .amr .ape .au .avi .caf .flac .flv .m2ts .m4a .m4b .m4v .mka .mkv .mov .mp2 .mp3
-    .mp4 .mpeg .mpg .mts .oga .ogg .ogv .opus .ts .w64 .wav .webm .wma .wmv .wv""".split()
-)
+AUDIO = ".aac .ac3 .aif .aifc .aiff .amr .ape .au .caf .flac .m4a .m4b .mka .mp2 .mp3 .oga .ogg .opus .w64 .wav .wma"
+VIDEO = ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv"
+SUFFIXES = frozenset(f"{AUDIO} {VIDEO}".split())
 """of the files of a folder that are taken; a file that is named itself is taken whatever its name"""
 WATCH_S = 1.0
 

@@ -19,7 +19,6 @@ from ..protocol import Final
 from ..transcript import UNSPACED, Statistics, Transcript
 from .subtitles import STANDARD, SubtitleOptions, srt, vtt
 
-
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 

@@ -100,9 +100,7 @@ class Bars(NoProgress):
         self._progress.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
         self._progress.__exit__(kind, fault, at)
 
     def start(self, path: Path, duration_s: float | None) -> None:

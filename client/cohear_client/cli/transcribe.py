@@ -169,7 +169,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help=f"write files: {','.join(FORMATS)} or all (comma list)",
     )
-    group.add_argument("--output-dir", "-o", type=Path, metavar="DIR", help="where to write them (default: this folder)")
+    group.add_argument("--output-dir", "-o", type=Path, metavar="DIR", help="where to write (default: this folder)")
     group.add_argument("--report", type=Path, metavar="FILE", help="write what became of each file, as JSON")
     group.add_argument("--quiet", action="store_true", help="no progress and no summary")
     group.add_argument("--json", action="store_true", help="print events as JSON, one a line, instead of text")
@@ -181,7 +181,11 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--max-line-count", type=whole, default=LINES, metavar="N", help="of a subtitle (%(default)s)")
     group.add_argument("--max-words-per-line", type=whole, metavar="N", help="most words of a subtitle")
     group.add_argument(
-        "--max-gap", type=_seconds, default=PAUSE_MS / 1000, metavar="S", help="silence that ends a subtitle (%(default)s)"
+        "--max-gap",
+        type=_seconds,
+        default=PAUSE_MS / 1000,
+        metavar="S",
+        help="silence that ends a subtitle (%(default)s)",
     )
     _flag(group, "--highlight-words", "underline each word of srt and vtt while it is spoken", default=False)
 
@@ -197,7 +201,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "--skip-existing", action="store_true", help="leave files alone whose outputs are there and newer"
     )
     group.add_argument("--no-cache", action="store_true", help="remember nothing, and do all anew")
-    group.add_argument("--cache-dir", type=Path, metavar="DIR", help="where results are remembered (see `cohear cache`)")
+    group.add_argument("--cache-dir", type=Path, metavar="DIR", help="where results are remembered")
 
 
 def _add_hearing_options(parser: argparse.ArgumentParser) -> None:

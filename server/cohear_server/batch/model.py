@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -62,7 +61,8 @@ class BatchModel:
     def pool_options(self, batch_size: int = 0) -> PoolOptions:
         """Of a pool for this model; 0 leaves the size of batches to it."""
         size = batch_size or (GPU_BATCH if self.options.device == "cuda" else CPU_BATCH)
-        return replace(PoolOptions(), capacity=size * (self.options.workers + 6), max_batch=size, workers=self.options.workers)
+        workers = self.options.workers
+        return PoolOptions(capacity=size * (workers + 6), max_batch=size, workers=workers)
 
     def fingerprint(self, hearing: HearingOptions) -> str:
         """Of this model, how it runs, and `hearing`."""

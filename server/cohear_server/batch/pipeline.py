@@ -1,6 +1,6 @@
 """Files in, transcripts out: one thread reads and splits, workers decode, the caller takes events as they come.
 
-    inputs -> reader: cache? decode, detect speech, split -> Pool (bounded) -> workers: engine -> file complete -> Finished
+    inputs -> reader: cache? decode, detect speech, split -> Pool (bounded) -> workers: engine -> Finished
 
 However many or long the files are, memory holds the pool's windows and the text of the files in work. A file that
 cannot be read, or a window that cannot be decoded, ends that file and no other.
@@ -47,6 +47,10 @@ class Decoder(Protocol):
     def language_of(self, job: DecodeJob) -> str:
         """The language of one window."""
         ...
+
+
+class _NoDecoder(Exception):
+    """The engine cannot be had; its cause says why. No file is at fault."""
 
 
 @dataclass(slots=True)
@@ -152,7 +156,7 @@ class Pipeline:
                 else:
                     self._read(path)
         except BaseException as fault:  # noqa: BLE001 it is raised in the caller's thread
-            self._emit(fault)
+            self._emit(fault.__cause__ if isinstance(fault, _NoDecoder) else fault)
         self._pool.end()
         self._emit(None)
 
@@ -171,6 +175,8 @@ class Pipeline:
                     if not self._take(file, count, window):
                         return
                     count += 1
+        except _NoDecoder:
+            raise
         except CohearError as fault:
             file.fault = fault
         except Exception as fault:  # noqa: BLE001 the libraries below raise anything, and other files must not suffer
@@ -220,7 +226,10 @@ class Pipeline:
     def _engine(self) -> Decoder:
         with self._loading:
             if self._decoder is None:
-                self._decoder = self._load()
+                try:
+                    self._decoder = self._load()
+                except Exception as fault:
+                    raise _NoDecoder from fault
             return self._decoder
 
     # the workers' side
@@ -233,7 +242,7 @@ class Pipeline:
                 finally:
                     self._pool.done()
         except BaseException as fault:  # noqa: BLE001 it is raised in the caller's thread
-            self._emit(fault)
+            self._emit(fault.__cause__ if isinstance(fault, _NoDecoder) else fault)
         self._emit(None)
 
     def _decode(self, decoder: Decoder, batch: Sequence[_Item]) -> None:

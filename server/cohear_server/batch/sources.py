@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +102,11 @@ class Source:
             except (av.FFmpegError, ValueError) as fault:
                 broken, frame, pieces = fault, None, []
             for piece in pieces:
-                samples = piece.to_ndarray().reshape(-1)
+                samples: Pcm = np.asarray(piece.to_ndarray(), np.int16).reshape(-1)
                 held.append(samples)
                 held_samples += len(samples)
             if held_samples >= BLOCK_S * SAMPLE_RATE_HZ or (frame is None and held_samples):
-                yield np.concatenate(held).astype(np.int16, copy=False)
+                yield np.concatenate(held)
                 read_samples += held_samples
                 held, held_samples = [], 0
             if frame is None:
@@ -137,8 +136,6 @@ def _open_container(path: Path, refusal: ClientError) -> Any:
     if stream is None:
         container.close()
         raise ClientError("no_audio", f"{path}: has no audio track", "give a file with sound")
-    with suppress(AttributeError, ValueError):
-        stream.thread_type = "NONE"  # one thread is a hundred times faster than speech, and cores are for the model
     if not stream.codec_context or not stream.codec_context.channels or not stream.codec_context.sample_rate:
         container.close()
         raise refusal

@@ -29,8 +29,9 @@ class SpeechDetector(Protocol):
 
 def make_detector(name: DetectorName) -> SpeechDetector:
     """A detector for one file."""
-    made: SpeechDetector = {"silero": SileroDetector, "energy": EnergyDetector, "none": NoDetector}[name]()
-    return made
+    kinds: dict[DetectorName, type[SpeechDetector]]
+    kinds = {"silero": SileroDetector, "energy": EnergyDetector, "none": NoDetector}
+    return kinds[name]()
 
 
 class SileroDetector:

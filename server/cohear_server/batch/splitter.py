@@ -103,7 +103,8 @@ class Splitter:
         self._trim = _Trimmer(options)
         self._longest = int(options.max_window_s / CHUNK_S)
         self._shortest = int(options.min_window_s / CHUNK_S)
-        self._separate = int(options.separate_s / CHUNK_S)
+        self._separate = max(1, int((options.separate_s - options.before_s - options.after_s) / CHUNK_S))
+        """chunks that were taken out"""
 
     def windows(self, blocks: Iterable[Pcm]) -> Iterator[Window]:
         """`blocks` are the file's samples in order, in any sizes. What `blocks` raises comes after the windows before
@@ -187,7 +188,8 @@ class _Trimmer:
     def _voiced(self, probability: Probabilities) -> NDArray[np.bool_]:
         out = np.zeros(len(probability), bool)
         for i, p in enumerate(probability.tolist()):
-            self._speaking = p >= (self._options.keep_probability if self._speaking else self._options.start_probability)
+            least = self._options.keep_probability if self._speaking else self._options.start_probability
+            self._speaking = p >= least
             out[i] = self._speaking
         return out
 
@@ -224,7 +226,8 @@ def _window(kept: _Kept, length: int) -> Window:
     """`length`: samples of the file so far; the last chunk may reach over its end."""
     jumps = [0, *(np.flatnonzero(np.diff(kept.place) != 1) + 1).tolist(), len(kept)]
     pieces = tuple(
-        Piece(a * CHUNK_SAMPLES, int(kept.place[a]) * CHUNK_SAMPLES, (b - a) * CHUNK_SAMPLES) for a, b in pairwise(jumps)
+        Piece(a * CHUNK_SAMPLES, int(kept.place[a]) * CHUNK_SAMPLES, (b - a) * CHUNK_SAMPLES)
+        for a, b in pairwise(jumps)
     )
     over = max(0, pieces[-1].start + pieces[-1].length - length)
     last = Piece(pieces[-1].at, pieces[-1].start, pieces[-1].length - over)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from cohear_client.protocol import Final, Timing, Word
 from cohear_client.transcript import Statistics, Transcript
@@ -116,7 +117,7 @@ def _joined(words: Sequence[Word], language: str) -> str:
 
 def _segments(words: Sequence[Word], language: str) -> list[tuple[Word, ...]]:
     cuts = [0]
-    for number, (before, after) in enumerate(zip(words, words[1:], strict=False), 1):
+    for number, (before, after) in enumerate(pairwise(words), 1):
         ends = before.text.endswith(SENTENCE_ENDS) and before.text.lower() not in ABBREVIATIONS
         if ends or after.start_s - before.end_s >= PAUSE_S:
             cuts.append(number)

@@ -107,6 +107,7 @@ class WhisperModel:
     def generate(self, batch: Batch, prompts: Sequence[Prompt], search: Search) -> list[Hypothesis]:
         """Prompts must have equal numbers of previous and of start tokens."""
         beam_size = search.beam_size if search.temperature == 0 else 1
+        logits = self._token_probabilities and beam_size == 1  # with beams it gives those of one step only
         results = self._model.generate(
             _view(batch),
             [prompt.tokens for prompt in prompts],
@@ -114,7 +115,7 @@ class WhisperModel:
             max_length=2 * min(MAX_NEW_TOKENS, search.max_tokens),  # CTranslate2 takes half of it for new tokens
             return_scores=True,
             return_no_speech_prob=True,
-            return_logits_vocab=self._token_probabilities and beam_size == 1,  # with beams it gives those of one step only
+            return_logits_vocab=logits,
             sampling_topk=1 if search.temperature == 0 else 0,
             sampling_temperature=search.temperature or 1.0,
         )
