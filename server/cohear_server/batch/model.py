@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -13,11 +14,15 @@ from ..decoding.engine import WhisperEngine
 from ..decoding.local import attempt, suited
 from ..decoding.options import Device, EngineOptions
 from ..decoding.profile import find_profile
+from ..decoding.tail import FINE_STATES
+from .heap import keep_one_heap
 from .options import HearingOptions, ModelChoice
 from .pool import PoolOptions
 
 CPU_BATCH, GPU_BATCH = 6, 48
 """windows. On a CPU 16 or 32 are no quicker, and the logits of a batch are 80 MB already"""
+LANES = 10
+"""batches that may be in the making, beside one a worker"""
 
 
 class EngineDecoder:
@@ -41,7 +46,7 @@ class BatchModel:
         self.name = found.name
         self._directory = found.directory
         self._sha256 = found.sha256
-        self.options = suited(
+        options = suited(
             EngineOptions(
                 model_name=found.name,
                 model_dir=found.directory,
@@ -53,16 +58,19 @@ class BatchModel:
                 token_probabilities=False,
             )
         )
+        # a GPU wants large batches more than windows of one length
+        self.options = replace(options, filled_states=None if options.device == "cuda" else FINE_STATES)
 
     def load(self) -> EngineDecoder:
         """Raises ClientError(`bad_model`, `bad_profile`)."""
+        keep_one_heap()
         return EngineDecoder(WhisperEngine(self.options))
 
     def pool_options(self, batch_size: int = 0) -> PoolOptions:
         """Of a pool for this model; 0 leaves the size of batches to it."""
         size = batch_size or (GPU_BATCH if self.options.device == "cuda" else CPU_BATCH)
         workers = self.options.workers
-        return PoolOptions(capacity=size * (workers + 6), max_batch=size, workers=workers)
+        return PoolOptions(capacity=size * (workers + LANES), max_batch=size, workers=workers)
 
     def fingerprint(self, hearing: HearingOptions) -> str:
         """Of this model, how it runs, and `hearing`."""

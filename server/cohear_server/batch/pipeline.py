@@ -22,7 +22,6 @@ from cohear_client.transcript import Transcript
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind, Pcm
 from ..decoding.backend import ModelInfo
 from ..errors import CohearError, ServerError
-from .heap import keep_one_heap
 from .memory import Memory
 from .options import HearingOptions
 from .pool import Pool, PoolOptions
@@ -106,7 +105,6 @@ class Pipeline:
 
         None among the inputs says that no file comes soon. Raises what `load` raises. Ends cleanly when it is closed
         or interrupted: batches in the engine are waited for, the rest is dropped."""
-        keep_one_heap()
         threads = [threading.Thread(target=self._read_all, args=(inputs,), name="read", daemon=True)]
         threads += [threading.Thread(target=self._work, name=f"decode-{n}", daemon=True) for n in range(self._workers)]
         running = len(threads)

@@ -18,6 +18,13 @@ SILENT_DB = -80.0
 RUN_CHUNKS = 64
 """at once: 2 s; more is no cheaper"""
 
+STEADY_SHARE = 0.6
+"""of a run that is speech, for the next one to be judged by level"""
+STEADY_DB = 6.0
+"""by which that one may be louder or softer"""
+QUIET_DB = 24.0
+"""below the loud tenth of the run before: a pause"""
+
 DetectorName = Literal["silero", "energy", "none"]
 
 
@@ -35,7 +42,11 @@ def make_detector(name: DetectorName) -> SpeechDetector:
 
 
 class SileroDetector:
+    """Where speech goes on and on, every other run is judged by its level: the network need not say it again."""
+
     def __init__(self) -> None:
+        self._steady = False
+        self._speech_db = 0.0
         self._state = np.zeros((1, 1, 128), np.float32)
         self._cell = np.zeros((1, 1, 128), np.float32)
         self._context = np.zeros(SileroVad.CONTEXT, np.float32)
@@ -50,14 +61,22 @@ class SileroDetector:
     def _run(self, chunks: NDArray[np.int16]) -> Probabilities:
         wave = np.concatenate([self._context, chunks.reshape(-1).astype(np.float32) / 32768.0])
         self._context = wave[len(wave) - SileroVad.CONTEXT :]
-        if len(chunks) == RUN_CHUNKS and float(level(chunks).max()) < SILENT_DB:
+        levels = level(chunks)
+        if len(chunks) == RUN_CHUNKS and float(levels.max()) < SILENT_DB:
             return np.zeros(len(chunks), np.float32)
+        if self._steady:
+            self._steady = False
+            if abs(float(np.percentile(levels, 90)) - self._speech_db) < STEADY_DB:
+                return np.where(levels > self._speech_db - QUIET_DB, np.float32(0.9), np.float32(0.1))
         starts = np.arange(len(chunks))[:, None] * CHUNK_SAMPLES
         windows = wave[starts + np.arange(SileroVad.CONTEXT + CHUNK_SAMPLES)]
         probability, self._state, self._cell = _silero().run(
             None, {"input": windows, "h": self._state, "c": self._cell}
         )
-        return np.asarray(probability, np.float32).reshape(-1)
+        found = np.asarray(probability, np.float32).reshape(-1)
+        self._steady = len(found) == RUN_CHUNKS and float((found > 0.5).mean()) >= STEADY_SHARE
+        self._speech_db = float(np.percentile(levels, 90))
+        return found
 
 
 class EnergyDetector:

@@ -90,6 +90,8 @@ class WhisperEngine:
         self._vocabulary = self.model.vocabulary
         self._guard = guard or GuardOptions()
         self.profile = _usable_profile(options) if use_profile else None
+        if self.profile is not None and options.filled_states is not None:
+            self.profile = replace(self.profile, filled_states=options.filled_states)
         self.retries = 0
         """finals decoded a second time; read by metrics, and exact with one worker"""
         self.info = ModelInfo(
@@ -277,7 +279,7 @@ class WhisperEngine:
         """How many states a window has once it is filled; equal within a call."""
         if self.profile is None or len(states) == MAX_STATES:
             return MAX_STATES
-        return filled_length(len(states), self.profile.tail_states)
+        return filled_length(len(states), self.profile.tail_states, self.profile.filled_states)
 
     def _fill(self, windows: Sequence[States]) -> Batch:
         """One tensor of all windows, which have one filled length; those padded to 30 s are full as they are."""

@@ -27,5 +27,7 @@ class EngineOptions:
     """hash of model.bin where it is known; a profile made for other weights is then not used"""
     token_probabilities: bool = True
     """of each token as it is decoded, which takes 0.2 MB a token; else only their mean, until words are aligned"""
+    filled_states: tuple[int, ...] | None = None
+    """see `tail`; None takes the profile's"""
     profile_dir: Path | None = None
     """folder of profiles; None takes the committed ones"""
