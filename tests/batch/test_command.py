@@ -63,8 +63,11 @@ def test_a_folder_gives_every_format_and_a_second_run_nothing_new(speech: Path, 
     assert transcribe(speech, "--format", "all", "--output-dir", out) == 0
     assert "2 known already" in capsys.readouterr().err
     assert outputs(out) == first
-    assert main(["cache", "info"]) == 0
-    assert "4 hits" not in capsys.readouterr().err
+    assert main(["cache", "info", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["hits"] == 3  # the second file's one window, then both files
+    assert main(["cache", "verify"]) == 0
+    assert main(["cache", "clear"]) == 0
+    assert "0 hits" not in capsys.readouterr().out
 
 
 def test_skip_existing_and_quiet(speech: Path, tmp_path: Path, capsys: Output) -> None:

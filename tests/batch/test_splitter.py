@@ -17,7 +17,7 @@ class Loud:
     """Speech is where samples are not 0."""
 
     def push(self, chunks: NDArray[np.int16]) -> Probabilities:
-        return (np.abs(chunks).max(axis=1, initial=0) > 0).astype(np.float32)
+        return np.asarray(np.abs(chunks).max(axis=1, initial=0) > 0, np.float32)
 
 
 def audio(*stretches: tuple[float, bool]) -> Pcm:

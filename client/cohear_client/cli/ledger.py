@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ class Ledger:
         self.rows: list[dict[str, Any]] = []
         self._options = options
         self._progress = progress
-        self._waiting = list(order)
+        self._waiting = deque(order)
         self._several = len(order) != 1
         self._held: dict[Path, Finished] = {}
         self._known = set(order)
@@ -119,7 +120,7 @@ class Ledger:
             return
         self._held[event.path] = event
         while self._waiting and self._waiting[0] in self._held:
-            self._tell(self._held.pop(self._waiting.pop(0)))
+            self._tell(self._held.pop(self._waiting.popleft()))
 
     def _record(self, path: Path, status: str, audio_s: float, fault: CohearError | None = None) -> dict[str, Any]:
         row: dict[str, Any] = {"file": str(path), "status": status, "audio_s": round(audio_s, 3)}

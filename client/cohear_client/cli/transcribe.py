@@ -67,10 +67,12 @@ def run(args: argparse.Namespace) -> int:
     with open_progress(style, len(paths)) as progress:
         options = OutputOptions(args.format, _subtitles(args), args.print_colors, args.quiet, args.json)
         ledger = Ledger(options, progress, paths)
-        todo = [one for one in inputs if not _skipped(one, where, args)]
+        todo = []
         for one in inputs:
-            if one not in todo:
+            if _skipped(one, where, args):
                 ledger.skip(one.path)
+            else:
+                todo.append(one)
         interrupted = False
         try:
             for event in _events(todo, where, args, ledger):
@@ -80,17 +82,16 @@ def run(args: argparse.Namespace) -> int:
     ledger.show_summary(len(ledger.rows) if args.watch else len(paths))
     if args.report is not None:
         ledger.write_report(args.report)
-    if interrupted:
-        left = len(paths) - len(ledger.rows)
-        if not args.watch:
-            print(
-                f"cohear: interrupted with {left} files left; the same command goes on from there"
-                if left
-                else "cohear: interrupted",
-                file=sys.stderr,
-            )
+    if interrupted and not args.watch:  # a watch has no other end
+        print(_how_to_go_on(len(paths) - len(ledger.rows), args), file=sys.stderr)
         return EXIT_INTERRUPTED
     return 1 if ledger.failed else 0
+
+
+def _how_to_go_on(left: int, args: argparse.Namespace) -> str:
+    remembers = args.url is None and not args.no_cache
+    flag = "" if remembers or not args.format else " with --skip-existing"
+    return f"cohear: interrupted with {left} files left; the same command{flag} goes on from there"
 
 
 def _events(

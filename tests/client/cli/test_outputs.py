@@ -54,7 +54,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ClientError, match="No space left.*: make room on the disk"):
+    with pytest.raises(ClientError, match=r"No space left.*: make room on the disk"):
         write_atomically(target, "after")
     assert target.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [target]
