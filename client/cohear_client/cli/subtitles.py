@@ -146,7 +146,7 @@ def _spread(segment: Final, options: SubtitleOptions) -> list[_Piece]:
 def _grouped(pieces: Iterable[_Piece], options: SubtitleOptions) -> Iterator[list[_Piece]]:
     group: list[_Piece] = []
     for piece in pieces:
-        if group and not _fits([*group, piece], options):
+        while group and not _fits([*group, piece], options):
             cut = _best_cut(group)
             yield group[:cut]
             group = group[cut:]
