@@ -28,7 +28,8 @@ TIMES = re.compile(r"(\d\d):(\d\d):(\d\d),(\d{3}) --> (\d\d):(\d\d):(\d\d),(\d{3
 def check_subtitles(file: Path, speech: Path, model_name: str) -> dict[str, Any]:
     """Transcribes `file` with word times and looks at its srt."""
     model = BatchModel(ModelChoice(model_name, device="cpu"))
-    run = Pipeline(model.load, HearingOptions(language="en", word_times=True), model.pool_options())
+    hearing = HearingOptions(language="en", word_times=True)
+    run = Pipeline(model.load, hearing, model.pool_options(hearing))
     (end,) = [event for event in run.run([file]) if isinstance(event, Finished)]
     assert end.transcript is not None
     text = render(end.transcript, "srt")

@@ -15,12 +15,12 @@ from ..decoding.local import attempt, suited
 from ..decoding.options import Device, EngineOptions
 from ..decoding.profile import find_profile
 from ..decoding.tail import FINE_STATES
-from .heap import keep_one_heap
+from .heap import HeapKeeper, keep_one_heap
 from .options import HearingOptions, ModelChoice
 from .pool import PoolOptions
 
-CPU_BATCH, GPU_BATCH = 6, 48
-"""windows. On a CPU 16 or 32 are no quicker, and the logits of a batch are 80 MB already"""
+CPU_BATCH, CPU_TIMED_BATCH, GPU_BATCH = 6, 4, 48
+"""windows. On a CPU 16 or 32 are no quicker; word times take memory of their own, and 4 windows are 5 % slower"""
 LANES = 10
 """batches that may be in the making, beside one a worker"""
 
@@ -31,9 +31,13 @@ class EngineDecoder:
     def __init__(self, engine: WhisperEngine) -> None:
         self.info = engine.info
         self._engine = engine
+        self._heap = HeapKeeper()
 
     def decode(self, batch: Sequence[DecodeJob], temperature: float) -> list[DecodeResult]:
-        return attempt(self._engine, list(batch), temperature)
+        try:
+            return attempt(self._engine, list(batch), temperature)
+        finally:
+            self._heap.batch_done()
 
     def language_of(self, job: DecodeJob) -> str:
         return self._engine.language_of(job)
@@ -66,9 +70,10 @@ class BatchModel:
         keep_one_heap()
         return EngineDecoder(WhisperEngine(self.options))
 
-    def pool_options(self, batch_size: int = 0) -> PoolOptions:
+    def pool_options(self, hearing: HearingOptions, batch_size: int = 0) -> PoolOptions:
         """Of a pool for this model; 0 leaves the size of batches to it."""
-        size = batch_size or (GPU_BATCH if self.options.device == "cuda" else CPU_BATCH)
+        cpu_batch = CPU_TIMED_BATCH if hearing.word_times else CPU_BATCH
+        size = batch_size or (GPU_BATCH if self.options.device == "cuda" else cpu_batch)
         workers = self.options.workers
         return PoolOptions(capacity=size * (workers + LANES), max_batch=size, workers=workers)
 

@@ -232,4 +232,5 @@ def _window(kept: _Kept, length: int) -> Window:
     over = max(0, pieces[-1].start + pieces[-1].length - length)
     last = Piece(pieces[-1].at, pieces[-1].start, pieces[-1].length - over)
     pcm = kept.pcm.reshape(-1)
-    return Window(pcm[: len(pcm) - over], (*pieces[:-1], last))
+    # a copy: a view would keep everything that was read together with the window
+    return Window(pcm[: len(pcm) - over].copy(), (*pieces[:-1], last))

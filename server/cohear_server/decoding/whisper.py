@@ -27,6 +27,8 @@ from .tail import MAX_STATES, States
 
 MAX_NEW_TOKENS = 224
 """half of the decoder's 448 positions; the other half is for the prompt"""
+ALIGNED_WINDOWS = 3
+"""at once: logits of all their tokens, 0.2 MB each, exist together"""
 CUDA_BUCKET_SAMPLES = 2 * SAMPLE_RATE_HZ
 """a GPU wants windows of one length in one call; on a CPU a batch of encodes gains nothing (measured, tiny and base)"""
 
@@ -128,7 +130,9 @@ class WhisperModel:
 
         `start` is shared by all (one language and task); `lengths` are the states of each window before its tail."""
         frames = [2 * length for length in lengths]
-        results = self._model.align(_view(batch), list(start), [list(text) for text in texts], frames)
+        results: list[Any] = []
+        for part in (slice(at, at + ALIGNED_WINDOWS) for at in range(0, len(texts), ALIGNED_WINDOWS)):
+            results += self._model.align(_view(batch[part]), list(start), [list(t) for t in texts[part]], frames[part])
         return [
             Alignment(
                 tuple(_token_starts(result.alignments, len(text), length)),
