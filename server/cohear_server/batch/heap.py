@@ -6,10 +6,12 @@ given back and got again. One heap that keeps its top is quicker, and smaller. O
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+from collections.abc import Callable
 
 BATCHES_KEPT = 6
-"""between two times that free pages go back after all, or small results between big blocks let the heap grow for ever"""
+"""until free pages go back after all: small results between big blocks would let the heap grow for ever"""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 KEPT_BYTES = 256 << 20
 LARGEST_MMAP_THRESHOLD_BYTES = 32 << 20
@@ -31,10 +33,9 @@ class HeapKeeper:
 
     def __init__(self) -> None:
         self._batches = 0
-        try:
+        self._trim: Callable[[int], object] | None = None
+        with contextlib.suppress(OSError, AttributeError, TypeError):
             self._trim = ctypes.CDLL(None).malloc_trim
-        except (OSError, AttributeError, TypeError):
-            self._trim = None
 
     def batch_done(self) -> None:
         """Call it after each batch, from any thread."""
