@@ -5,6 +5,8 @@ import pytest
 from cohear_server.batch import speech
 from cohear_server.batch.speech import CHUNK_SAMPLES, RUN_CHUNKS, SileroDetector
 
+from cohear_server.core.jobs import Pcm
+
 from tests.samples import load_samples
 
 
@@ -26,8 +28,8 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     return made
 
 
-def chunks(level: int, count: int = RUN_CHUNKS) -> np.ndarray:  # type: ignore[type-arg]
-    return np.full((count, CHUNK_SAMPLES), level, np.int16)
+def chunks(level: int) -> Pcm:
+    return np.full((RUN_CHUNKS, CHUNK_SAMPLES), level, np.int16)
 
 
 def test_steady_speech_is_heard_by_the_network_every_other_run(network: Network) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from cohear_server.core.jobs import DecodeOptions
 from cohear_server.decoding.engine import WhisperEngine
+from cohear_server.decoding.features import waveform
 from cohear_server.decoding.options import EngineOptions
 from cohear_server.decoding.tail import FILLED_STATES, FINE_STATES
 from cohear_server.decoding.whisper import Search
@@ -62,7 +63,7 @@ def test_finer_lengths_are_told_to_whoever_makes_batches(tiny_en_dir: Path) -> N
 
 def test_temperature_draws_and_0_does_not(random_model_dir: Callable[[int], Path]) -> None:
     model = WhisperEngine(EngineOptions("random", random_model_dir(80), device="cpu", threads=1)).model
-    batch = np.stack(model.encode([noise(2.0).astype(np.float32) / 32768]))
+    batch = np.stack(model.encode([waveform(noise(2.0), 32_000)]))
     prompt = model.vocabulary.prompt(DecodeOptions("random"), "en")
 
     def texts(temperature: float) -> set[tuple[int, ...]]:

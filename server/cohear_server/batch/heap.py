@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 from collections.abc import Callable
+from pathlib import Path
 
-BATCHES_KEPT = 6
-"""until free pages go back after all: small results between big blocks would let the heap grow for ever"""
+BASE_BYTES, WORKER_BYTES = 180 << 20, 80 << 20
+"""from where on free pages go back after all: small results between big blocks would let the heap grow for ever"""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 KEPT_BYTES = 256 << 20
 LARGEST_MMAP_THRESHOLD_BYTES = 32 << 20
@@ -29,16 +31,23 @@ def keep_one_heap() -> None:
 
 
 class HeapKeeper:
-    """Gives free pages back every BATCHES_KEPT batches: the cost is 1 to 2 %, and memory stays flat over hours."""
+    """Gives free pages back when the process has grown past what its workers need."""
 
-    def __init__(self) -> None:
-        self._batches = 0
+    def __init__(self, workers: int) -> None:
+        self._limit_bytes = BASE_BYTES + workers * WORKER_BYTES
         self._trim: Callable[[int], object] | None = None
         with contextlib.suppress(OSError, AttributeError, TypeError):
             self._trim = ctypes.CDLL(None).malloc_trim
 
     def batch_done(self) -> None:
         """Call it after each batch, from any thread."""
-        self._batches += 1
-        if self._trim is not None and self._batches % BATCHES_KEPT == 0:
+        if self._trim is not None and _resident_bytes() > self._limit_bytes:
             self._trim(0)
+
+
+def _resident_bytes() -> int:
+    """0 where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 0

@@ -15,7 +15,9 @@ tasks and texts may differ (measured: the same tokens as alone).
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -92,6 +94,8 @@ class WhisperEngine:
         self.profile = _usable_profile(options) if use_profile else None
         if self.profile is not None and options.filled_states is not None:
             self.profile = replace(self.profile, filled_states=options.filled_states)
+        # a window of 30 s takes 150 MB in the encoder
+        self._padding = contextlib.nullcontext() if options.states_at_once is None else threading.Lock()
         self.retries = 0
         """finals decoded a second time; read by metrics, and exact with one worker"""
         self.info = ModelInfo(
@@ -169,7 +173,7 @@ class WhisperEngine:
         return _in_groups(
             windows,
             lambda window: (len(window.prompt.previous), window.job.options.beam_size, self._frames(window.states)),
-            lambda group: self._generate(group, temperature),
+            lambda group: self._generate_in_parts(group, temperature),
         )
 
     def _retried(self, heard: Sequence[_Heard]) -> list[_Heard]:
@@ -178,7 +182,8 @@ class WhisperEngine:
         if not doubted:
             return list(heard)
         jobs = [heard[i].window.job for i in doubted]
-        again = dict(zip(doubted, self._decoded(self._windows(jobs, [False] * len(jobs))), strict=True))
+        with self._padding:
+            again = dict(zip(doubted, self._decoded(self._windows(jobs, [False] * len(jobs))), strict=True))
         self.retries += len(doubted)
         return [_likelier(one, again[i]) if i in again else one for i, one in enumerate(heard)]
 
@@ -203,6 +208,13 @@ class WhisperEngine:
         )
         detected = dict(zip(asked, found, strict=True))
         return [detected.get(i, (job.options.language or "", 0.0)) for i, job in enumerate(jobs)]
+
+    def _generate_in_parts(self, windows: Sequence[_Window], temperature: float) -> list[_Heard]:
+        """The same as `_generate`, with no more states at once than the options allow."""
+        most = self.options.states_at_once
+        size = len(windows) if most is None else max(1, most // self._frames(windows[0].states))
+        parts = [windows[at : at + size] for at in range(0, len(windows), size)]
+        return [one for part in parts for one in self._generate(part, temperature)]
 
     def _generate(self, windows: Sequence[_Window], temperature: float) -> list[_Heard]:
         first = windows[0].job
