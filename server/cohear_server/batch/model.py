@@ -19,8 +19,8 @@ from .heap import HeapKeeper, keep_one_heap
 from .options import HearingOptions, ModelChoice
 from .pool import PoolOptions
 
-CPU_BATCH, CPU_TIMED_BATCH, GPU_BATCH = 5, 4, 48
-"""windows. On a CPU 16 or 32 are no quicker; word times take memory of their own, and 4 windows are 5 % slower"""
+CPU_BATCH, CPU_TIMED_BATCH, GPU_BATCH = 5, 3, 48
+"""windows. On a CPU 16 or 32 are no quicker; word times take memory of their own, and 3 windows are 5 to 10 % slower"""
 CPU_STATES = 4_500
 """decoded together: five windows of 14 s, but only three of those that are padded to 30 s"""
 LANES = 10

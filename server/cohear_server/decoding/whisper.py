@@ -27,8 +27,8 @@ from .tail import MAX_STATES, States
 
 MAX_NEW_TOKENS = 224
 """half of the decoder's 448 positions; the other half is for the prompt"""
-ALIGNED_WINDOWS = 3
-"""at once: logits of all their tokens, 0.2 MB each, exist together"""
+CUDA_ALIGNED_WINDOWS = 16
+"""at once: logits of all their tokens, 0.2 MB each, exist together, twice. A CPU takes windows one by one"""
 CUDA_BUCKET_SAMPLES = 2 * SAMPLE_RATE_HZ
 """a GPU wants windows of one length in one call; on a CPU a batch of encodes gains nothing (measured, tiny and base)"""
 
@@ -131,7 +131,8 @@ class WhisperModel:
         `start` is shared by all (one language and task); `lengths` are the states of each window before its tail."""
         frames = [2 * length for length in lengths]
         results: list[Any] = []
-        for part in (slice(at, at + ALIGNED_WINDOWS) for at in range(0, len(texts), ALIGNED_WINDOWS)):
+        size = CUDA_ALIGNED_WINDOWS if self.device == "cuda" else 1
+        for part in (slice(at, at + size) for at in range(0, len(texts), size)):
             results += self._model.align(_view(batch[part]), list(start), [list(t) for t in texts[part]], frames[part])
         return [
             Alignment(
