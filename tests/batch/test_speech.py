@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from cohear_server.batch import speech
 from cohear_server.batch.speech import CHUNK_SAMPLES, RUN_CHUNKS, SileroDetector
-
 from cohear_server.core.jobs import Pcm
 
 from tests.samples import load_samples
