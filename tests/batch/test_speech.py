@@ -15,7 +15,7 @@ class Network:
     def __init__(self) -> None:
         self.runs = 0
 
-    def run(self, _: None, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:  # type: ignore[type-arg]
+    def run(self, _: None, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
         self.runs += 1
         return [np.ones((len(feeds["input"]), 1), np.float32), feeds["h"], feeds["c"]]
 
