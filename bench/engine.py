@@ -27,7 +27,7 @@ from cohear_server.decoding.profile import Profile, find_profile
 from cohear_server.decoding.prompts import Prompt
 from cohear_server.decoding.sources import SourceOptions
 from cohear_server.decoding.tail import MAX_STATES, filled_length
-from cohear_server.decoding.whisper import WhisperModel
+from cohear_server.decoding.whisper import Search, WhisperModel
 from numpy.typing import NDArray
 from speech import circumstances, write_result
 from voice import read_spoken
@@ -60,7 +60,7 @@ class RawCalls:
         batch = _timed(costs, "tail", lambda: profile.tail.stack(states, frames))
         limit = profile.tokens_floor + int(profile.tokens_per_s * len(windows[0]) / SAMPLE_RATE_HZ)
         prompts = [self._prompt] * len(windows)
-        heard = _timed(costs, "generate", lambda: self._model.generate(batch, prompts, 1, limit))
+        heard = _timed(costs, "generate", lambda: self._model.generate(batch, prompts, Search(1, limit)))
         texts = [one.tokens for one in heard]
         lengths = [min(len(one), -(-len(pcm) // STATE_SAMPLES)) for one, pcm in zip(states, windows, strict=True)]
         _timed(costs, "align", lambda: self._model.align(batch, self._prompt.start, texts, lengths))

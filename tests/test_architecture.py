@@ -27,6 +27,7 @@ OUTER = {
 # what each part of the server may import of the server itself
 ALLOWED = {
     "core": {"core", "errors"},
+    "batch": {"batch", "core", "decoding", "errors"},
     "decoding": {"core", "decoding", "errors"},
     "scheduling": {"core", "scheduling", "decoding.backend", "errors"},
 }
@@ -42,6 +43,7 @@ ONLY = {
     },
     "prometheus_client": {"cohear_server.ops.metrics", "cohear_server.ops.history", "cohear_server.ops.pages"},
     "uvicorn": {"cohear_server.app"},
+    "av": {"cohear_server.batch.sources"},
     "ctranslate2": {"cohear_server.decoding.whisper"},
     "faster_whisper": {"cohear_server.decoding.whisper"},
 }

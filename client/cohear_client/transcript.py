@@ -16,12 +16,25 @@ UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km"})
 
 
 @dataclass(frozen=True, slots=True)
+class Statistics:
+    """What Whisper's own tools tell of a segment: figures of the window that it was decoded in."""
+
+    window_start_s: float
+    avg_logprob: float
+    no_speech_prob: float
+    compression_ratio: float
+    temperature: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """The segments of a stream in the order of the audio."""
 
     segments: tuple[Final, ...] = ()
     samples: SampleCount | None = None
     """each sample's fate; None when the stream did not end in order"""
+    statistics: tuple[Statistics, ...] = ()
+    """one a segment, where files were decoded in this process; else none"""
 
     @property
     def text(self) -> str:

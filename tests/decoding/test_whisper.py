@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cohear_server.core.jobs import DecodeOptions
 from cohear_server.decoding.options import EngineOptions
-from cohear_server.decoding.whisper import WhisperModel
+from cohear_server.decoding.whisper import Search, WhisperModel
 from cohear_server.errors import ClientError
 
 from .jobs import noise
@@ -47,8 +47,8 @@ def test_a_batch_may_mix_languages_tasks_and_texts(model: WhisperModel) -> None:
     ]
     assert len({len(prompt.tokens) for prompt in prompts}) == 1
     batch = np.stack(model.encode([wave(6, seed) for seed in range(3)]))
-    together = model.generate(batch, prompts, 1, 12)
-    alone = [model.generate(batch[i : i + 1], [prompt], 1, 12)[0] for i, prompt in enumerate(prompts)]
+    together = model.generate(batch, prompts, Search(1, 12))
+    alone = [model.generate(batch[i : i + 1], [prompt], Search(1, 12))[0] for i, prompt in enumerate(prompts)]
     assert [h.tokens for h in together] == [h.tokens for h in alone]
     assert together[0].tokens != together[1].tokens
 
@@ -56,16 +56,16 @@ def test_a_batch_may_mix_languages_tasks_and_texts(model: WhisperModel) -> None:
 def test_no_more_tokens_than_allowed(model: WhisperModel) -> None:
     batch = np.stack(model.encode([wave(6)]))
     prompt = model.vocabulary.prompt(DecodeOptions("m"), "en")
-    assert len(model.generate(batch, [prompt], 1, 7)[0].tokens) <= 7
+    assert len(model.generate(batch, [prompt], Search(1, 7))[0].tokens) <= 7
 
 
 def test_probabilities_agree_with_the_score(model: WhisperModel) -> None:
     """With beams there are no logits, and the mean that CTranslate2 gives stands for each token."""
     batch = np.stack(model.encode([wave(6)]))
     prompt = model.vocabulary.prompt(DecodeOptions("m"), "en")
-    greedy = model.generate(batch, [prompt], 1, 10)[0]
+    greedy = model.generate(batch, [prompt], Search(1, 10))[0]
     assert all(value <= 0 for value in greedy.logprobs)
-    beams = model.generate(batch, [prompt], 2, 10)[0]
+    beams = model.generate(batch, [prompt], Search(2, 10))[0]
     assert len(set(beams.logprobs)) == 1
     assert len(beams.logprobs) == len(beams.tokens)
     assert beams.mean_logprob >= greedy.mean_logprob - 1
@@ -82,10 +82,12 @@ def test_a_language_is_found_for_each_window(model: WhisperModel) -> None:
 def test_alignment_gives_one_more_place_than_tokens(model: WhisperModel) -> None:
     batch = np.stack(model.encode([wave(4), wave(4, 1)]))
     start = model.vocabulary.prompt(DecodeOptions("m"), "en").start
-    places = model.align(batch, start, [[300, 301, 302], [400]], [150, 200])
+    found = model.align(batch, start, [[300, 301, 302], [400]], [150, 200])
+    places = [one.starts for one in found]
     assert [len(places[0]), len(places[1])] == [4, 2]
+    assert [len(one.logprobs) for one in found] == [3, 1]
     for row, length in zip(places, [150, 200], strict=True):
-        assert row == sorted(row)
+        assert list(row) == sorted(row)
         assert 0 <= row[0] <= row[-1] <= length
 
 

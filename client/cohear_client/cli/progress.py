@@ -1,69 +1,149 @@
-"""How far a run over files has come: bars on a terminal (with rich), else nothing; and a summary line."""
+"""How far a run over files has come: bars on a terminal (with rich), one JSON object a line for scripts, or nothing."""
 
 from __future__ import annotations
 
-import contextlib
+import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from ..protocol import Done, Final, ServerMessage, Stats
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress as RichProgress
 
-Advance: TypeAlias = Callable[[float], None]
-"""Told how many seconds of one file's audio are settled."""
+Style = Literal["bars", "lines", "none"]
 
 
-class Bars:
-    """A bar a file while it is worked on, and one for all. `None` draws nothing."""
+class Progress(Protocol):
+    """Where progress is shown. Seconds are of audio."""
 
-    def __init__(self, progress: Progress | None, total_s: float) -> None:
+    def start(self, path: Path, duration_s: float | None) -> None: ...
+
+    def advance(self, path: Path, audio_s: float) -> None: ...
+
+    def finish(self, path: Path, row: dict[str, Any]) -> None: ...
+
+    def end(self, summary: dict[str, Any]) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
+    ) -> None: ...
+
+
+class NoProgress:
+    """Shows nothing."""
+
+    def start(self, path: Path, duration_s: float | None) -> None:
+        """A file is begun."""
+
+    def advance(self, path: Path, audio_s: float) -> None:
+        """So much more of it is settled."""
+
+    def finish(self, path: Path, row: dict[str, Any]) -> None:
+        """It is done; `row` is what the report says of it."""
+
+    def end(self, summary: dict[str, Any]) -> None:
+        """All are done."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
+    ) -> None: ...
+
+
+class Lines(NoProgress):
+    """One JSON object a line on stdout: `event` is started, advanced, finished or summary."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun_s = clock()
+
+    def start(self, path: Path, duration_s: float | None) -> None:
+        self._print("started", file=str(path), duration_s=duration_s)
+
+    def advance(self, path: Path, audio_s: float) -> None:
+        self._print("advanced", file=str(path), audio_s=round(audio_s, 3))
+
+    def finish(self, path: Path, row: dict[str, Any]) -> None:
+        self._print("finished", **row)
+
+    def end(self, summary: dict[str, Any]) -> None:
+        self._print("summary", **summary)
+
+    def _print(self, event: str, **fields: Any) -> None:
+        at_s = round(self._clock() - self._begun_s, 3)
+        print(json.dumps({"event": event, "at_s": at_s, **fields}, ensure_ascii=False), flush=True)
+
+
+class Bars(NoProgress):
+    """A bar a file in work, and one for all, with the real-time factor and the time left, on stderr."""
+
+    def __init__(self, progress: RichProgress, files: int) -> None:
         self._progress = progress
-        self._whole = progress.add_task("all files", total=total_s or None, rate="") if progress else None
-        self._settled_s = 0.0
-        self._started_s = time.monotonic()
+        self._files = files
+        self._whole = progress.add_task("all files", total=None, rate="")
+        self._tasks: dict[Path, Any] = {}
+        self._lengths: dict[Path, float] = {}
+        self._settled_s = self._ended_s = 0.0
+        self._ended = 0
+        self._begun_s = time.monotonic()
 
-    @contextlib.contextmanager
-    def file(self, name: str, duration_s: float | None) -> Iterator[Advance]:
-        """Open a file's bar."""
-        if self._progress is None or self._whole is None:
-            yield lambda settled_s: None
-            return
-        progress, whole = self._progress, self._whole
-        task = progress.add_task(name, total=duration_s, rate="")
-        before_s = 0.0
+    def __enter__(self) -> Self:
+        self._progress.__enter__()
+        return self
 
-        def advance(settled_s: float) -> None:
-            nonlocal before_s
-            self._settled_s += max(settled_s - before_s, 0.0)
-            before_s = max(settled_s, before_s)
-            progress.update(task, completed=before_s)
-            progress.update(whole, completed=self._settled_s, rate=self._rate())
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        self._progress.__exit__(kind, fault, at)
 
-        try:
-            yield advance
-        finally:
-            progress.remove_task(task)
+    def start(self, path: Path, duration_s: float | None) -> None:
+        self._tasks[path] = self._progress.add_task(path.name, total=duration_s, rate="")
+        self._lengths[path] = duration_s or 0.0
+        self._show()
 
-    def _rate(self) -> str:
-        return f"{self._settled_s / max(time.monotonic() - self._started_s, 1e-3):.1f}x real time"
+    def advance(self, path: Path, audio_s: float) -> None:
+        self._settled_s += audio_s
+        if path in self._tasks:
+            self._progress.update(self._tasks[path], advance=audio_s)
+        self._show()
+
+    def finish(self, path: Path, row: dict[str, Any]) -> None:
+        self._ended += 1
+        self._ended_s += row["audio_s"]
+        self._lengths.pop(path, None)
+        if path in self._tasks:
+            self._progress.remove_task(self._tasks.pop(path))
+        self._show()
+
+    def _show(self) -> None:
+        """The whole is the length of the files begun, and as much again for those to come as the others have."""
+        known = self._ended + len(self._lengths)
+        known_s = self._ended_s + sum(self._lengths.values())
+        total_s = known_s * self._files / known if known else None
+        rate = self._settled_s / max(time.monotonic() - self._begun_s, 1e-3)
+        text = f"{rate:.1f}x real time, {self._ended} of {self._files}"
+        self._progress.update(self._whole, total=total_s, completed=self._settled_s, rate=text)
 
 
-@contextlib.contextmanager
-def open_bars(*, quiet: bool, total_s: float) -> Iterator[Bars]:
-    """Bars on stderr where that is a terminal and rich is installed."""
-    if quiet or not sys.stderr.isatty():
-        yield Bars(None, total_s)
-        return
+def open_progress(style: Style, files: int) -> Progress:
+    """`bars` show only where stderr is a terminal and rich is installed."""
+    if style == "lines":
+        return Lines()
+    if style == "none" or not sys.stderr.isatty():
+        return NoProgress()
     try:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
     except ModuleNotFoundError:  # an extra
-        yield Bars(None, total_s)
-        return
+        return NoProgress()
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -73,12 +153,11 @@ def open_bars(*, quiet: bool, total_s: float) -> Iterator[Bars]:
     )
     # text printed meanwhile goes above the bars on a terminal, and untouched into a file or pipe
     above = sys.stdout.isatty()
-    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=above) as progress:
-        yield Bars(progress, total_s)
+    return Bars(RichProgress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=above), files)
 
 
 def settled_s(event: ServerMessage, rate_hz: int) -> float | None:
-    """How much audio an event says is settled; None when it says nothing of that."""
+    """How much audio an event of a stream says is settled; None when it says nothing of that."""
     match event:
         case Final():
             return event.end_s

@@ -13,7 +13,8 @@ COMMANDS = {
     "serve": "run the transcription server",
     "stream": "stream a file or a pipe to a server as live audio",
     "mic": "stream the microphone to a server",
-    "transcribe": "transcribe audio files, with or without a server",
+    "transcribe": "transcribe files and folders, with or without a server",
+    "cache": "what `transcribe` remembers: how much, how often used; check or drop it",
     "models": "list, fetch, check and measure models",
     "bench": "measure: live load, capacity, word error",
     "keys": "make, list and revoke API keys of a server",
@@ -30,6 +31,7 @@ _EXTRAS = {
         "onnxruntime",
         "soxr",
         "prometheus_client",
+        "av",
     },
     "cli": {"rich"},
     "mic": {"sounddevice"},
@@ -75,7 +77,7 @@ def add_live_options(parser: argparse.ArgumentParser) -> None:
     add_stream_options(parser)
 
 
-def add_key_option(parser: argparse.ArgumentParser) -> None:
+def add_key_option(parser: argparse._ActionsContainer) -> None:
     """`--key`, for servers that ask for one."""
     parser.add_argument(
         "--key", metavar="KEY", help="API key of the server (better: COHEAR_API_KEY; other users see flags)"

@@ -59,7 +59,7 @@ function pieces(segment) {
 function* grouped(all) {
   let group = [];
   for (const piece of all) {
-    if (group.length > 0 && !fits([...group, piece])) {
+    while (group.length > 0 && !fits([...group, piece])) {
       const cut = bestCut(group);
       yield group.slice(0, cut);
       group = group.slice(cut);

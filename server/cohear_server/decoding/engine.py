@@ -15,7 +15,9 @@ tasks and texts may differ (measured: the same tokens as alone).
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +36,7 @@ from .profile import Profile, find_profile
 from .prompts import Prompt
 from .remainder import finish
 from .tail import MAX_STATES, States, filled_length
-from .whisper import Batch, WhisperModel
+from .whisper import Alignment, Batch, Search, WhisperModel
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +92,10 @@ class WhisperEngine:
         self._vocabulary = self.model.vocabulary
         self._guard = guard or GuardOptions()
         self.profile = _usable_profile(options) if use_profile else None
+        if self.profile is not None and options.filled_states is not None:
+            self.profile = replace(self.profile, filled_states=options.filled_states)
+        # a window of 30 s takes 150 MB in the encoder
+        self._padding = contextlib.nullcontext() if options.states_at_once is None else threading.Lock()
         self.retries = 0
         """finals decoded a second time; read by metrics, and exact with one worker"""
         self.info = ModelInfo(
@@ -102,19 +108,26 @@ class WhisperEngine:
             window_steps_s=self.profile.window_steps_s if self.profile else (),
         )
 
-    def decode(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
+    def decode(self, batch: Sequence[DecodeJob], temperature: float = 0.0) -> list[DecodeResult]:
         """One result a job, in the same order; a job that asks for the impossible has its ClientError in `error`.
 
+        Above 0, `temperature` draws tokens at random rather than taking the likeliest.
         Raises what CTranslate2 raises when it fails; the whole batch is then without results."""
-        results = self._decode_once(batch)
+        results = self._decode_once(batch, temperature)
         return [finish(job, result, self._decode_alone) for job, result in zip(batch, results, strict=True)]
 
     def _decode_alone(self, job: DecodeJob) -> DecodeResult:
         return self._decode_once([job])[0]
 
-    def _decode_once(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
+    def language_of(self, job: DecodeJob) -> str:
+        """The language of one valid window, whatever its options say."""
+        asking = replace(job, options=replace(job.options, language=None))
+        return self._windows([asking], [self._is_short(asking)])[0].language
+
+    def _decode_once(self, batch: Sequence[DecodeJob], temperature: float = 0.0) -> list[DecodeResult]:
         settled = [self._without_model(job) for job in batch]
-        heard = iter(self._hear([job for job, result in zip(batch, settled, strict=True) if result is None]))
+        jobs = [job for job, result in zip(batch, settled, strict=True) if result is None]
+        heard = iter(self._hear(jobs, temperature))
         return [result or self._result(next(heard)) for result in settled]
 
     def _without_model(self, job: DecodeJob) -> DecodeResult | None:
@@ -148,19 +161,19 @@ class WhisperEngine:
             )
         return None
 
-    def _hear(self, jobs: Sequence[DecodeJob]) -> list[_Heard]:
-        heard = self._decoded(self._windows(jobs, [self._is_short(job) for job in jobs]))
+    def _hear(self, jobs: Sequence[DecodeJob], temperature: float) -> list[_Heard]:
+        heard = self._decoded(self._windows(jobs, [self._is_short(job) for job in jobs]), temperature)
         return _in_groups(
             self._retried(heard),
             lambda one: (self._frames(one.window.states), one.window.prompt.start) if one.aligned else None,
             self._align,
         )
 
-    def _decoded(self, windows: Sequence[_Window]) -> list[_Heard]:
+    def _decoded(self, windows: Sequence[_Window], temperature: float = 0.0) -> list[_Heard]:
         return _in_groups(
             windows,
             lambda window: (len(window.prompt.previous), window.job.options.beam_size, self._frames(window.states)),
-            self._generate,
+            lambda group: self._generate_in_parts(group, temperature),
         )
 
     def _retried(self, heard: Sequence[_Heard]) -> list[_Heard]:
@@ -169,7 +182,8 @@ class WhisperEngine:
         if not doubted:
             return list(heard)
         jobs = [heard[i].window.job for i in doubted]
-        again = dict(zip(doubted, self._decoded(self._windows(jobs, [False] * len(jobs))), strict=True))
+        with self._padding:
+            again = dict(zip(doubted, self._decoded(self._windows(jobs, [False] * len(jobs))), strict=True))
         self.retries += len(doubted)
         return [_likelier(one, again[i]) if i in again else one for i, one in enumerate(heard)]
 
@@ -195,14 +209,20 @@ class WhisperEngine:
         detected = dict(zip(asked, found, strict=True))
         return [detected.get(i, (job.options.language or "", 0.0)) for i, job in enumerate(jobs)]
 
-    def _generate(self, windows: Sequence[_Window]) -> list[_Heard]:
+    def _generate_in_parts(self, windows: Sequence[_Window], temperature: float) -> list[_Heard]:
+        """The same as `_generate`, with no more states at once than the options allow."""
+        most = self.options.states_at_once
+        size = len(windows) if most is None else max(1, most // self._frames(windows[0].states))
+        parts = [windows[at : at + size] for at in range(0, len(windows), size)]
+        return [one for part in parts for one in self._generate(part, temperature)]
+
+    def _generate(self, windows: Sequence[_Window], temperature: float) -> list[_Heard]:
         first = windows[0].job
         batch = self._fill([window.states for window in windows])
         hypotheses = self.model.generate(
             batch,
             [window.prompt for window in windows],
-            first.options.beam_size,
-            max(window.max_tokens for window in windows),
+            Search(first.options.beam_size, max(window.max_tokens for window in windows), temperature),
         )
         return [self._heard(window, hypothesis) for window, hypothesis in zip(windows, hypotheses, strict=True)]
 
@@ -218,16 +238,20 @@ class WhisperEngine:
         first = group[0].window
         if not group[0].aligned:
             return list(group)
-        starts = self.model.align(
+        alignments = self.model.align(
             self._fill([one.window.states for one in group]),
             first.prompt.start,
             [one.hypothesis.tokens for one in group],
             [-(-len(one.window.job.pcm) // STATE_SAMPLES) for one in group],
         )
-        return [
-            replace(one, times=[(at[w.first] * STATE_SAMPLES, at[w.last] * STATE_SAMPLES) for w in one.words])
-            for one, at in zip(group, starts, strict=True)
-        ]
+        return [self._timed(one, found) for one, found in zip(group, alignments, strict=True)]
+
+    def _timed(self, heard: _Heard, found: Alignment) -> _Heard:
+        at = found.starts
+        times = [(at[word.first] * STATE_SAMPLES, at[word.last] * STATE_SAMPLES) for word in heard.words]
+        if self.options.token_probabilities or len(found.logprobs) != len(heard.hypothesis.tokens):
+            return replace(heard, times=times)
+        return replace(heard, times=times, hypothesis=replace(heard.hypothesis, logprobs=found.logprobs))
 
     def _result(self, heard: _Heard) -> DecodeResult:
         job, hypothesis = heard.window.job, heard.hypothesis
@@ -267,7 +291,7 @@ class WhisperEngine:
         """How many states a window has once it is filled; equal within a call."""
         if self.profile is None or len(states) == MAX_STATES:
             return MAX_STATES
-        return filled_length(len(states), self.profile.tail_states)
+        return filled_length(len(states), self.profile.tail_states, self.profile.filled_states)
 
     def _fill(self, windows: Sequence[States]) -> Batch:
         """One tensor of all windows, which have one filled length; those padded to 30 s are full as they are."""

@@ -92,7 +92,7 @@ def suited(options: EngineOptions) -> EngineOptions:
 
 def _decode(engine: WhisperEngine, batch: list[DecodeJob], posted_s: float) -> list[DecodeResult]:
     begun_s = time.monotonic()
-    results = _attempt(engine, batch)
+    results = attempt(engine, batch)
     done_s = time.monotonic()
     return [
         replace(
@@ -105,16 +105,16 @@ def _decode(engine: WhisperEngine, batch: list[DecodeJob], posted_s: float) -> l
     ]
 
 
-def _attempt(engine: WhisperEngine, batch: list[DecodeJob]) -> list[DecodeResult]:
+def attempt(engine: WhisperEngine, batch: list[DecodeJob], temperature: float = 0.0) -> list[DecodeResult]:
     """Decode together; if that fails, one at a time, so that only the job at fault is without a result."""
     try:
-        return engine.decode(batch)
+        return engine.decode(batch, temperature)
     except (
         Exception
     ) as fault:  # the engine's boundary: the libraries below raise anything, and a neighbour must not suffer
         logger.exception("a batch of %d windows failed", len(batch))
         if len(batch) > 1:
-            return [result for job in batch for result in _attempt(engine, [job])]
+            return [result for job in batch for result in attempt(engine, [job], temperature)]
         error = ServerError("decode_failed", f"this window could not be decoded: {fault}", "send it again")
         return [DecodeResult(batch[0].id, error=error)]
 

@@ -25,5 +25,12 @@ class EngineOptions:
     """CPU threads of each worker; 0 lets CTranslate2 choose"""
     model_sha256: str | None = None
     """hash of model.bin where it is known; a profile made for other weights is then not used"""
+    token_probabilities: bool = True
+    """of each token as it is decoded, which takes 0.2 MB a token; else only their mean, until words are aligned"""
+    filled_states: tuple[int, ...] | None = None
+    """see `tail`; None takes the profile's"""
+    states_at_once: int | None = None
+    """to save memory: most encoder states that are decoded together, tails included (the decoder takes 12 kB for each,
+    tiny.en); and workers pad windows to 30 s one after the other"""
     profile_dir: Path | None = None
     """folder of profiles; None takes the committed ones"""

@@ -61,6 +61,8 @@ class Profile:
     """why this setting, or why none; for people"""
     calibration: Calibration | None = None
     """of word probabilities; None takes them as the decoder gives them"""
+    filled_states: tuple[int, ...] = FILLED_STATES
+    """how long filled windows are; not measured, but chosen by whoever runs the engine"""
 
     def allows(self, window_s: float) -> bool:
         return self.short_windows and window_s <= self.max_window_s
@@ -68,7 +70,7 @@ class Profile:
     @property
     def window_steps_s(self) -> tuple[float, ...]:
         """The longest window of each filled length (see `tail`), but for those that are 30 s anyway."""
-        longest = ((filled - self.tail_states) * STATE_S - self.silence_ms / 1000 for filled in FILLED_STATES[:-1])
+        longest = ((filled - self.tail_states) * STATE_S - self.silence_ms / 1000 for filled in self.filled_states[:-1])
         return tuple(round(s, 2) for s in longest if 0 < s <= self.max_window_s) if self.short_windows else ()
 
 

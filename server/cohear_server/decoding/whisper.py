@@ -6,8 +6,10 @@ threads at once. It knows no jobs, profiles or words: `engine` does.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ctranslate2
@@ -25,8 +27,12 @@ from .tail import MAX_STATES, States
 
 MAX_NEW_TOKENS = 224
 """half of the decoder's 448 positions; the other half is for the prompt"""
+CUDA_ALIGNED_WINDOWS = 16
+"""at once: logits of all their tokens, 0.2 MB each, exist together, twice. A CPU takes windows one by one"""
 CUDA_BUCKET_SAMPLES = 2 * SAMPLE_RATE_HZ
 """a GPU wants windows of one length in one call; on a CPU a batch of encodes gains nothing (measured, tiny and base)"""
+
+LEAST_PROBABILITY = 1e-9
 
 Batch = NDArray[np.float32]
 """encoder output of several windows, [windows, states, d_model]"""
@@ -35,6 +41,24 @@ Batch = NDArray[np.float32]
 def cuda_devices() -> int:
     """How many GPUs CTranslate2 can use."""
     return int(ctranslate2.get_cuda_device_count())
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How tokens are looked for: the likeliest with beams, or, above temperature 0, drawn at random."""
+
+    beam_size: int
+    max_tokens: int
+    temperature: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Where a text is in a window, and how probable each of its tokens is."""
+
+    starts: tuple[int, ...]
+    """where each token begins, in states, and where the last one ends: one more number than tokens"""
+    logprobs: tuple[float, ...]
 
 
 class WhisperModel:
@@ -57,6 +81,7 @@ class WhisperModel:
                 f"model {options.model_name} does not load from {options.model_dir}: {fault}",
                 "give a CTranslate2 Whisper folder, and a device and compute type that this machine has",
             ) from fault
+        self._token_probabilities = options.token_probabilities
         self.device = str(self._model.device)
         self.compute_type = str(self._model.compute_type)
         self.bucket_samples = CUDA_BUCKET_SAMPLES if self.device == "cuda" else 1
@@ -81,29 +106,39 @@ class WhisperModel:
         ranked = [found[0] for found in self._model.detect_language(_view(batch))]
         return [(token.strip("<|>"), float(probability)) for token, probability in ranked]
 
-    def generate(self, batch: Batch, prompts: Sequence[Prompt], beam_size: int, max_tokens: int) -> list[Hypothesis]:
+    def generate(self, batch: Batch, prompts: Sequence[Prompt], search: Search) -> list[Hypothesis]:
         """Prompts must have equal numbers of previous and of start tokens."""
+        beam_size = search.beam_size if search.temperature == 0 else 1
+        logits = self._token_probabilities and beam_size == 1  # with beams it gives those of one step only
         results = self._model.generate(
             _view(batch),
             [prompt.tokens for prompt in prompts],
             beam_size=beam_size,
-            max_length=2 * min(MAX_NEW_TOKENS, max_tokens),  # CTranslate2 takes half of it for new tokens
+            max_length=2 * min(MAX_NEW_TOKENS, search.max_tokens),  # CTranslate2 takes half of it for new tokens
             return_scores=True,
             return_no_speech_prob=True,
-            return_logits_vocab=beam_size == 1,  # with beams it gives those of one step only
+            return_logits_vocab=logits,
+            sampling_topk=1 if search.temperature == 0 else 0,
+            sampling_temperature=search.temperature or 1.0,
         )
         return [self._hypothesis(result) for result in results]
 
     def align(
         self, batch: Batch, start: Sequence[int], texts: Sequence[Sequence[int]], lengths: Sequence[int]
-    ) -> list[list[int]]:
-        """Where each token of each text begins, in states, and where the last one ends: one more number than tokens.
+    ) -> list[Alignment]:
+        """Of each text.
 
         `start` is shared by all (one language and task); `lengths` are the states of each window before its tail."""
         frames = [2 * length for length in lengths]
-        results = self._model.align(_view(batch), list(start), [list(text) for text in texts], frames)
+        results: list[Any] = []
+        size = CUDA_ALIGNED_WINDOWS if self.device == "cuda" else 1
+        for part in (slice(at, at + size) for at in range(0, len(texts), size)):
+            results += self._model.align(_view(batch[part]), list(start), [list(t) for t in texts[part]], frames[part])
         return [
-            _token_starts(result.alignments, len(text), length)
+            Alignment(
+                tuple(_token_starts(result.alignments, len(text), length)),
+                tuple(math.log(max(p, LEAST_PROBABILITY)) for p in result.text_token_probs[: len(text)]),
+            )
             for result, text, length in zip(results, texts, lengths, strict=True)
         ]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 import re
 
-from cohear_client.cli.subtitles import LINE_CHARS, LINES, cues, srt, vtt
+from cohear_client.cli.subtitles import LINE_CHARS, LINES, SubtitleOptions, cues, srt, vtt
 from cohear_client.protocol import Final, Timing, Word
 from cohear_client.transcript import Transcript
 from hypothesis import given
@@ -78,3 +78,24 @@ def test_vtt_escapes_markup() -> None:
     text = vtt(Transcript((spoken("<b> & --> x"),)))
     assert text == "WEBVTT\n\n00:00:00.000 --> 00:00:01.600\n&lt;b&gt; &amp; --&gt; x\n"
     assert len(re.findall("-->", text)) == 1
+
+
+@given(st.lists(st.text("abcdefgh.,", min_size=1, max_size=12), min_size=1, max_size=60), st.booleans())
+def test_limits_that_were_asked_for_are_kept(words: list[str], highlight: bool) -> None:
+    options = SubtitleOptions(line_chars=20, lines=1, words=3, highlight=highlight)
+    made = cues(Transcript((spoken(" ".join(words)),)), options)
+    for cue in made:
+        assert len(cue.lines) == 1
+        assert len(cue.lines[0]) <= 20
+        assert len(cue.lines[0].split()) <= 3
+    for cue, following in itertools.pairwise(made):
+        assert cue.start_ms < cue.end_ms <= following.start_ms
+    if highlight:
+        marked = [cue.lines[cue.marked[0]][cue.marked[1] : cue.marked[2]] for cue in made if cue.marked]
+        assert marked == words
+
+
+def test_each_word_is_underlined_while_it_is_spoken() -> None:
+    text = vtt(Transcript((spoken("one & two", word_s=0.5),)), SubtitleOptions(highlight=True))
+    assert "00:00:00.500 --> 00:00:01.000\none <u>&amp;</u> two\n" in text
+    assert text.count("<u>") == 3

@@ -1,0 +1,64 @@
+"""What a run remembers of earlier ones: transcripts of whole files, and what was heard in single windows.
+
+Keys hold the audio itself and all that decides its text, so a file that was moved or renamed is known, and one that was
+changed is not. Windows let a killed run go on in the middle of a file.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+
+from cohear_client.codec import build, plain
+from cohear_client.errors import ClientError
+from cohear_client.transcript import Transcript
+
+from ..core.jobs import Pcm
+from .cache import Cache, key_of
+from .sources import content_hash
+from .text import Heard
+
+
+class Memory:
+    """`cache` None remembers nothing. `fingerprint` stands for model and options."""
+
+    def __init__(self, cache: Cache | None, fingerprint: str) -> None:
+        self._cache = cache
+        self._fingerprint = fingerprint
+
+    def file_key(self, path: Path) -> str:
+        """Reads the file once. Raises ClientError(`no_file`)."""
+        return key_of("file", self._fingerprint, content_hash(path)) if self._cache and path.is_file() else ""
+
+    def file(self, key: str) -> tuple[Transcript, float] | None:
+        """The transcript of a file, and its length in seconds."""
+        data = self._cache.get(key) if self._cache and key else None
+        if data is None:
+            return None
+        try:
+            whole = json.loads(zlib.decompress(data))
+            return build(Transcript, whole["transcript"]), float(whole["audio_s"])
+        except (ValueError, KeyError, zlib.error, ClientError):  # of another version
+            return None
+
+    def keep_file(self, key: str, transcript: Transcript, audio_s: float) -> None:
+        if self._cache and key:
+            whole = {"audio_s": audio_s, "transcript": plain(transcript)}
+            self._cache.put(key, zlib.compress(json.dumps(whole).encode(), 1))
+
+    def window(self, pcm: Pcm) -> Heard | None:
+        if self._cache is None:
+            return None
+        data = self._cache.get(self._window_key(pcm))
+        try:
+            return None if data is None else build(Heard, json.loads(data))
+        except (ValueError, ClientError):
+            return None
+
+    def keep_window(self, pcm: Pcm, said: Heard) -> None:
+        if self._cache is not None:
+            self._cache.put(self._window_key(pcm), json.dumps(plain(said)).encode())
+
+    def _window_key(self, pcm: Pcm) -> str:
+        return key_of("window", self._fingerprint, pcm.tobytes())

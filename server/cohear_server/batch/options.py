@@ -1,0 +1,58 @@
+"""What a run over files is told: the model, how to hear, how to split."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ..core.jobs import DecodeOptions
+from .cache import key_of
+from .speech import DetectorName
+from .splitter import SplitOptions
+
+CACHE_VERSION = "1"
+"""raised when the same options give other text"""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    name: str = "tiny.en"
+    """a name, org/name, or a CTranslate2 folder"""
+    model_dir: Path | None = None
+    offline: bool = False
+    device: str = "auto"
+    compute_type: str = "default"
+    workers: int = 0
+    """0: one a core on a CPU, one on a GPU"""
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class HearingOptions:
+    """All that decides the text, but for the model."""
+
+    language: str | None = None
+    """None: found once a file, from its first window"""
+    task: Literal["transcribe", "translate"] = "transcribe"
+    prompt: str = ""
+    hotwords: str = ""
+    beam_size: int = 1
+    word_times: bool = False
+    temperatures: tuple[float, ...] = (0.0,)
+    """the first is how windows are decoded; the others are tried in turn where the text looks wrong"""
+    compression_ratio_threshold: float = 2.4
+    logprob_threshold: float = -1.0
+    no_speech_threshold: float = 0.6
+    vad: DetectorName = "silero"
+    split: SplitOptions = field(default_factory=SplitOptions)
+
+    def decode_options(self, model: str, language: str | None) -> DecodeOptions:
+        prompt = " ".join(part for part in (self.hotwords.strip(), self.prompt.strip()) if part)
+        return DecodeOptions(model, language, self.task, self.beam_size, self.word_times, prompt)
+
+    def fingerprint(self, model_hash: str, device: str, compute_type: str) -> str:
+        """Equal where the same audio gives the same text."""
+        settings = json.dumps(asdict(self), sort_keys=True)
+        return key_of(CACHE_VERSION, model_hash, device, compute_type, settings)

@@ -1,0 +1,236 @@
+"""From a file's samples to the windows that are decoded: where speech is, and where to cut it.
+
+Unlike the live segmenter it looks ahead: windows are as long as the engine likes them, and end at the longest pause
+near that length. Long pauses are taken out of a window, so its samples are pieces of the file, each with its place.
+It holds at most one window and one block of audio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.jobs import SAMPLE_RATE_HZ, Pcm
+from ..core.vad import Probabilities, level
+from .speech import CHUNK_SAMPLES, SpeechDetector
+
+CHUNK_S = CHUNK_SAMPLES / SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class SplitOptions:
+    min_window_s: float = 8.0
+    """no window is cut shorter, unless a long silence or the file's end cuts it"""
+    max_window_s: float = 16.0
+    start_probability: float = 0.5
+    keep_probability: float = 0.35
+    before_s: float = 0.25
+    """kept before speech"""
+    after_s: float = 0.35
+    """and after it; of a longer pause the rest is taken out"""
+    separate_s: float = 3.0
+    """a silence this long ends a window"""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Samples [at, at + length) of a window are those of the file from `start` on."""
+
+    at: int
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """int16 mono 16 kHz, and where its pieces are in the file."""
+
+    pcm: Pcm
+    pieces: tuple[Piece, ...]
+
+    @property
+    def start(self) -> int:
+        """First sample in the file."""
+        return self.pieces[0].start
+
+    @property
+    def end(self) -> int:
+        """One past the last sample in the file."""
+        return self.pieces[-1].start + self.pieces[-1].length
+
+    def place(self, sample: int, *, end: bool = False) -> int:
+        """Where a sample of the window is in the file; `end`: the sample is one past something's last."""
+        for piece in reversed(self.pieces):
+            if sample > piece.at or (sample == piece.at and not end):
+                return piece.start + min(sample - piece.at, piece.length)
+        return self.start
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Chunks that belong to a window or are close enough to speech to be part of one; arrays of one length."""
+
+    pcm: NDArray[np.int16]
+    """[chunks, CHUNK_SAMPLES]"""
+    probability: Probabilities
+    place: NDArray[np.int64]
+    """number of each chunk in the file"""
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def part(self, begin: int, end: int | None = None) -> _Kept:
+        return _Kept(self.pcm[begin:end], self.probability[begin:end], self.place[begin:end])
+
+    def plus(self, other: _Kept) -> _Kept:
+        return _Kept(
+            np.concatenate([self.pcm, other.pcm]),
+            np.concatenate([self.probability, other.probability]),
+            np.concatenate([self.place, other.place]),
+        )
+
+
+class Splitter:
+    """Windows of one file."""
+
+    def __init__(self, options: SplitOptions, detector: SpeechDetector) -> None:
+        self.options = options
+        self._detector = detector
+        self._trim = _Trimmer(options)
+        self._longest = int(options.max_window_s / CHUNK_S)
+        self._shortest = int(options.min_window_s / CHUNK_S)
+        self._separate = max(1, int((options.separate_s - options.before_s - options.after_s) / CHUNK_S))
+        """chunks that were taken out"""
+
+    def windows(self, blocks: Iterable[Pcm]) -> Iterator[Window]:
+        """`blocks` are the file's samples in order, in any sizes. What `blocks` raises comes after the windows before
+        it."""
+        kept = _nothing()
+        rest = np.zeros(0, np.int16)
+        length = 0
+        fault: Exception | None = None
+        source = iter(blocks)
+        while fault is None:
+            try:
+                block = next(source, None)
+            except Exception as raised:  # noqa: BLE001 what was read before it is still heard, then it is raised
+                fault = raised
+                break
+            if block is None:
+                break
+            length += len(block)
+            rest = np.concatenate([rest, block])
+            whole = len(rest) // CHUNK_SAMPLES * CHUNK_SAMPLES
+            kept = kept.plus(self._speech(rest[:whole].reshape(-1, CHUNK_SAMPLES), last=False))
+            rest = rest[whole:]
+            while len(kept) and (end := self._cut(kept, last=False)):
+                yield _window(kept.part(0, end), length)
+                kept = kept.part(end)
+        padded = np.pad(rest, (0, -len(rest) % CHUNK_SAMPLES)).reshape(-1, CHUNK_SAMPLES)
+        kept = kept.plus(self._speech(padded, last=True))
+        while len(kept) and (end := self._cut(kept, last=True)):
+            yield _window(kept.part(0, end), length)
+            kept = kept.part(end)
+        if fault is not None:
+            raise fault
+
+    def _speech(self, chunks: NDArray[np.int16], *, last: bool) -> _Kept:
+        return self._trim.push(chunks, self._detector.push(chunks), last=last)
+
+    def _cut(self, kept: _Kept, *, last: bool) -> int:
+        """How many chunks the next window has; 0 if that cannot be told yet."""
+        gaps = np.flatnonzero(np.diff(kept.place[: self._longest + 1]) > self._separate)
+        if len(gaps):
+            return int(gaps[0]) + 1
+        if len(kept) > self._longest:
+            return self._shortest + _quietest(kept.part(self._shortest, self._longest + 1))
+        return len(kept) if last else 0
+
+
+class _Trimmer:
+    """Leaves out what is too far from speech. Holds back chunks until it is known whether speech follows them."""
+
+    def __init__(self, options: SplitOptions) -> None:
+        self._options = options
+        self._before = round(options.before_s / CHUNK_S)
+        self._after = round(options.after_s / CHUNK_S)
+        self._held = _nothing()
+        self._speaking = False
+        self._since = self._after
+        """chunks since the last voiced one; those up to `after` are kept"""
+        self._place = 0
+
+    def push(self, chunks: NDArray[np.int16], probability: Probabilities, *, last: bool) -> _Kept:
+        """The next chunks, in order -> those that are settled to be kept."""
+        places = np.arange(self._place, self._place + len(chunks))
+        self._place += len(chunks)
+        voiced = self._voiced(probability)
+        fresh = self._held.plus(_Kept(chunks, probability, places))
+        marks = np.concatenate([np.zeros(len(self._held), bool), voiced])
+        near = np.zeros(len(marks), bool)
+        # a tail of `after` chunks behind the last speech of the push before may reach into this one
+        near[len(self._held) : len(self._held) + max(0, self._after - self._since)] = True
+        for i in np.flatnonzero(marks):
+            near[max(0, i - self._before) : i + 1 + self._after] = True
+        found = np.flatnonzero(voiced)
+        self._since = len(voiced) - 1 - int(found[-1]) if len(found) else self._since + len(voiced)
+        # held chunks are those within `before` of the end that no speech is near yet
+        settled = len(marks) if last else max(len(marks) - self._before, 0)
+        settled = max(settled, int(np.flatnonzero(near)[-1]) + 1 if near.any() else 0)
+        self._held = fresh.part(settled)
+        keep = np.flatnonzero(near[:settled])
+        return _Kept(fresh.pcm[keep], fresh.probability[keep], fresh.place[keep])
+
+    def _voiced(self, probability: Probabilities) -> NDArray[np.bool_]:
+        out = np.zeros(len(probability), bool)
+        for i, p in enumerate(probability.tolist()):
+            least = self._options.keep_probability if self._speaking else self._options.start_probability
+            self._speaking = p >= least
+            out[i] = self._speaking
+        return out
+
+
+def _nothing() -> _Kept:
+    return _Kept(np.zeros((0, CHUNK_SAMPLES), np.int16), np.zeros(0, np.float32), np.zeros(0, np.int64))
+
+
+def _quietest(kept: _Kept) -> int:
+    """The best chunk to cut before: in the middle of the longest pause, else at the quietest point.
+
+    A pause that was taken out counts with its whole length."""
+    quiet = kept.probability < 0.5
+    best, best_at = 0, -1
+    begin = None
+    for i, (is_quiet, place) in enumerate(zip(quiet.tolist(), kept.place.tolist(), strict=True)):
+        if not is_quiet:
+            begin = None
+            continue
+        if begin is None:
+            begin = i
+        length = place - int(kept.place[begin])
+        if length > best:
+            jump = np.diff(kept.place[begin : i + 1])
+            widest = int(np.argmax(jump))
+            best, best_at = length, begin + widest + 1 if jump[widest] > 1 else (begin + i + 1) // 2
+    if best_at > 0:
+        return best_at
+    smooth = np.convolve(level(kept.pcm), np.ones(3) / 3, "same")
+    return max(1, int(np.argmin(smooth[1:-1])) + 1)
+
+
+def _window(kept: _Kept, length: int) -> Window:
+    """`length`: samples of the file so far; the last chunk may reach over its end."""
+    jumps = [0, *(np.flatnonzero(np.diff(kept.place) != 1) + 1).tolist(), len(kept)]
+    pieces = tuple(
+        Piece(a * CHUNK_SAMPLES, int(kept.place[a]) * CHUNK_SAMPLES, (b - a) * CHUNK_SAMPLES)
+        for a, b in pairwise(jumps)
+    )
+    over = max(0, pieces[-1].start + pieces[-1].length - length)
+    last = Piece(pieces[-1].at, pieces[-1].start, pieces[-1].length - over)
+    pcm = kept.pcm.reshape(-1)
+    # a copy: a view would keep everything that was read together with the window
+    return Window(pcm[: len(pcm) - over].copy(), (*pieces[:-1], last))

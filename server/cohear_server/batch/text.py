@@ -1,0 +1,124 @@
+"""From decoded windows to a file's transcript: words at their places in the file, cut into segments.
+
+A segment ends with a sentence or at a pause. Its statistics are those of the window it was decoded in, as Whisper's
+segments have those of their 30 s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from cohear_client.protocol import Final, Timing, Word
+from cohear_client.transcript import Statistics, Transcript
+
+from ..core.jobs import SAMPLE_RATE_HZ, DecodeResult
+from ..core.words import UNSPACED
+from ..decoding.guard import compression_ratio
+from .splitter import Window
+
+SENTENCE_ENDS = (".", "?", "!", "。", "？", "！", "…")
+PAUSE_S = 1.0
+"""between two words ends a segment"""
+ABBREVIATIONS = frozenset({"mr.", "mrs.", "ms.", "dr.", "st.", "prof.", "vs.", "jr.", "sr."})
+
+
+@dataclass(frozen=True, slots=True)
+class HeardWord:
+    """A word and its samples in the window."""
+
+    text: str
+    start: int
+    end: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was heard in one window, wherever that is. Plain: it is what the cache keeps."""
+
+    language: str
+    text: str
+    words: tuple[HeardWord, ...]
+    avg_logprob: float
+    no_speech_prob: float
+    temperature: float = 0.0
+
+    @property
+    def compression_ratio(self) -> float:
+        return compression_ratio(self.text) if self.text else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WindowText:
+    """The words of one window at their places in the file."""
+
+    language: str
+    words: tuple[Word, ...]
+    """times count from the start of the file"""
+    statistics: Statistics
+
+
+def heard(result: DecodeResult, temperature: float) -> Heard:
+    """`result` must be without error."""
+    words = tuple(HeardWord(w.text, w.start_samples, w.end_samples, round(w.probability, 4)) for w in result.words)
+    return Heard(result.language, result.text, words, result.mean_logprob, result.no_speech_prob, temperature)
+
+
+def placed(window: Window, said: Heard) -> WindowText:
+    words = tuple(
+        Word(
+            word.text,
+            window.place(word.start) / SAMPLE_RATE_HZ,
+            window.place(word.end, end=True) / SAMPLE_RATE_HZ,
+            word.probability,
+        )
+        for word in said.words
+    )
+    statistics = Statistics(
+        window.start / SAMPLE_RATE_HZ,
+        said.avg_logprob,
+        said.no_speech_prob,
+        said.compression_ratio,
+        said.temperature,
+    )
+    return WindowText(said.language, words, statistics)
+
+
+def transcript(texts: Iterable[WindowText], model: str) -> Transcript:
+    """Of windows in the order of the file."""
+    segments: list[Final] = []
+    statistics: list[Statistics] = []
+    for text in texts:
+        for words in _segments(text.words, text.language):
+            segments.append(
+                Final(
+                    seq=len(segments),
+                    segment_id=len(segments),
+                    text=_joined(words, text.language),
+                    confidence=sum(word.confidence for word in words) / len(words),
+                    language=text.language,
+                    start_s=words[0].start_s,
+                    end_s=words[-1].end_s,
+                    reason="endpoint",
+                    model=model,
+                    timing=Timing(),
+                    words=words,
+                )
+            )
+            statistics.append(text.statistics)
+    return Transcript(tuple(segments), statistics=tuple(statistics))
+
+
+def _joined(words: Sequence[Word], language: str) -> str:
+    return ("" if language in UNSPACED else " ").join(word.text for word in words)
+
+
+def _segments(words: Sequence[Word], language: str) -> list[tuple[Word, ...]]:
+    cuts = [0]
+    for number, (before, after) in enumerate(pairwise(words), 1):
+        ends = before.text.endswith(SENTENCE_ENDS) and before.text.lower() not in ABBREVIATIONS
+        if ends or after.start_s - before.end_s >= PAUSE_S:
+            cuts.append(number)
+    return [tuple(words[a:b]) for a, b in zip(cuts, [*cuts[1:], len(words)], strict=True) if b > a]
