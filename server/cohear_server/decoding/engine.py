@@ -47,6 +47,9 @@ STATE_SAMPLES = 320
 PADDED_TOKENS_PER_S = 8.0
 PADDED_TOKENS_FLOOR = 10
 """the token cap of a model without a profile: twice fluent speech"""
+PARTIAL_TOKENS = 0.6
+"""A partial's share of the token cap, still more than fluent speech has. One in 15 windows that are broken off in
+mid-speech loops, and then holds up its whole batch until the cap."""
 RETRIED_RULES = frozenset({"loop", "unlikely", "no_speech", "repetitive"})
 """a final of a short window that these rules changed is decoded again as Whisper was trained, padded to 30 s"""
 RETRIED_VOICED_S = 0.3
@@ -285,7 +288,8 @@ class WhisperEngine:
     def _max_tokens(self, job: DecodeJob) -> int:
         per_s = self.profile.tokens_per_s if self.profile else PADDED_TOKENS_PER_S
         floor = self.profile.tokens_floor if self.profile else PADDED_TOKENS_FLOOR
-        return floor + int(per_s * len(job.pcm) / SAMPLE_RATE_HZ)
+        share = PARTIAL_TOKENS if job.kind is JobKind.PARTIAL else 1.0
+        return int(share * (floor + per_s * len(job.pcm) / SAMPLE_RATE_HZ))
 
     def _frames(self, states: States) -> int:
         """How many states a window has once it is filled; equal within a call."""

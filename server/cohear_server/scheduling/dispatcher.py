@@ -89,7 +89,9 @@ class Dispatcher:
         """Dispatch until cancelled; batches in the engine are then waited for."""
         async with asyncio.TaskGroup() as group:
             while True:
-                while self._busy < self._backend.slots and (batch := self.scheduler.next_batch(self._clock())):
+                while self._busy < self._backend.slots and (
+                    batch := self.scheduler.next_batch(self._clock(), self._busy)
+                ):
                     self._busy += 1
                     group.create_task(self._decode(batch))
                     self._tell_begun(batch)

@@ -24,8 +24,19 @@ from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, JobKind
 DEADLINE_SLOT_S = 0.05
 """Deadlines this close together count as equal, and fair share decides between them."""
 
-URGENT_S = 0.25
-"""a final due this soon goes before all partials: its endpoint is known, or about to be"""
+URGENT_S = 0.15
+"""a final that must be begun this soon goes before all partials: its endpoint is known, or about to be"""
+
+FINAL_S_A_SECOND = 0.015
+"""About how long the engine takes for a second of a final (10 s with word times: 0.14 s on one core): it must be begun
+that much earlier to be ready in time."""
+
+
+FEW_PARTIALS = 5
+"""fewer than this cost a fifth more each than a full batch does"""
+
+PARTIAL_SLACK_S = 0.25
+"""a partial that is due this soon is not held back for others"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,11 @@ class _Waiting:
     due_s: float
     submitted_s: float
     order: int
+
+    @property
+    def begin_s(self) -> float:
+        """When it must be begun to be ready in time."""
+        return self.due_s - FINAL_S_A_SECOND * len(self.job.pcm) / SAMPLE_RATE_HZ
 
 
 @dataclass(slots=True)
@@ -114,22 +130,29 @@ class Scheduler:
         self._tidy(session_id)
         return found
 
-    def next_batch(self, now_s: float) -> list[DecodeJob]:
-        """The jobs to decode now, taken out of the queue; empty if none can be. All share one `batch_key`.
+    def next_batch(self, now_s: float, busy: int = 0) -> list[DecodeJob]:
+        """The jobs to decode now, taken out of the queue; empty if none should be. All share one `batch_key`.
+
+        `busy` batches are in the engine already: then a few partials are held back while they have time, for more to
+        join them, which also leaves a slot free for the next final. Who waits so is asked for again when a batch ends.
 
         Finals and partials are not mixed: a final would wait for the partials' encoding.
         """
         finals: tuple[list[_Waiting], list[_Waiting]] = ([], [])
         for waiting in self._finals():
-            finals[waiting.due_s - now_s > URGENT_S].append(waiting)
+            finals[waiting.begin_s - now_s > URGENT_S].append(waiting)
         for candidates in (finals[0], self._partials(), finals[1], self._refines()):
             ranked = sorted(candidates, key=self._rank(now_s))
-            if ranked:
-                batch = self._fill(ranked)
+            batch = self._fill(ranked) if ranked else []
+            if batch and not (busy and self._may_wait(batch, now_s)):
                 for waiting in batch:
                     self._remove(waiting.job)
                 return [waiting.job for waiting in batch]
         return []
+
+    def _may_wait(self, batch: list[_Waiting], now_s: float) -> bool:
+        few = batch[0].job.kind is JobKind.PARTIAL and len(batch) < min(FEW_PARTIALS, self.options.max_batch)
+        return few and batch[0].due_s - now_s > PARTIAL_SLACK_S
 
     def finished(self, batch: list[DecodeJob]) -> None:
         """The engine is through with these; their streams may have a next partial decoded."""
