@@ -31,5 +31,14 @@ step "streaming policies"
 $python bench/streaming.py --speech "$speech" --clips 30 --out $results/streaming.json --plot docs/images/streaming.png
 step "the page"
 $python bench/page.py --speech "$speech" --out $results/page.json || echo "bench: the page was not measured" >&2
-summary() { $python bench/summary.py --results $results --page docs/performance.md; }
-summary
+step "files"
+rivals=${COHEAR_BENCH_CTRANSLATE2:-$HOME/.cache/cohear-bench/ctranslate2-cli/bin/whisper-ctranslate2}
+$python bench/files.py --speech "$speech" --ctranslate2 "$rivals" --out $results/files.json ||
+  echo "bench: files were not measured: bench/README.md names what it needs" >&2
+step "other servers"
+if [ -d "${HOME}/.cache/cohear-bench" ]; then
+  $python -m bench.peers.run --speech "$speech"
+else
+  echo "bench: the other servers are not set up: $python bench/peers/setup.py all" >&2
+fi
+$python bench/summary.py --results $results --page docs/performance.md
