@@ -13,6 +13,7 @@ from cohear_client import protocol
 from cohear_client.protocol import ENCODINGS, Done, Error, Final, Finalized, Partial, SpeechEnded, SpeechStarted, Start
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, HypothesisWord, JobKind
 from cohear_server.core.output import Output
+from cohear_server.core.segmenter import SegmenterOptions
 from cohear_server.core.session import Session, SessionOptions
 from cohear_server.errors import ClientError, ServerError
 from hypothesis import given, settings
@@ -188,7 +189,7 @@ def test_done_waits_for_the_last_final_and_comes_once() -> None:
 
 
 def test_long_speech_is_cut_and_nothing_between_is_lost() -> None:
-    driver = Driver().feed(np.concatenate([silence(1), speech(25), silence(1)])).stop()
+    driver = Driver().feed(np.concatenate([silence(1), speech(13), silence(1)])).stop()
     finals = driver.of(Final)
     assert [f.reason for f in finals] == ["max_length", "endpoint"]
     assert all(a.end_s == b.start_s for a, b in pairwise(finals))
@@ -205,7 +206,8 @@ def test_long_windows_lose_their_committed_words_when_word_times_were_measured()
 
     # a ramp that counts hundredths of a second; loud enough to be speech after the first ones
     ramp = np.repeat(np.arange(1_400, dtype="<i2"), 160)
-    driver = Driver(answer=timed, options=SessionOptions(vad="energy")).feed(np.concatenate([silence(1), ramp]))
+    options = SessionOptions(SegmenterOptions(max_segment_s=20.0), vad="energy")
+    driver = Driver(answer=timed, options=options).feed(np.concatenate([silence(1), ramp]))
     windows_s = [len(j.pcm) / SAMPLE_RATE_HZ for j in driver.jobs if j.kind is JobKind.PARTIAL]
     assert max(windows_s) < 7.5
     text = driver.of(Partial)[-1]

@@ -36,7 +36,9 @@ class SegmenterOptions:
     """voiced time within 200 ms that starts a segment; shorter clicks are silence"""
     pre_roll_ms: int = 300
     post_roll_ms: int = 200
-    max_segment_s: float = 20.0
+    max_segment_s: float = 10.0
+    """Cutting at 10, 12, 15 or 20 s hears the same (5.5 % of 4,000 words wrong, tiny.en), and a final of 20 s takes too
+    long for anybody who waits for it."""
     cut_search_s: float = 6.0
     """a segment that grows too long is cut at the quietest point of its last seconds"""
     start_probability: float = 0.5
