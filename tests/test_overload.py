@@ -140,7 +140,7 @@ def test_more_than_fit_are_refused_and_the_others_keep_their_promise(clock: SimC
     admitted = [heard for heard in found.heard if not heard.refused]
     assert len(refused) >= 10
     assert all(fault.code == "overloaded" and fault.retry_after_s > 0 for fault in refused)
-    assert len(admitted) >= 10
+    assert len(admitted) >= 7
     assert max(rung for _, rung in found.rungs) is Rung.USUAL
     for heard in admitted:
         finals = heard.of(Final)

@@ -48,7 +48,7 @@ class Speakers:
 
 @pytest.fixture
 def speakers() -> Speakers:
-    return Speakers(Load(LoadOptions(slots=1)))
+    return Speakers(Load(LoadOptions(slots=1, keep=1.0)))
 
 
 def test_nothing_known_admits() -> None:
@@ -59,7 +59,7 @@ def test_nothing_known_admits() -> None:
 
 
 def test_the_foretold_cost_bounds_the_first_streams() -> None:
-    load = Load(LoadOptions(slots=2))
+    load = Load(LoadOptions(slots=2, keep=1.0))
     load.prior = FINALS + PARTIALS
     admitted = 0
     while load.admits(0.0):
@@ -78,6 +78,14 @@ def test_admission_ends_where_the_engine_is_taken(speakers: Speakers) -> None:
     assert speakers.load.rung is Rung.USUAL
     assert speakers.load.demand(speakers.now_s) == pytest.approx(CAPACITY * USUAL, rel=0.1)
     assert speakers.load.demand(speakers.now_s, more=2) > 1
+
+
+def test_the_engine_is_not_filled_to_the_brim() -> None:
+    half, whole = (Speakers(Load(LoadOptions(keep=keep))) for keep in (0.5, 1.0))
+    for speakers in (half, whole):
+        speakers.join(4)
+        speakers.speak(20)
+    assert half.load.fits(half.now_s) == pytest.approx(whole.load.fits(whole.now_s) / 2)
 
 
 def test_quiet_streams_leave_room_for_others(speakers: Speakers) -> None:

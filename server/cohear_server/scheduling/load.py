@@ -39,6 +39,9 @@ class LoadOptions:
     elastic: float = 0.85
     """So much of the usual number of partials keeps the promise (cursor lag <= 1 s): measured on 2 cores, where 0.5 s
     between partials had stretched to 0.6 s at the last number of streams that kept it."""
+    keep: float = 0.6
+    """Share of the engine that may be asked for before finals come too late: batches cannot be taken back, so a final
+    waits for those that are at work (2 cores: 12 streams kept the promise where 22 would have filled the engine)."""
     full_batch: int = 8
     batch_overhead: float = 1.3
     """A partial in a batch of n costs as much as 1 + batch_overhead / n: 2.0, 1.4 and 1.1 times the full batch's at 1,
@@ -116,7 +119,7 @@ class Load:
         """How many streams like the present ones keep the promise; infinite while nothing is known of them."""
         finals, partials = self._a_stream(now_s, self.options.prior_weight_s)
         asked = max(finals + self.options.elastic * partials, self.options.quiet_share * self.prior)
-        return self.options.slots / asked if asked else math.inf
+        return self.options.keep * self.options.slots / asked if asked else math.inf
 
     def admits(self, now_s: float) -> bool:
         """Whether one more stream like those here would keep the promise. Not on any rung but the usual; the first one
