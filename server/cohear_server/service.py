@@ -91,7 +91,8 @@ class Service:
         """Warm up, dispatch, and on leaving finish what is in the engine."""
         try:
             await self._backend.start()
-            self.dispatcher.load.prior = await speech_cost(self._backend, self.clock)
+            if self.config.admission:
+                self.dispatcher.load.prior = await speech_cost(self._backend, self.clock)
             self.dispatcher.scheduler.window_steps_s = self.model.window_steps_s
             async with asyncio.TaskGroup() as group:
                 works = (self.dispatcher.run, self._govern, *self.companions)
@@ -158,7 +159,8 @@ class Service:
         self.dispatcher.load.opened(session.id)
         self.vacant.clear()
         stream.say(self._ready(stream))
-        stream.degrade(self.dispatcher.load.rung)
+        if self.dispatcher.load.rung is not Rung.USUAL:
+            stream.degrade(self.dispatcher.load.rung)
         return stream
 
     def _check_room(self) -> None:

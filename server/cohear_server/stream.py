@@ -89,7 +89,6 @@ class Stream:
         self._sent: dict[str, _Sent] = {}
         self._traces: dict[str, JobTrace] = {}
         self._room = asyncio.Event()
-        self._degraded = False
         start = session.start
         self._bytes_a_second = frame_bytes(start) * start.sample_rate
 
@@ -123,11 +122,9 @@ class Stream:
         self._put(message, self._clock())
 
     def degrade(self, rung: Rung) -> None:
-        """The server has taken this rung: partials come at its pace, and the client is told."""
+        """The server has moved to this rung: partials come at its pace, and the client is told."""
         self.session.pace(PARTIAL_SHARE[rung])
-        if rung is not Rung.USUAL or self._degraded:
-            self.say(protocol.Warning("degraded" if rung else "restored", RUNG_TEXTS[rung]))
-        self._degraded = rung is not Rung.USUAL
+        self.say(protocol.Warning("degraded" if rung else "restored", RUNG_TEXTS[rung]))
 
     def resume(self, last_seq: int, ready: protocol.Ready) -> None:
         """Attach another client in place of the one before, which is cut off: `ready`, then the lasting messages

@@ -23,7 +23,7 @@ class Network:
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     made = Network()
-    monkeypatch.setattr(speech, "_silero", lambda: made)
+    monkeypatch.setattr(speech, "silero_network", lambda: made)
     return made
 
 

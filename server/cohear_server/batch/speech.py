@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.vad import Probabilities, SileroVad, _silero, level
+from ..core.vad import Probabilities, SileroVad, level, silero_network
 
 CHUNK_SAMPLES = SileroVad.CHUNK
 SILENT_DB = -80.0
@@ -70,7 +70,7 @@ class SileroDetector:
                 return np.where(levels > self._speech_db - QUIET_DB, np.float32(0.9), np.float32(0.1))
         starts = np.arange(len(chunks))[:, None] * CHUNK_SAMPLES
         windows = wave[starts + np.arange(SileroVad.CONTEXT + CHUNK_SAMPLES)]
-        probability, self._state, self._cell = _silero().run(
+        probability, self._state, self._cell = silero_network().run(
             None, {"input": windows, "h": self._state, "c": self._cell}
         )
         found = np.asarray(probability, np.float32).reshape(-1)

@@ -100,7 +100,7 @@ class SileroVad:
         starts = np.arange(count)[:, None] * self.CHUNK
         windows = self._pending[starts + np.arange(self.CONTEXT + self.CHUNK)]
         feeds = {"input": windows, "h": self._state, "c": self._cell}
-        probability, self._state, self._cell = _silero().run(None, feeds)
+        probability, self._state, self._cell = silero_network().run(None, feeds)
         self._pending = self._pending[count * self.CHUNK :]
         # the highest of the block: a word's short end must not hide its beginning
         self._probability = float(np.max(probability))
@@ -141,7 +141,7 @@ def level(frames: Pcm) -> NDArray[np.float32]:
 
 
 @functools.cache
-def _silero() -> onnxruntime.InferenceSession:
+def silero_network() -> onnxruntime.InferenceSession:
     """The network that faster-whisper ships, found through its metadata; one for all streams (stateless)."""
     files = metadata.files("faster-whisper") or []
     path = next((Path(str(f.locate())) for f in files if f.name == "silero_vad_v6.onnx"), None)
