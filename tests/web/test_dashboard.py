@@ -20,12 +20,15 @@ from .test_page import accessible
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 STEP_S = 0.2
+LOOKED_BACK_S = 30
+"""longer than a browser takes to open the page on a busy machine: what was counted before is still shown then"""
 
 
 @pytest.fixture(autouse=True)
 def quick_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cohear_server.ops.history.STEP_S", STEP_S)
     monkeypatch.setattr("cohear_server.ops.history.LOOK_S", STEP_S / 2)
+    monkeypatch.setattr("cohear_server.ops.history.MINUTE_STEPS", round(LOOKED_BACK_S / STEP_S))
     monkeypatch.setattr("cohear_server.ops.status.STEP_S", STEP_S)
 
 
