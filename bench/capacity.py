@@ -28,7 +28,14 @@ from speech import circumstances, write_result
 
 FINAL_OVER_ENDPOINT_MS = 300.0
 CURSOR_LAG_MS = 1_000.0
-PROMISE = {"final_over_endpoint_p95_ms": FINAL_OVER_ENDPOINT_MS, "cursor_lag_p95_ms": CURSOR_LAG_MS, "shed": 0}
+FINAL_CUT_MS = 1_000.0
+"""of a segment cut for its length: nobody waits for its end, and its words are on the screen"""
+PROMISE = {
+    "final_over_endpoint_p95_ms": FINAL_OVER_ENDPOINT_MS,
+    "final_cut_p95_ms": FINAL_CUT_MS,
+    "cursor_lag_p95_ms": CURSOR_LAG_MS,
+    "shed": 0,
+}
 MODES: dict[str, float | None] = {"continuous": None, "conversation": 0.4}
 """share of clips in the whole; None: back to back"""
 RAMP_S_A_STREAM = 0.25
@@ -39,6 +46,9 @@ def broken(report: dict[str, Any]) -> list[str]:
     """What of the promise a load report breaks; empty if it is kept."""
     bounds = {"final_over_endpoint": FINAL_OVER_ENDPOINT_MS, "cursor_lag": CURSOR_LAG_MS}
     found = []
+    cut = report["ms"]["final_cut"]
+    if cut["count"] and cut["p95"] > FINAL_CUT_MS:
+        found.append(f"final_cut p95 {cut['p95']:.0f} ms > {FINAL_CUT_MS:.0f} ms")
     for name, limit_ms in bounds.items():
         row = report["ms"][name]
         if not row["count"]:

@@ -108,8 +108,8 @@ class FinalWait:
     """from the end of speech (the last voiced frame, by the final's end); None where the speaker went on"""
     level_ms: float | None
     """the same, with the end of speech taken from the level of the audio"""
-    over_ms: float
-    """beyond the endpoint silence; where there was none, what the server took"""
+    over_ms: float | None
+    """beyond the endpoint silence; None where there was none"""
     service_ms: float
     """what the server took, by the event's own timing"""
 
@@ -117,6 +117,11 @@ class FinalWait:
     def endpoint_wait_ms(self) -> float | None:
         """The rest of the wait: endpoint silence, frames and network."""
         return None if self.total_ms is None else self.total_ms - self.service_ms
+
+    @property
+    def cut_ms(self) -> float | None:
+        """The service of a final that no pause ended: from the decision to cut until its text."""
+        return self.service_ms if self.total_ms is None else None
 
 
 def final_waits(heard: Heard, endpoint_ms: float) -> list[FinalWait]:
@@ -131,7 +136,7 @@ def final_waits(heard: Heard, endpoint_ms: float) -> list[FinalWait]:
 def _wait(at_s: float, final: Final, spurts: Sequence[Span], endpoint_ms: float) -> FinalWait:
     service_ms = final.timing.total_ms
     if final.reason != "endpoint":
-        return FinalWait(None, None, service_ms, service_ms)
+        return FinalWait(None, None, None, service_ms)
     total_ms = 1000 * (at_s - final.end_s + POST_ROLL_S)
     ends = [end for start, end in spurts if start < final.end_s]
     level_ms = 1000 * (at_s - ends[-1]) if ends else None

@@ -35,6 +35,7 @@ MEASURES_MS = (
     "final_over_endpoint",
     "final_endpoint_wait",
     "final_service",
+    "final_cut",
     "partial_age",
     "cursor_lag",
     "partial_interval",
@@ -89,14 +90,17 @@ class Tally:
         self.ms["cursor_lag"] += cursor_lags_ms(heard)
         self.ms["partial_interval"] += partial_intervals_ms(heard)
         for wait in final_waits(heard, endpoint_ms):
-            self.ms["final_over_endpoint"].append(wait.over_ms)
-            self.ms["final_service"].append(wait.service_ms)
-            if wait.total_ms is not None:
-                self.ms["final"].append(wait.total_ms)
-            if wait.endpoint_wait_ms is not None:
-                self.ms["final_endpoint_wait"].append(wait.endpoint_wait_ms)
-            if wait.level_ms is not None:
-                self.ms["final_by_level"].append(wait.level_ms)
+            told = {
+                "final": wait.total_ms,
+                "final_by_level": wait.level_ms,
+                "final_over_endpoint": wait.over_ms,
+                "final_endpoint_wait": wait.endpoint_wait_ms,
+                "final_service": wait.service_ms,
+                "final_cut": wait.cut_ms,
+            }
+            for name, value_ms in told.items():
+                if value_ms is not None:
+                    self.ms[name].append(value_ms)
         for at_s, event in heard.events:
             if heard.counts(at_s):
                 self.windows[event.TYPE][round(2 * event.timing.window_s) / 2] += 1

@@ -32,9 +32,16 @@ def test_it_stops_where_the_bounds_are_near_enough() -> None:
     assert len(probes.reports) < len(search(103).reports) + 9
 
 
+def measured(final_ms: float = 250.0, lag_ms: float = 900.0, cut_ms: float | None = None) -> dict[str, Any]:
+    return {
+        "final_over_endpoint": {"count": 9, "p95": final_ms},
+        "cursor_lag": {"count": 9, "p95": lag_ms},
+        "final_cut": {"count": 0} if cut_ms is None else {"count": 9, "p95": cut_ms},
+    }
+
+
 def report(**changes: Any) -> dict[str, Any]:
-    ms = {"final_over_endpoint": {"count": 9, "p95": 250.0}, "cursor_lag": {"count": 9, "p95": 900.0}}
-    return {"ms": ms, "samples": {"shed": 0}, "refused": 0, "unfinished": 0, "valid": True} | changes
+    return {"ms": measured(), "samples": {"shed": 0}, "refused": 0, "unfinished": 0, "valid": True} | changes
 
 
 def test_a_kept_promise() -> None:
@@ -48,7 +55,10 @@ def test_a_kept_promise() -> None:
         ({"refused": 1}, "refused"),
         ({"unfinished": 1}, "unfinished"),
         ({"valid": False}, "generator"),
-        ({"ms": {"final_over_endpoint": {"count": 9, "p95": 301.0}, "cursor_lag": {"count": 0}}}, "final"),
+        ({"ms": measured(final_ms=301)}, "final_over_endpoint"),
+        ({"ms": measured(lag_ms=1_001)}, "cursor_lag"),
+        ({"ms": measured(cut_ms=1_001)}, "final_cut"),
+        ({"ms": measured() | {"cursor_lag": {"count": 0}}}, "no cursor_lag"),
     ],
 )
 def test_a_broken_promise_says_which(changes: dict[str, Any], said: str) -> None:

@@ -91,14 +91,15 @@ class TestLatency:
         assert [first.total_ms, first.level_ms, first.over_ms] == approx([600, 600, 100])
         assert [first.service_ms, first.endpoint_wait_ms] == approx([30, 570])
         assert [second.total_ms, second.service_ms] == approx([700, 120])
+        assert first.cut_ms is None
 
-    def test_a_final_without_a_pause_is_judged_by_what_the_server_took(self) -> None:
+    def test_a_final_without_a_pause_has_only_what_the_server_took(self) -> None:
         events: list[Shown] = [
             (9.0, final("so", (1.0, 5.0), reason="max_length", decode_ms=40.0)),
             (9.5, final("end", (5.0, 9.0), segment=1, reason="stop")),
         ]
         (wait,) = final_waits(Heard(events, [(1.0, 9.0)]), endpoint_ms=500)
-        assert (wait.total_ms, wait.endpoint_wait_ms, wait.over_ms) == (None, None, 40)
+        assert (wait.total_ms, wait.endpoint_wait_ms, wait.over_ms, wait.cut_ms) == (None, None, None, 40)
 
     def test_only_the_steady_time_counts(self) -> None:
         heard = Heard(EVENTS, SPURTS, since_s=3.5, until_s=5.0)

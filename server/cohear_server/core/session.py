@@ -43,6 +43,9 @@ from .vad import FRAME_SAMPLES, VadName, level, make_vad
 FINAL_DEADLINE_S = 0.1
 """A final is wanted this soon after its endpoint is known."""
 
+CUT_DEADLINE_S = 0.6
+"""That of a segment cut for its length may take longer: nobody waits for its end, and its words are on the screen."""
+
 STATS_INTERVAL_S = 5.0
 
 
@@ -238,7 +241,8 @@ class Session:
         speculation = self._speculation
         if speculation is None or speculation[1].window.end != end:
             self._drop_speculation()
-            speculation = self._decode_final(segment, end, FINAL_DEADLINE_S)
+            deadline_s = CUT_DEADLINE_S if reason == "max_length" else FINAL_DEADLINE_S
+            speculation = self._decode_final(segment, end, deadline_s)
         self._speculation = None
         job_id, trial = speculation
         # its result belongs to the pending final now, and must not be cancelled with the next segment's trials
@@ -272,7 +276,6 @@ class Session:
     def _speculate(self, end: int) -> None:
         """The pause may be the end: decode as if it were, so that the final is ready when it is."""
         assert self._segment is not None
-        self._cancel_trials()
         left_ms = self._segmenter.options.endpoint_ms - self._segmenter.options.early_silence_ms
         self._speculation = self._decode_final(self._segment, end, FINAL_DEADLINE_S + left_ms / 1000)
         job_id, trial = self._speculation
