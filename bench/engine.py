@@ -26,7 +26,7 @@ from cohear_server.decoding.options import EngineOptions
 from cohear_server.decoding.profile import Profile, find_profile
 from cohear_server.decoding.prompts import Prompt
 from cohear_server.decoding.sources import SourceOptions
-from cohear_server.decoding.tail import MAX_STATES, filled_length
+from cohear_server.decoding.tail import MAX_STATES, filled_length, stack
 from cohear_server.decoding.whisper import Search, WhisperModel
 from numpy.typing import NDArray
 from speech import circumstances, write_result
@@ -56,8 +56,8 @@ class RawCalls:
         costs: Costs = {}
         waves = [waveform(pcm, samples) for pcm in windows]
         states = _timed(costs, "encode", lambda: self._model.encode(waves))
-        frames = MAX_STATES if padded else filled_length(len(states[0]), profile.tail_states)
-        batch = _timed(costs, "tail", lambda: profile.tail.stack(states, frames))
+        frames = MAX_STATES if padded else filled_length(len(states[0]), profile.tail_states, profile.filled_states)
+        batch = _timed(costs, "tail", lambda: stack(profile.tail, states, frames))
         limit = profile.tokens_floor + int(profile.tokens_per_s * len(windows[0]) / SAMPLE_RATE_HZ)
         prompts = [self._prompt] * len(windows)
         heard = _timed(costs, "generate", lambda: self._model.generate(batch, prompts, Search(1, limit)))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from cohear_server.decoding.profile import Profile, Table, find_profile, kept_tables, read_profile, write_profile
 from cohear_server.decoding.profiling import build_tail
-from cohear_server.decoding.tail import MAX_STATES, States, TailStates
+from cohear_server.decoding.tail import MAX_STATES, EndStates, States, TailStates
 from numpy.typing import NDArray
 
 
@@ -33,8 +33,26 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     read = read_profile(tmp_path / "some")
     for name in ("name", "model_sha256", "short_windows", "silence_ms", "tail_states", "max_window_s", "tokens_floor"):
         assert getattr(read, name) == getattr(written, name)
+    assert isinstance(read.tail, TailStates)
     assert read.tail.offset == 100
     assert read.tail.rows == pytest.approx(written.tail.rows, abs=1e-3)
+
+
+def test_trained_states_and_their_lengths_are_read(tmp_path: Path) -> None:
+    rows, filled = np.linspace(-1, 1, 16, dtype=np.float32)[:, None], (200, 350, MAX_STATES)
+    write_profile(tmp_path / "some", make(tail=EndStates(rows), tail_states=16, filled_states=filled), {})
+    read = read_profile(tmp_path / "some")
+    assert isinstance(read.tail, EndStates)
+    assert read.tail.rows == pytest.approx(rows, abs=1e-3)
+    assert read.filled_states == filled
+    assert read.window_steps_s == (3.18, 6.18)
+
+
+@pytest.mark.parametrize("filled", [(128, MAX_STATES), (350, 200, MAX_STATES), (350, 500)])
+def test_lengths_that_no_engine_takes_are_refused(tmp_path: Path, filled: tuple[int, ...]) -> None:
+    write_profile(tmp_path / "some", make(filled_states=filled), {})
+    with pytest.raises(ValueError, match="filled_states"):
+        read_profile(tmp_path / "some")
 
 
 def test_what_others_measured_is_kept(tmp_path: Path) -> None:
@@ -53,7 +71,6 @@ def test_the_committed_profiles_are_usable(name: str) -> None:
     assert profile is not None
     assert profile.allows(10.0)
     assert len(profile.model_sha256) == 64
-    assert profile.tail.offset <= 100
 
 
 def test_a_model_without_profile_has_none(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cohear_server.decoding.tail import MAX_STATES, TailStates, filled_length
+from cohear_server.decoding.tail import MAX_STATES, EndStates, TailStates, filled_length, stack
 
 OFFSET, WIDTH = 75, 4
 
@@ -37,7 +37,7 @@ def test_long_enough_is_left_alone(tail: TailStates) -> None:
 
 
 def test_different_lengths_become_one_tensor(tail: TailStates) -> None:
-    batch = tail.stack([speech(100), speech(400)], 700)
+    batch = stack(tail, [speech(100), speech(400)], 700)
     assert batch.shape == (2, 700, WIDTH)
     assert (batch[0, 100:, 0] == np.arange(100, 700)).all()
     assert (batch[1, :400] == -1).all()
@@ -61,3 +61,21 @@ def test_a_thinned_tail_has_the_averages(tail: TailStates) -> None:
     assert (thin.at(OFFSET, OFFSET + 8)[:, 0] == block.mean()).all()
     assert thin.at(OFFSET + 8, OFFSET + 9)[0, 0] == block.mean() + 8
     assert thin.at(MAX_STATES - 1, MAX_STATES)[0, 0] > MAX_STATES - 9
+
+
+class TestEndStates:
+    tail = EndStates(np.arange(3, dtype=np.float32)[:, None].repeat(WIDTH, axis=1))
+
+    @pytest.mark.parametrize("length", [1, 200])
+    def test_they_follow_a_window_of_any_length_and_the_last_one_repeats(self, length: int) -> None:
+        filled = self.tail.fill(speech(length), length + 6)
+        assert (filled[:length] == -1).all()
+        assert filled[length:, 0].tolist() == [0, 1, 2, 2, 2, 2]
+
+    def test_long_enough_is_left_alone(self) -> None:
+        states = speech(10)
+        assert self.tail.fill(states, 10) is states
+
+    def test_there_must_be_some(self) -> None:
+        with pytest.raises(ValueError, match="end states"):
+            EndStates(np.zeros((0, WIDTH), np.float32))

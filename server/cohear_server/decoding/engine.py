@@ -35,7 +35,7 @@ from .options import EngineOptions
 from .profile import Profile, find_profile
 from .prompts import Prompt
 from .remainder import finish
-from .tail import MAX_STATES, States, filled_length
+from .tail import MAX_STATES, States, filled_length, stack
 from .whisper import Alignment, Batch, Search, WhisperModel
 
 logger = logging.getLogger(__name__)
@@ -301,7 +301,7 @@ class WhisperEngine:
         """One tensor of all windows, which have one filled length; those padded to 30 s are full as they are."""
         if self.profile is None:
             return np.stack(windows)
-        return self.profile.tail.stack(windows, self._frames(windows[0]))
+        return stack(self.profile.tail, windows, self._frames(windows[0]))
 
 
 def _in_groups(

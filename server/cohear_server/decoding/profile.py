@@ -2,7 +2,7 @@
 
     models/profiles/NAME/profile.toml     the fields of `Profile`, and the figures it rests on under [measured]
                                           and, where it was fitted, under [calibration] (see `calibration`)
-    models/profiles/NAME/tail.npz         rows: float16 [n, d_model], offset, step: int (see `tail`)
+    models/profiles/NAME/tail.npz         rows: float16 [n, d_model], and of averaged ones offset, step: int (see `tail`)
 
 A model without a profile runs padded to 30 s: correct, and slow. So does one that was measured and spoils its text in
 short windows: its profile has `short_windows = false`, a `reason`, and no states. Profiles are made by `profiling`;
@@ -21,11 +21,13 @@ from typing import TypeAlias
 import numpy as np
 
 from .calibration import Calibration, calibration_of
-from .tail import FILLED_STATES, STATE_S, TailStates
+from .tail import FILLED_STATES, MAX_STATES, STATE_S, EndStates, Tail, TailStates
 
 PACKAGE_DIR = Path(__file__).parents[1]
 MIN_TAIL_STATES = 150
-"""Shorter tails were not measured to work; and CTranslate2 takes 80 or 128 states, as many as mels, for audio."""
+"""of averages: shorter tails were not measured to work"""
+MIN_FILLED_STATES = 129
+"""CTranslate2 takes 80 or 128 states, as many as mels, for audio"""
 
 FIELDS = {
     "model_sha256": str,
@@ -56,13 +58,13 @@ class Profile:
     tokens_per_s: float
     """a window of s seconds gives at most tokens_floor + s * tokens_per_s tokens"""
     tokens_floor: int
-    tail: TailStates
+    tail: Tail
     reason: str = ""
     """why this setting, or why none; for people"""
     calibration: Calibration | None = None
     """of word probabilities; None takes them as the decoder gives them"""
     filled_states: tuple[int, ...] = FILLED_STATES
-    """how long filled windows are; not measured, but chosen by whoever runs the engine"""
+    """how long filled windows are, rising to 1500; whoever runs the engine may choose others"""
 
     def allows(self, window_s: float) -> bool:
         return self.short_windows and window_s <= self.max_window_s
@@ -81,28 +83,41 @@ def read_profile(folder: Path) -> Profile:
     for name, kind in FIELDS.items():
         if not isinstance(table.get(name), kind):
             raise ValueError(f"{folder / 'profile.toml'}: {name} must be of type {kind.__name__}")
-    if table["tail_states"] < MIN_TAIL_STATES:
-        raise ValueError(f"{folder / 'profile.toml'}: tail_states must be at least {MIN_TAIL_STATES}")
-    with np.load(folder / "tail.npz") as arrays:
-        step = int(arrays.get("step", 1))
-        tail = TailStates(arrays["rows"].astype(np.float32), int(arrays["offset"]), step)
+    filled = tuple(table.get("filled_states", FILLED_STATES))
+    if filled != tuple(sorted(set(filled))) or filled[0] < MIN_FILLED_STATES or filled[-1] != MAX_STATES:
+        raise ValueError(f"{folder / 'profile.toml'}: filled_states must rise from {MIN_FILLED_STATES} to {MAX_STATES}")
+    tail = _read_tail(folder)
+    least = MIN_TAIL_STATES if isinstance(tail, TailStates) else len(tail.rows)
+    if table["tail_states"] < least:
+        raise ValueError(f"{folder / 'profile.toml'}: tail_states must be at least {least}")
     calibration = calibration_of(table["calibration"]) if "calibration" in table else None
     reason = str(table.get("reason", ""))
     fields = {name: table[name] for name in FIELDS}
-    return Profile(folder.name, tail=tail, reason=reason, calibration=calibration, **fields)
+    more = {"tail": tail, "reason": reason, "calibration": calibration, "filled_states": filled}
+    return Profile(folder.name, **more, **fields)
+
+
+def _read_tail(folder: Path) -> Tail:
+    with np.load(folder / "tail.npz") as arrays:
+        rows = arrays["rows"].astype(np.float32)
+        if "offset" not in arrays:
+            return EndStates(rows)
+        return TailStates(rows, int(arrays["offset"]), int(arrays.get("step", 1)))
 
 
 def write_profile(folder: Path, profile: Profile, tables: Mapping[str, Table]) -> None:
     """Write profile.toml, with `tables` after its fields, and tail.npz into `folder`, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
     fields = {name: getattr(profile, name) for name in (*FIELDS, "reason")}
+    if profile.filled_states != FILLED_STATES:
+        fields["filled_states"] = list(profile.filled_states)
     lines = [f"# Window profile of {profile.name}; made by decoding.profiling.make_profile", *_entries(fields)]
     for name, table in tables.items():
         lines += ["", f"[{name}]", *_entries(table)]
     (folder / "profile.toml").write_text("\n".join(lines) + "\n")
     tail = profile.tail
-    rows = tail.rows.astype(np.float16)
-    np.savez_compressed(folder / "tail.npz", rows=rows, offset=np.int32(tail.offset), step=np.int32(tail.step))
+    places = {"offset": np.int32(tail.offset), "step": np.int32(tail.step)} if isinstance(tail, TailStates) else {}
+    np.savez_compressed(folder / "tail.npz", rows=tail.rows.astype(np.float16), **places)
 
 
 def kept_tables(folder: Path) -> dict[str, Table]:
