@@ -2,7 +2,7 @@
 
     models/profiles/NAME/profile.toml     the fields of `Profile`, and the figures it rests on under [measured]
                                           and, where it was fitted, under [calibration] (see `calibration`)
-    models/profiles/NAME/tail.npz         rows: float16 [n, d_model], and of averaged ones offset, step: int (see `tail`)
+    models/profiles/NAME/tail.npz         rows: float16 [n, d_model]; of averages also offset, step: int (see `tail`)
 
 A model without a profile runs padded to 30 s: correct, and slow. So does one that was measured and spoils its text in
 short windows: its profile has `short_windows = false`, a `reason`, and no states. Profiles are made by `profiling`;
@@ -93,8 +93,7 @@ def read_profile(folder: Path) -> Profile:
     calibration = calibration_of(table["calibration"]) if "calibration" in table else None
     reason = str(table.get("reason", ""))
     fields = {name: table[name] for name in FIELDS}
-    more = {"tail": tail, "reason": reason, "calibration": calibration, "filled_states": filled}
-    return Profile(folder.name, **more, **fields)
+    return Profile(folder.name, tail=tail, reason=reason, calibration=calibration, filled_states=filled, **fields)
 
 
 def _read_tail(folder: Path) -> Tail:
@@ -116,8 +115,11 @@ def write_profile(folder: Path, profile: Profile, tables: Mapping[str, Table]) -
         lines += ["", f"[{name}]", *_entries(table)]
     (folder / "profile.toml").write_text("\n".join(lines) + "\n")
     tail = profile.tail
-    places = {"offset": np.int32(tail.offset), "step": np.int32(tail.step)} if isinstance(tail, TailStates) else {}
-    np.savez_compressed(folder / "tail.npz", rows=tail.rows.astype(np.float16), **places)
+    rows = tail.rows.astype(np.float16)
+    if isinstance(tail, TailStates):
+        np.savez_compressed(folder / "tail.npz", rows=rows, offset=np.int32(tail.offset), step=np.int32(tail.step))
+    else:
+        np.savez_compressed(folder / "tail.npz", rows=rows)
 
 
 def kept_tables(folder: Path) -> dict[str, Table]:

@@ -44,7 +44,10 @@ the decoder 0.04 ms a window (tiny.en), so the first step suits partials: 20 ms 
 
 
 class Tail(Protocol):
-    rows: States
+    @property
+    def rows(self) -> States:
+        """[n, d_model]"""
+        ...
 
     def fill(self, states: States, frames: int) -> States:
         """`states` followed by the tail up to `frames` states in all; unchanged if it is that long already."""

@@ -1,0 +1,107 @@
+"""Whisper's decoder in JAX, with the weights of a CTranslate2 folder: what training on frozen weights differentiates.
+
+Forward only, whole sequences, no cache, float32. Layers and names are those of CTranslate2's WhisperSpec (model.bin,
+format 6); the architecture is Whisper's (arXiv 2212.04356): layer norm first, cross attention without a mask.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT = 6
+DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
+HEAD_WIDTH = 64
+"""of every Whisper"""
+
+Array: TypeAlias = Any
+Weights: TypeAlias = Mapping[str, Array]
+
+
+def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The decoder's float weights by name. Raises ValueError for another format, or for quantized weights."""
+    data = memoryview(path.read_bytes())
+    at = 0
+
+    def take(kind: str) -> int:
+        nonlocal at
+        (value,) = struct.unpack_from("<" + kind, data, at)
+        at += struct.calcsize(kind)
+        return int(value)
+
+    def text() -> str:
+        nonlocal at
+        at, start = at + take("H") + 2, at + 2
+        return bytes(data[start:at]).rstrip(b"\0").decode()
+
+    if take("I") != FORMAT:
+        raise ValueError(f"{path} is no model.bin of format {FORMAT}")
+    text()  # WhisperSpec
+    take("I")  # its revision
+    weights: dict[str, NDArray[np.float32]] = {}
+    for _ in range(take("I")):
+        name = text()
+        shape = [take("I") for _ in range(take("B"))]
+        kind, size = take("B"), take("I")
+        if name.startswith("decoder/") and shape:
+            if kind not in (0, 4):
+                raise ValueError(f"{path}: {name} is quantized; training needs float16 or float32 weights")
+            values = np.frombuffer(data[at : at + size], DTYPES[kind]).reshape(shape)
+            weights[name] = values.astype(np.float32)
+        at += size
+    return weights
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    layers: int
+    heads: int
+
+    @classmethod
+    def of(cls, weights: Weights) -> Decoder:
+        layers = {name.split("/")[1] for name in weights if name.startswith("decoder/layer_")}
+        width = weights["decoder/embeddings/weight"].shape[1]
+        return cls(sum(name != "layer_norm" for name in layers), width // HEAD_WIDTH)
+
+    def logits(self, weights: Weights, tokens: Array, memory: Array) -> Array:
+        """Tokens [batch, t] and encoder states [batch, s, d_model] -> logits [batch, t, words]."""
+        embeddings = weights["decoder/embeddings/weight"]
+        count = tokens.shape[1]
+        x = embeddings[tokens] + weights["decoder/position_encodings/encodings"][:count]
+        future = jnp.where(jnp.tril(jnp.ones((count, count))) > 0, 0.0, -1e9)
+        for layer in range(self.layers):
+            name = f"decoder/layer_{layer}"
+            own = _norm(weights, f"{name}/self_attention/layer_norm", x)
+            query, key, value = jnp.split(_linear(weights, f"{name}/self_attention/linear_0", own), 3, -1)
+            heard = self._attend(query, key, value, future)
+            x = x + _linear(weights, f"{name}/self_attention/linear_1", heard)
+            query = _linear(weights, f"{name}/attention/linear_0", _norm(weights, f"{name}/attention/layer_norm", x))
+            key, value = jnp.split(_linear(weights, f"{name}/attention/linear_1", memory), 2, -1)
+            x = x + _linear(weights, f"{name}/attention/linear_2", self._attend(query, key, value, 0.0))
+            inner = _linear(weights, f"{name}/ffn/linear_0", _norm(weights, f"{name}/ffn/layer_norm", x))
+            x = x + _linear(weights, f"{name}/ffn/linear_1", jax.nn.gelu(inner, approximate=False))
+        return _norm(weights, "decoder/layer_norm", x) @ embeddings.T
+
+    def _attend(self, query: Array, key: Array, value: Array, bias: Array) -> Array:
+        query, key, value = (x.reshape(*x.shape[:-1], self.heads, HEAD_WIDTH) for x in (query, key, value))
+        scores = jnp.einsum("bthd,bshd->bhts", query, key) / HEAD_WIDTH**0.5 + bias
+        heard = jnp.einsum("bhts,bshd->bthd", jax.nn.softmax(scores, -1), value)
+        return heard.reshape(*heard.shape[:2], -1)
+
+
+def _norm(weights: Weights, name: str, x: Array) -> Array:
+    centred = x - x.mean(-1, keepdims=True)
+    scaled = centred / jnp.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
+    return scaled * weights[name + "/gamma"] + weights[name + "/beta"]
+
+
+def _linear(weights: Weights, name: str, x: Array) -> Array:
+    return x @ weights[name + "/weight"].T + weights[name + "/bias"]
