@@ -33,8 +33,9 @@ from cohear_server.decoding.profile import Profile, find_profile, kept_tables, p
 from cohear_server.decoding.sources import SourceOptions
 from cohear_server.decoding.tail import MAX_STATES, EndStates, States, filled_length
 from cohear_server.decoding.whisper import WhisperModel
+from ct2_weights import read_weights
 from numpy.typing import NDArray
-from whisper_jax import Array, Decoder, read_weights
+from whisper_jax import Array, Decoder
 
 WHOLE_S = (2.0, 15.0)
 CUT_S = (0.8, 6.0)

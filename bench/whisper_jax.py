@@ -1,63 +1,23 @@
-"""Whisper's decoder in JAX, with the weights of a CTranslate2 folder: what training on frozen weights differentiates.
+"""Whisper's decoder in JAX, with a CTranslate2 model's weights (`ct2_weights`): what training differentiates.
 
-Forward only, whole sequences, no cache, float32. Layers and names are those of CTranslate2's WhisperSpec (model.bin,
-format 6); the architecture is Whisper's (arXiv 2212.04356): layer norm first, cross attention without a mask.
+Forward only, whole sequences, no cache, float32. Layers and names are those of CTranslate2's WhisperSpec;
+the architecture is Whisper's (arXiv 2212.04356): layer norm first, cross attention without a mask.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from numpy.typing import NDArray
 
-FORMAT = 6
-DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 HEAD_WIDTH = 64
 """of every Whisper"""
 
 Array: TypeAlias = Any
 Weights: TypeAlias = Mapping[str, Array]
-
-
-def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
-    """The decoder's float weights by name. Raises ValueError for another format, or for quantized weights."""
-    data = memoryview(path.read_bytes())
-    at = 0
-
-    def take(kind: str) -> int:
-        nonlocal at
-        (value,) = struct.unpack_from("<" + kind, data, at)
-        at += struct.calcsize(kind)
-        return int(value)
-
-    def text() -> str:
-        nonlocal at
-        at, start = at + take("H") + 2, at + 2
-        return bytes(data[start:at]).rstrip(b"\0").decode()
-
-    if take("I") != FORMAT:
-        raise ValueError(f"{path} is no model.bin of format {FORMAT}")
-    text()  # WhisperSpec
-    take("I")  # its revision
-    weights: dict[str, NDArray[np.float32]] = {}
-    for _ in range(take("I")):
-        name = text()
-        shape = [take("I") for _ in range(take("B"))]
-        kind, size = take("B"), take("I")
-        if name.startswith("decoder/") and shape:
-            if kind not in (0, 4):
-                raise ValueError(f"{path}: {name} is quantized; training needs float16 or float32 weights")
-            values = np.frombuffer(data[at : at + size], DTYPES[kind]).reshape(shape)
-            weights[name] = values.astype(np.float32)
-        at += size
-    return weights
 
 
 @dataclass(frozen=True, slots=True)
