@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cohear_server.decoding import profiling
 from cohear_server.decoding.engine import WhisperEngine
 from cohear_server.decoding.options import EngineOptions
 from cohear_server.decoding.profile import Profile, read_profile
 from cohear_server.decoding.profiling import NO_TAIL, SETTINGS, Bench, Trial, _choose, make_profile
-from cohear_server.decoding.trials import Errors, Heard
+from cohear_server.decoding.trials import Errors, Heard, Utterance
 from cohear_server.errors import ClientError
 
 from tests.samples import FOLDER
+
+from .jobs import noise
 
 QUIET = Heard(("a b",) * 100, ("en",) * 100, ((),) * 100, (0.0,) * 100, cpu_ms=100.0)
 LOOP_LEFT = replace(QUIET, texts=("and so on " * 4,))
@@ -116,6 +119,34 @@ def test_dearer_than_usual_takes_more_than_chance(
 
     chosen = heard_as(bench, monkeypatch, heard)
     assert (chosen.silence_ms, chosen.tail_states) == (1000, tail_states)
+
+
+@pytest.mark.parametrize(
+    ("texts", "reason", "windows"),
+    [
+        (("",), "finds no likely words in 2 of 2 utterances", 2),
+        (("x", "y"), "has 100 % of the words wrong", 2),
+        (("a b", "", "", ""), "finds no likely words in 6 of 8 utterances", 10),
+        (("a b", "x y", "x y", "x y"), "has 75 % of the words wrong", 10),
+        (("a b",), "writes the same whatever it hears", 10),
+    ],
+)
+def test_a_useless_model_is_found_out_with_few_utterances(
+    monkeypatch: pytest.MonkeyPatch, texts: tuple[str, ...], reason: str, windows: int
+) -> None:
+    """Of 60, each "a b", that are heard as `texts` in turn."""
+    heard: list[Utterance] = []
+
+    def hear(engine: object, profile: object, windows: Sequence[Utterance], kind: object) -> Heard:
+        heard.extend(windows)
+        written = tuple(texts[i % len(texts)] for i in range(len(windows)))
+        return replace(QUIET, texts=written)
+
+    monkeypatch.setattr(profiling, "hear", hear)
+    speech = [Utterance(noise(1 + i / 100), "en", "a b") for i in range(60)]
+    found = Bench(None, speech, ignore).hear_padded()  # type: ignore[arg-type]
+    assert reason in (found or "")
+    assert len(heard) == windows
 
 
 @pytest.mark.parametrize("mels", [80, 128])
