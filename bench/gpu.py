@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from capacity import MODES, PROMISE, Search, broken, show
@@ -33,7 +33,7 @@ from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, Jo
 from cohear_server.decoding.engine import WhisperEngine
 from cohear_server.decoding.guard import GuardOptions
 from cohear_server.decoding.local import LocalBackend
-from cohear_server.decoding.options import Device, EngineOptions
+from cohear_server.decoding.options import EngineOptions
 from cohear_server.decoding.profile import Profile, write_profile
 from cohear_server.decoding.tail import MAX_STATES, TailStates
 from cohear_server.service import Service
@@ -96,7 +96,7 @@ def engine_options(model: Path, args: argparse.Namespace) -> EngineOptions:
     return EngineOptions(
         NAME,
         model,
-        device=cast(Device, args.device),
+        device=args.device,
         compute_type=args.compute_type,
         workers=args.workers,
         threads=1,

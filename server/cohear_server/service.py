@@ -31,7 +31,6 @@ from .core.segmenter import SegmenterOptions
 from .core.session import Session, SessionOptions
 from .core.vad import VadName
 from .decoding.backend import DecodeBackend, ModelInfo
-from .decoding.options import Device
 from .errors import ClientError, CohearError, OverloadError
 from .local_stream import LocalStream
 from .observer import UNOBSERVED, Observer
@@ -278,14 +277,4 @@ def make_backend(config: ServerConfig) -> DecodeBackend:
 
     model_dir = Path(config.model_dir) if config.model_dir else None
     model = find_model(config.model, options=SourceOptions(model_dir, config.offline))
-    return LocalBackend(
-        EngineOptions(
-            model_name=model.name,
-            model_dir=model.directory,
-            device=cast(Device, config.device),
-            compute_type=config.compute_type,
-            workers=config.workers,
-            threads=config.threads,
-            model_sha256=model.sha256,
-        )
-    )
+    return LocalBackend(EngineOptions.of(model, config.device, config.compute_type, config.workers, config.threads))

@@ -6,13 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from ..core.jobs import DecodeJob, DecodeResult
 from ..decoding.catalog import SourceOptions, find_model
 from ..decoding.engine import WhisperEngine
 from ..decoding.local import attempt, suited
-from ..decoding.options import Device, EngineOptions
+from ..decoding.options import EngineOptions
 from ..decoding.profile import find_profile
 from ..decoding.tail import FINE_STATES
 from .heap import HeapKeeper, keep_one_heap
@@ -52,18 +51,8 @@ class BatchModel:
         self.name = found.name
         self._directory = found.directory
         self._sha256 = found.sha256
-        options = suited(
-            EngineOptions(
-                model_name=found.name,
-                model_dir=found.directory,
-                device=cast(Device, choice.device),
-                compute_type=choice.compute_type,
-                workers=choice.workers,
-                threads=choice.threads,
-                model_sha256=found.sha256,
-                token_probabilities=False,
-            )
-        )
+        options = suited(EngineOptions.of(found, choice.device, choice.compute_type, choice.workers, choice.threads))
+        options = replace(options, token_probabilities=False)
         # a GPU wants large batches more than windows of one length
         if options.device != "cuda":
             options = replace(options, filled_states=FINE_STATES, states_at_once=CPU_STATES)

@@ -120,7 +120,7 @@ def evaluate(files: ModelFiles, clips: Sequence[Clip], count: int, progress: Pro
 
 def load(files: ModelFiles) -> WhisperEngine:
     """On a CPU with one thread, as costs are compared."""
-    options = EngineOptions(files.name, files.directory, "cpu", "int8", threads=1, model_sha256=files.sha256)
+    options = EngineOptions.of(files, "cpu", "int8", workers=1, threads=1)
     return WhisperEngine(options)
 
 

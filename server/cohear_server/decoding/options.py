@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-Device = Literal["cpu", "cuda", "auto"]
+from .weights import ModelFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +33,8 @@ class EngineOptions:
     tiny.en); and workers pad windows to 30 s one after the other"""
     profile_dir: Path | None = None
     """folder of profiles; None takes the committed ones"""
+
+    @classmethod
+    def of(cls, model: ModelFiles, device: str, compute_type: str, workers: int, threads: int) -> EngineOptions:
+        """To run a model that was found."""
+        return cls(model.name, model.directory, device, compute_type, workers, threads, model.sha256)

@@ -87,6 +87,11 @@ class Errors:
     def percent(self) -> float:
         return 100 * self.errors / max(1, self.words)
 
+    @property
+    def spread(self) -> float:
+        """Standard error of the sum."""
+        return math.sqrt(sum(count**2 for count in self.each))
+
     def spread_to(self, other: Errors) -> float:
         """Standard error of the difference of the two sums, over the same windows."""
         return math.sqrt(sum((a - b) ** 2 for a, b in zip(self.each, other.each, strict=True)))
