@@ -42,7 +42,7 @@ class ServerConfig:
     max_batch_s: float = _setting(30.0, "most seconds of audio decoded together")
     vad: str = _setting("cascade", "speech detector: cascade is webrtc, confirmed by silero", choices=VAD_NAMES)
     endpoint_ms: int = _setting(500, "silence that ends a segment, unless a client asks otherwise")
-    partial_interval_ms: int = _setting(500, "new audio between two partials of a stream")
+    partial_interval_ms: int = _setting(400, "new audio between two partials of a stream, at least")
     max_segment_s: float = _setting(10.0, "longer speech without a pause is cut at its quietest point")
     max_streams: int = _setting(200, "more streams than this are refused, with a time to retry")
     admission: bool = _setting(True, "refuse a stream that would break the latency promise to those already here")

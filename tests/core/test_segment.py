@@ -33,7 +33,7 @@ def wanted(segment: OpenSegment, until_s: float, begin: bool) -> list[Window]:
 
 def test_an_idle_engine_has_one_each_interval(segment: OpenSegment) -> None:
     ends = [window.end for window in wanted(segment, 4.0, begin=True)]
-    assert ends == [at(1.6 + 0.5 * i) for i in range(5)]
+    assert ends == [at(1.6 + OPTIONS.interval_ms / 1000 * i) for i in range(7)]
 
 
 def test_a_window_that_waits_is_replaced_by_a_fresher_one(segment: OpenSegment) -> None:

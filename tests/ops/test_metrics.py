@@ -7,7 +7,7 @@ from dataclasses import replace
 import httpx
 import pytest
 from cohear_client import protocol
-from cohear_client.protocol import Done, Error, Finalized, SampleCount, Start, Stop, encode
+from cohear_client.protocol import Done, Error, Finalized, Partial, SampleCount, Start, Stop, encode
 from cohear_server.app import create_app
 from cohear_server.config import ServerConfig
 from cohear_server.core.jobs import DecodeOptions, JobKind
@@ -22,6 +22,8 @@ from ..scheduling.test_scheduler import job
 from ..serving import Running, burst, heard_until, quiet, serving
 
 SPEECH = quiet(0.5) + burst(1.0) + quiet(0.8)
+MID_SPEECH = 12 * 3_200
+"""bytes: 1.2 s"""
 
 
 def metrics() -> Metrics:
@@ -51,6 +53,8 @@ async def spoken(running: Running, *parts: bytes) -> None:
         for part in parts:
             for i in range(0, len(part), 3_200):
                 await ws.send(part[i : i + 3_200])
+                if part is SPEECH and i == MID_SPEECH:  # else its final could come before any partial is decoded
+                    await heard_until(ws, Partial)
             await ws.send(encode(protocol.Finalize("here")))
             await heard_until(ws, Finalized)
         await ws.send(encode(Stop()))

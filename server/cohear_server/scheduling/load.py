@@ -36,9 +36,9 @@ PARTIAL_SHARE = {Rung.USUAL: 1.0, Rung.SLOWER: 0.5, Rung.NO_PARTIALS: 0.0}
 class LoadOptions:
     slots: int = 1
     """batches that the engine works on at the same time"""
-    elastic: float = 0.85
-    """So much of the usual number of partials keeps the promise (cursor lag <= 1 s): measured on 2 cores, where 0.5 s
-    between partials had stretched to 0.6 s at the last number of streams that kept it."""
+    elastic: float = 0.67
+    """So much of the usual number of partials keeps the promise (cursor lag <= 1 s): measured on 2 cores, where they
+    came 0.6 s apart, not 0.4, at the last number of streams that kept it."""
     keep: float = 0.6
     """Share of the engine that may be asked for before finals come too late: batches cannot be taken back, so a final
     waits for those that are at work (2 cores: 12 streams kept the promise where 22 would have filled the engine)."""
