@@ -79,7 +79,7 @@ class Teacher:
 
     @property
     def start(self) -> list[int]:
-        return list(self._prompt.start)
+        return list(self._prompt.tokens)
 
     def lesson(self, pcm: Pcm) -> Lesson | None:
         """None where the teacher itself hears nothing, or does not come to an end."""
