@@ -19,8 +19,8 @@ from .heap import HeapKeeper, keep_one_heap
 from .options import HearingOptions, ModelChoice
 from .pool import PoolOptions
 
-CPU_BATCH, CPU_TIMED_BATCH, GPU_BATCH = 5, 3, 48
-"""windows. On a CPU 16 or 32 are no quicker; word times take memory of their own, and 3 windows are 5 to 10 % slower"""
+CPU_BATCH, GPU_BATCH = 5, 48
+"""windows. On a CPU 16 or 32 are no quicker, and 3 are 5 to 10 % slower"""
 CPU_STATES = 4_500
 """decoded together: five windows of 14 s, but only three of those that are padded to 30 s"""
 LANES = 10
@@ -74,10 +74,9 @@ class BatchModel:
         keep_one_heap()
         return EngineDecoder(WhisperEngine(self.options))
 
-    def pool_options(self, hearing: HearingOptions, batch_size: int = 0) -> PoolOptions:
+    def pool_options(self, batch_size: int = 0) -> PoolOptions:
         """Of a pool for this model; 0 leaves the size of batches to it."""
-        cpu_batch = CPU_TIMED_BATCH if hearing.word_times else CPU_BATCH
-        size = batch_size or (GPU_BATCH if self.options.device == "cuda" else cpu_batch)
+        size = batch_size or (GPU_BATCH if self.options.device == "cuda" else CPU_BATCH)
         workers = self.options.workers
         return PoolOptions(capacity=size * (workers + LANES), max_batch=size, workers=workers)
 
