@@ -6,7 +6,7 @@ One call of `decode`:
     jobs -> validated -> encoded, each at its own length -> language, where not given
          -> groups that one generate call can take, filled with tail states -> tokens
          -> guard -> words -> finals that look wrong once more, padded to 30 s
-         -> times by alignment, where asked -> finals that stopped too early continued (`remainder`)
+         -> times by alignment, where asked or needed -> finals that stopped too early continued (`remainder`)
          -> results in the order of the jobs
 
 What CTranslate2 wants equal within a call: the number of prompt tokens, that of states, and all options. Languages,
@@ -34,7 +34,7 @@ from .hypothesis import Hypothesis, SpelledWord, estimate_times, spell_words, ti
 from .options import EngineOptions
 from .profile import Profile, find_profile
 from .prompts import Prompt
-from .remainder import finish
+from .remainder import finish, is_unfinished
 from .tail import MAX_STATES, States, filled_length
 from .whisper import Alignment, Batch, Search, WhisperModel
 
@@ -80,11 +80,8 @@ class _Heard:
     rules: tuple[str, ...]
     words: list[SpelledWord]
     times: list[tuple[int, int]]
-
-    @property
-    def aligned(self) -> bool:
-        """Its word times are to be measured."""
-        return self.window.job.options.word_times and bool(self.words)
+    aligned: bool
+    """its word times are to be measured: they were asked for, or `remainder` wants to know where the text stops"""
 
 
 class WhisperEngine:
@@ -234,10 +231,12 @@ class WhisperEngine:
         verdict = judge(raw, window.max_tokens, spell, self._guard)
         words = spell_words(verdict.hypothesis.tokens, spell, window.language)
         times = estimate_times(words, voiced_samples(window.job.pcm))
-        return _Heard(window, verdict.hypothesis, verdict.rules, words, times)
+        job, text = window.job, spell(verdict.hypothesis.tokens).strip()
+        aligned = bool(words) and (job.options.word_times or is_unfinished(job, text, window.language))
+        return _Heard(window, verdict.hypothesis, verdict.rules, words, times, aligned)
 
     def _align(self, group: Sequence[_Heard]) -> list[_Heard]:
-        """The same with measured times, if the group asked for them."""
+        """The same with measured times, if those of the group are to be measured."""
         first = group[0].window
         if not group[0].aligned:
             return list(group)
