@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-BASE_BYTES, WORKER_BYTES = 320 << 20, 80 << 20
+BASE_BYTES, WORKER_BYTES = 290 << 20, 80 << 20
 """from where on free pages go back after all: small results between big blocks would let the heap grow for ever"""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 KEPT_BYTES = 256 << 20

@@ -22,10 +22,10 @@ from .pool import PoolOptions
 
 CPU_BATCH, GPU_BATCH = 10, 48
 """windows, at most"""
-CPU_STATES = 6_000
-"""decoded together, and so the memory of a batch: ten windows of 8 s, six of 16 s, four that are padded to 30 s. Of
-long windows eight are 3 % quicker than six, and take 50 MB more"""
-CPU_POOLED, LANES = 6, 10
+CPU_STATES = 5_000
+"""decoded together, and so the memory of a batch: eight windows of 8 s, five of 16 s, three that are padded to 30 s.
+Of long windows eight are 3 % quicker than five, and take 60 MB more a worker"""
+CPU_POOLED, LANES = 5, 10
 """windows in each of so many batches that may be in the making, beside one a worker"""
 
 
