@@ -55,7 +55,7 @@ def cohear(settings: Settings) -> Outcome:
     )
     hearing = HearingOptions(language=settings.language, beam_size=settings.beam_size)
     decoder = model.load()
-    run = Pipeline(lambda: decoder, hearing, model.pool_options(hearing))
+    run = Pipeline(lambda: decoder, hearing, model.pool_options())
     texts: dict[str, str] = {}
 
     def work() -> None:

@@ -56,6 +56,7 @@ class Echo:
         self.temperatures: list[float] = []
         self.asked_language = 0
         self.fail_over_s = 1e9
+        self.mates: int | None = None
         self.logprobs = {0.0: -0.1}
         self._lock = threading.Lock()
 
@@ -64,6 +65,9 @@ class Echo:
             self.batches.append(list(batch))
             self.temperatures.append(temperature)
         return [self._heard(job, temperature) for job in batch]
+
+    def together(self, job: DecodeJob) -> int | None:
+        return self.mates
 
     def language_of(self, job: DecodeJob) -> str:
         self.asked_language += 1

@@ -58,6 +58,13 @@ def test_windows_of_many_files_share_batches_and_come_back_in_order(files: list[
         assert len({sum(len(job.pcm) > 16_000 * step for step in (2, 4)) for job in batch}) == 1
 
 
+def test_batches_are_as_large_as_the_engine_likes_them(files: list[Path]) -> None:
+    decoder = Echo()
+    decoder.mates = 2
+    finished(pipeline(decoder), files)
+    assert max(len(batch) for batch in decoder.batches) == 2
+
+
 def test_events_tell_of_length_and_how_far_it_is(files: list[Path]) -> None:
     events = list(pipeline(Echo()).run(files[4:]))
     assert isinstance(events[0], Started)

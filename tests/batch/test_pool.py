@@ -20,6 +20,17 @@ def test_a_full_lane_goes_and_the_rest_waits_for_mates() -> None:
     assert pool.take() == []
 
 
+def test_a_lane_whose_windows_say_so_takes_fewer() -> None:
+    pool: Pool[str] = Pool(PoolOptions(capacity=20, max_batch=3), lambda item: 2 if item == "long" else None)
+    for lane in ("long", "short", "short", "long", "long", "short"):
+        pool.put(lane, lane)
+    assert sorted([pool.take(), pool.take()]) == [["long"] * 2, ["short"] * 3]
+    for _ in range(2):
+        pool.done()
+    pool.end()
+    assert pool.take() == ["long"]
+
+
 def test_what_is_left_is_shared_out_evenly() -> None:
     pool: Pool[int] = Pool(PoolOptions(capacity=20, max_batch=8, workers=2))
     for n in range(6):

@@ -75,24 +75,13 @@ def test_a_rest_that_is_improbable_adds_nothing() -> None:
     assert finish(job, first, Engine(25, logprob=-2.0)) is first
 
 
-def test_words_without_measured_times_are_measured_first() -> None:
-    job = speech()
-    plain = replace(job, options=replace(job.options, word_times=False))
-    engine = Engine(25)
-
-    def decode(asked: DecodeJob) -> DecodeResult:
-        if asked.options.word_times:
-            return heard(asked, 0, 2)
-        return engine(asked)
-
-    assert finish(plain, heard(plain, 0, 2), decode).text == " ".join(TEXT)
-
-
 def test_partials_faults_and_unspaced_languages_are_left_alone() -> None:
     job = speech()
     few = heard(job, 0, 1)
-    assert is_unfinished(job, few)
-    assert not is_unfinished(replace(job, kind=JobKind.PARTIAL), few)
-    assert not is_unfinished(job, replace(few, error=ServerError("decode_failed", "x")))
-    assert not is_unfinished(job, replace(few, language="ja"))
-    assert not is_unfinished(speech(1.5), few)
+    assert is_unfinished(job, few.text, "en")
+    assert not is_unfinished(replace(job, kind=JobKind.PARTIAL), few.text, "en")
+    assert not is_unfinished(job, few.text, "ja")
+    assert not is_unfinished(speech(1.5), few.text, "en")
+    failed, engine = replace(few, error=ServerError("decode_failed", "x")), Engine(25)
+    assert finish(job, failed, engine) is failed
+    assert engine.calls == 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +44,30 @@ def test_a_doubtful_final_is_decoded_again(load: Callable[[GuardOptions], Whispe
     assert engine.retries == 1
 
 
+def test_padding_is_entered_for_second_tries_alone(
+    load: Callable[[GuardOptions], WhisperEngine],
+) -> None:
+    entered: list[int] = []
+
+    @contextlib.contextmanager
+    def padding() -> Iterator[None]:
+        entered.append(1)
+        yield
+
+    for guard, times in ((DOUBTS_NONE, 0), (DOUBTS_ALL, 1)):
+        engine = WhisperEngine(load(guard).options, guard, padding=padding)
+        engine.decode([make_job(noise(2), language="en")])
+        assert len(entered) == times
+
+
+def test_how_many_windows_go_together(load: Callable[[GuardOptions], WhisperEngine]) -> None:
+    engine = load(DOUBTS_NONE)
+    assert engine.together(make_job(noise(2))) is None
+    limited = WhisperEngine(replace(engine.options, states_at_once=1400))
+    # filled to 350 and 750 states; too long for a short window; each alone at least
+    assert [limited.together(make_job(noise(seconds))) for seconds in (2, 10, 16)] == [4, 1, 1]
+
+
 def test_a_final_in_order_is_not(load: Callable[[GuardOptions], WhisperEngine]) -> None:
     engine = load(DOUBTS_NONE)
     (result,) = engine.decode([make_job(noise(3), language="en")])
@@ -53,7 +78,7 @@ def test_a_final_in_order_is_not(load: Callable[[GuardOptions], WhisperEngine]) 
 def heard(text: str, logprob: float, *rules: str) -> _Heard:
     words = [SpelledWord(word, i, i + 1) for i, word in enumerate(text.split())]
     hypothesis = Hypothesis(tuple(range(len(words))), (logprob,) * len(words), 0.0)
-    return _Heard(None, hypothesis, rules, words, [])  # type: ignore[arg-type]
+    return _Heard(None, hypothesis, rules, words, [], False)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from cohear_server.core.jobs import DecodeOptions
 from cohear_server.decoding.options import EngineOptions
-from cohear_server.decoding.whisper import Search, WhisperModel
+from cohear_server.decoding.whisper import CACHED_PRIMITIVES, Search, WhisperModel
 from cohear_server.errors import ClientError
 
 from .jobs import noise
@@ -27,6 +28,17 @@ def model(random_model_dir: Callable[[int], Path]) -> WhisperModel:
 
 def wave(seconds: float, seed: int = 0) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     return (noise(seconds, seed) / 32768).astype(np.float32)
+
+
+def test_the_library_keeps_little_code_unless_told_otherwise(
+    random_model_dir: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    for told, used in ((None, str(CACHED_PRIMITIVES)), ("1024", "1024")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, told) if told else patch.delenv(name, raising=False)
+            load(random_model_dir(80))
+            assert os.environ[name] == used
 
 
 @pytest.mark.parametrize("mels", [80, 128])

@@ -43,7 +43,7 @@ def open_run(args: argparse.Namespace) -> Iterator[Pipeline]:
     cache = None if args.no_cache else Cache(args.cache_dir)
     try:
         memory = Memory(cache, model.fingerprint(hearing) if cache else "")
-        yield Pipeline(model.load, hearing, model.pool_options(hearing, args.batch_size), memory)
+        yield Pipeline(model.load, hearing, model.pool_options(args.batch_size), memory)
     finally:
         if cache is not None:
             cache.close()

@@ -36,12 +36,14 @@ def tsv(transcript: Transcript) -> str:
 def as_json(transcript: Transcript) -> str:
     """`text`, `language`, and `segments` with their words and statistics; times in seconds."""
     statistics = transcript.statistics or (None,) * len(transcript.segments)
-    whole = {
-        "text": transcript.text,
-        "segments": [_segment(n, *pair) for n, pair in enumerate(zip(transcript.segments, statistics, strict=True))],
-        "language": transcript.language,
-    }
-    return json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
+    # segment by segment: all of ten hours as one tree takes 100 MB
+    segments = ",".join(
+        "\n    " + _json(_segment(number, *pair)).replace("\n", "\n    ")
+        for number, pair in enumerate(zip(transcript.segments, statistics, strict=True))
+    )
+    fields = {"text": _json(transcript.text), "segments": f"[{segments}\n  ]" if segments else "[]"}
+    fields["language"] = _json(transcript.language)
+    return "{\n" + ",\n".join(f"  {_json(name)}: {value}" for name, value in fields.items()) + "\n}\n"
 
 
 FORMATS = ("txt", "srt", "vtt", "tsv", "json")
@@ -147,6 +149,10 @@ def _segment(number: int, segment: Final, statistics: Statistics | None) -> dict
         for word in segment.words
     ]
     return whole
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def _line(text: str) -> str:

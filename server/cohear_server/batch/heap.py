@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-BASE_BYTES, WORKER_BYTES = 180 << 20, 80 << 20
+BASE_BYTES, WORKER_BYTES = 290 << 20, 80 << 20
 """from where on free pages go back after all: small results between big blocks would let the heap grow for ever"""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 KEPT_BYTES = 256 << 20
@@ -35,6 +36,7 @@ class HeapKeeper:
 
     def __init__(self, workers: int) -> None:
         self._limit_bytes = BASE_BYTES + workers * WORKER_BYTES
+        self._large = threading.Lock()
         self._trim: Callable[[int], object] | None = None
         with contextlib.suppress(OSError, AttributeError, TypeError):
             self._trim = ctypes.CDLL(None).malloc_trim
@@ -43,6 +45,15 @@ class HeapKeeper:
         """Call it after each batch, from any thread."""
         if self._trim is not None and _resident_bytes() > self._limit_bytes:
             self._trim(0)
+
+    @contextlib.contextmanager
+    def large_blocks(self) -> Iterator[None]:
+        """Around work that needs blocks too large for the heap: one worker at a time, free pages of the heap given
+        back before."""
+        with self._large:
+            if self._trim is not None:
+                self._trim(0)
+            yield
 
 
 def _resident_bytes() -> int:

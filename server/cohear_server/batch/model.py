@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,27 +19,31 @@ from .heap import HeapKeeper, keep_one_heap
 from .options import HearingOptions, ModelChoice
 from .pool import PoolOptions
 
-CPU_BATCH, CPU_TIMED_BATCH, GPU_BATCH = 5, 3, 48
-"""windows. On a CPU 16 or 32 are no quicker; word times take memory of their own, and 3 windows are 5 to 10 % slower"""
-CPU_STATES = 4_500
-"""decoded together: five windows of 14 s, but only three of those that are padded to 30 s"""
-LANES = 10
-"""batches that may be in the making, beside one a worker"""
+CPU_BATCH, GPU_BATCH = 10, 48
+"""windows, at most"""
+CPU_STATES = 5_000
+"""decoded together, and so the memory of a batch: eight windows of 8 s, five of 16 s, three that are padded to 30 s.
+Of long windows eight are 3 % quicker than five, and take 60 MB more a worker"""
+CPU_POOLED, LANES = 5, 10
+"""windows in each of so many batches that may be in the making, beside one a worker"""
 
 
 class EngineDecoder:
     """An engine for `pipeline`: where a batch fails, its windows are decoded one by one."""
 
-    def __init__(self, engine: WhisperEngine) -> None:
+    def __init__(self, engine: WhisperEngine, heap: HeapKeeper) -> None:
         self.info = engine.info
         self._engine = engine
-        self._heap = HeapKeeper(engine.options.workers)
+        self._heap = heap
 
     def decode(self, batch: Sequence[DecodeJob], temperature: float) -> list[DecodeResult]:
         try:
             return attempt(self._engine, list(batch), temperature)
         finally:
             self._heap.batch_done()
+
+    def together(self, job: DecodeJob) -> int | None:
+        return self._engine.together(job)
 
     def language_of(self, job: DecodeJob) -> str:
         return self._engine.language_of(job)
@@ -61,14 +66,16 @@ class BatchModel:
     def load(self) -> EngineDecoder:
         """Raises ClientError(`bad_model`, `bad_profile`)."""
         keep_one_heap()
-        return EngineDecoder(WhisperEngine(self.options))
+        heap = HeapKeeper(self.options.workers)
+        padding = contextlib.nullcontext if self.options.device == "cuda" else heap.large_blocks
+        return EngineDecoder(WhisperEngine(self.options, padding=padding), heap)
 
-    def pool_options(self, hearing: HearingOptions, batch_size: int = 0) -> PoolOptions:
+    def pool_options(self, batch_size: int = 0) -> PoolOptions:
         """Of a pool for this model; 0 leaves the size of batches to it."""
-        cpu_batch = CPU_TIMED_BATCH if hearing.word_times else CPU_BATCH
-        size = batch_size or (GPU_BATCH if self.options.device == "cuda" else cpu_batch)
+        size, pooled = (GPU_BATCH, GPU_BATCH) if self.options.device == "cuda" else (CPU_BATCH, CPU_POOLED)
         workers = self.options.workers
-        return PoolOptions(capacity=size * (workers + LANES), max_batch=size, workers=workers)
+        capacity = (batch_size or pooled) * (workers + LANES)
+        return PoolOptions(capacity=capacity, max_batch=batch_size or size, workers=workers)
 
     def fingerprint(self, hearing: HearingOptions) -> str:
         """Of this model, how it runs, and `hearing`."""

@@ -43,6 +43,10 @@ class Decoder(Protocol):
         """One result a job, in order; a job that fails has `error` set and harms no neighbour."""
         ...
 
+    def together(self, job: DecodeJob) -> int | None:
+        """How many windows of this one's length make a batch at most; None where nothing speaks against more."""
+        ...
+
     def language_of(self, job: DecodeJob) -> str:
         """The language of one window."""
         ...
@@ -79,6 +83,8 @@ class _Item:
     job: DecodeJob
     span_s: float
     """from the end of the window before it"""
+    together: int | None
+    """how many windows of its length make a batch at most"""
     step: int = 0
     """of the temperatures"""
     best: Heard | None = None
@@ -92,7 +98,7 @@ class Pipeline:
         self._load = load
         self._hearing = hearing
         self._workers = pool.workers
-        self._pool: Pool[_Item] = Pool(pool)
+        self._pool: Pool[_Item] = Pool(pool, lambda item: item.together)
         self._memory = memory or Memory(None, "")
         self._events: queue.Queue[Event | BaseException | None] = queue.Queue(EVENTS)
         self._closed = threading.Event()
@@ -203,7 +209,8 @@ class Pipeline:
         decoder = self._engine()
         if file.language is None:
             file.language = self._language(decoder, window)
-        item = _Item(file, number, window, self._job(decoder, window, file.language), span_s)
+        job = self._job(decoder, window, file.language)
+        item = _Item(file, number, window, job, span_s, decoder.together(job))
         return self._pool.put(self._lane(decoder, item), item)
 
     def _language(self, decoder: Decoder, window: Window) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -21,6 +21,7 @@ class PoolOptions:
     capacity: int = 96
     """windows; the reader waits when there are as many"""
     max_batch: int = 8
+    """windows; fewer where windows say so"""
     workers: int = 1
     patience: int = 12
     """batches that may pass by a window whose lane does not fill"""
@@ -35,8 +36,10 @@ class _Waiting(Generic[Item]):
 class Pool(Generic[Item]):
     """Thread-safe. `put` and `flush` are the reader's, `put_back` and `take` the workers'."""
 
-    def __init__(self, options: PoolOptions) -> None:
+    def __init__(self, options: PoolOptions, together: Callable[[Item], int | None] = lambda item: None) -> None:
+        """`together`: how many items like this one may share a batch, the same for all of a lane."""
         self.options = options
+        self._together = together
         self._lanes: dict[Hashable, deque[_Waiting[Item]]] = {}
         self._changed = threading.Condition()
         self._flushed = False
@@ -90,7 +93,7 @@ class Pool(Generic[Item]):
                 return []
             lane = self._choose()
             waiting = self._lanes[lane]
-            items = [waiting.popleft().item for _ in range(min(self._size(), len(waiting)))]
+            items = [waiting.popleft().item for _ in range(min(self._size(lane), len(waiting)))]
             if not waiting:
                 del self._lanes[lane]
             self._batches += 1
@@ -117,7 +120,7 @@ class Pool(Generic[Item]):
     def _ready(self) -> bool:
         if not self._lanes:
             return False
-        return self._draining() or any(len(lane) >= self.options.max_batch for lane in self._lanes.values())
+        return self._draining() or any(map(self._is_full, self._lanes))
 
     def _choose(self) -> Hashable:
         """The lane whose oldest window has been passed by too often; else the oldest full one; else the longest."""
@@ -128,11 +131,17 @@ class Pool(Generic[Item]):
         eldest = max(self._lanes, key=age)
         if age(eldest) >= self.options.patience:
             return eldest
-        full = [lane for lane, waiting in self._lanes.items() if len(waiting) >= self.options.max_batch]
+        full = list(filter(self._is_full, self._lanes))
         return max(full, key=age) if full else max(self._lanes, key=lambda lane: len(self._lanes[lane]))
 
-    def _size(self) -> int:
+    def _is_full(self, lane: Hashable) -> bool:
+        return len(self._lanes[lane]) >= self._limit(lane)
+
+    def _limit(self, lane: Hashable) -> int:
+        return min(self._together(self._lanes[lane][0].item) or self.options.max_batch, self.options.max_batch)
+
+    def _size(self, lane: Hashable) -> int:
         """Windows of the next batch: a worker's fair share of the last ones."""
         if not (self._ended or self._flushed):
-            return self.options.max_batch
-        return max(1, min(self.options.max_batch, -(-len(self) // self.options.workers)))
+            return self._limit(lane)
+        return max(1, min(self._limit(lane), -(-len(self) // self.options.workers)))

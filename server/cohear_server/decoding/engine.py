@@ -6,7 +6,7 @@ One call of `decode`:
     jobs -> validated -> encoded, each at its own length -> language, where not given
          -> groups that one generate call can take, filled with tail states -> tokens
          -> guard -> words -> finals that look wrong once more, padded to 30 s
-         -> times by alignment, where asked -> finals that stopped too early continued (`remainder`)
+         -> times by alignment, where asked or needed -> finals that stopped too early continued (`remainder`)
          -> results in the order of the jobs
 
 What CTranslate2 wants equal within a call: the number of prompt tokens, that of states, and all options. Languages,
@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -34,7 +34,7 @@ from .hypothesis import Hypothesis, SpelledWord, estimate_times, spell_words, ti
 from .options import EngineOptions
 from .profile import Profile, find_profile
 from .prompts import Prompt
-from .remainder import finish
+from .remainder import finish, is_unfinished
 from .tail import MAX_STATES, States, filled_length, stack
 from .whisper import Alignment, Batch, Search, WhisperModel
 
@@ -80,16 +80,22 @@ class _Heard:
     rules: tuple[str, ...]
     words: list[SpelledWord]
     times: list[tuple[int, int]]
-
-    @property
-    def aligned(self) -> bool:
-        """Its word times are to be measured."""
-        return self.window.job.options.word_times and bool(self.words)
+    aligned: bool
+    """its word times are to be measured: they were asked for, or `remainder` wants to know where the text stops"""
 
 
 class WhisperEngine:
-    def __init__(self, options: EngineOptions, guard: GuardOptions | None = None, *, use_profile: bool = True) -> None:
-        """Loads the model. Raises ClientError(`bad_model`, `bad_profile`)."""
+    def __init__(
+        self,
+        options: EngineOptions,
+        guard: GuardOptions | None = None,
+        *,
+        use_profile: bool = True,
+        padding: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> None:
+        """Loads the model. `padding` is entered while second tries are padded to 30 s: 150 MB in the encoder.
+
+        Raises ClientError(`bad_model`, `bad_profile`)."""
         self.options = options
         self.model = WhisperModel(options)
         self._vocabulary = self.model.vocabulary
@@ -97,8 +103,7 @@ class WhisperEngine:
         self.profile = _usable_profile(options) if use_profile else None
         if self.profile is not None and options.filled_states is not None:
             self.profile = replace(self.profile, filled_states=options.filled_states)
-        # a window of 30 s takes 150 MB in the encoder
-        self._padding = contextlib.nullcontext() if options.states_at_once is None else threading.Lock()
+        self._padding = padding
         self.retries = 0
         """finals decoded a second time; read by metrics, and exact with one worker"""
         self.info = ModelInfo(
@@ -126,6 +131,12 @@ class WhisperEngine:
         """The language of one valid window, whatever its options say."""
         asking = replace(job, options=replace(job.options, language=None))
         return self._windows([asking], [self._is_short(asking)])[0].language
+
+    def together(self, job: DecodeJob) -> int | None:
+        """How many valid windows of this one's length the options let decode together; None where they do not say."""
+        most = self.options.states_at_once
+        samples = self._encoded_samples(job, self._is_short(job))
+        return most and max(1, most // self._frames(-(-samples // STATE_SAMPLES)))
 
     def _decode_once(self, batch: Sequence[DecodeJob], temperature: float = 0.0) -> list[DecodeResult]:
         settled = [self._without_model(job) for job in batch]
@@ -168,14 +179,18 @@ class WhisperEngine:
         heard = self._decoded(self._windows(jobs, [self._is_short(job) for job in jobs]), temperature)
         return _in_groups(
             self._retried(heard),
-            lambda one: (self._frames(one.window.states), one.window.prompt.start) if one.aligned else None,
+            lambda one: (self._frames(len(one.window.states)), one.window.prompt.start) if one.aligned else None,
             self._align,
         )
 
     def _decoded(self, windows: Sequence[_Window], temperature: float = 0.0) -> list[_Heard]:
         return _in_groups(
             windows,
-            lambda window: (len(window.prompt.previous), window.job.options.beam_size, self._frames(window.states)),
+            lambda window: (
+                len(window.prompt.previous),
+                window.job.options.beam_size,
+                self._frames(len(window.states)),
+            ),
             lambda group: self._generate_in_parts(group, temperature),
         )
 
@@ -185,7 +200,7 @@ class WhisperEngine:
         if not doubted:
             return list(heard)
         jobs = [heard[i].window.job for i in doubted]
-        with self._padding:
+        with self._padding():
             again = dict(zip(doubted, self._decoded(self._windows(jobs, [False] * len(jobs))), strict=True))
         self.retries += len(doubted)
         return [_likelier(one, again[i]) if i in again else one for i, one in enumerate(heard)]
@@ -206,7 +221,7 @@ class WhisperEngine:
         asked = [i for i, job in enumerate(jobs) if job.options.language is None]
         found = _in_groups(
             asked,
-            lambda i: self._frames(states[i]),
+            lambda i: self._frames(len(states[i])),
             lambda members: self.model.languages(self._fill([states[i] for i in members])),
         )
         detected = dict(zip(asked, found, strict=True))
@@ -215,7 +230,7 @@ class WhisperEngine:
     def _generate_in_parts(self, windows: Sequence[_Window], temperature: float) -> list[_Heard]:
         """The same as `_generate`, with no more states at once than the options allow."""
         most = self.options.states_at_once
-        size = len(windows) if most is None else max(1, most // self._frames(windows[0].states))
+        size = len(windows) if most is None else max(1, most // self._frames(len(windows[0].states)))
         parts = [windows[at : at + size] for at in range(0, len(windows), size)]
         return [one for part in parts for one in self._generate(part, temperature)]
 
@@ -234,10 +249,12 @@ class WhisperEngine:
         verdict = judge(raw, window.max_tokens, spell, self._guard)
         words = spell_words(verdict.hypothesis.tokens, spell, window.language)
         times = estimate_times(words, voiced_samples(window.job.pcm))
-        return _Heard(window, verdict.hypothesis, verdict.rules, words, times)
+        job, text = window.job, spell(verdict.hypothesis.tokens).strip()
+        aligned = bool(words) and (job.options.word_times or is_unfinished(job, text, window.language))
+        return _Heard(window, verdict.hypothesis, verdict.rules, words, times, aligned)
 
     def _align(self, group: Sequence[_Heard]) -> list[_Heard]:
-        """The same with measured times, if the group asked for them."""
+        """The same with measured times, if those of the group are to be measured."""
         first = group[0].window
         if not group[0].aligned:
             return list(group)
@@ -291,17 +308,17 @@ class WhisperEngine:
         share = PARTIAL_TOKENS if job.kind is JobKind.PARTIAL else 1.0
         return int(share * (floor + per_s * len(job.pcm) / SAMPLE_RATE_HZ))
 
-    def _frames(self, states: States) -> int:
-        """How many states a window has once it is filled; equal within a call."""
-        if self.profile is None or len(states) == MAX_STATES:
+    def _frames(self, states: int) -> int:
+        """How many states a window of so many has once it is filled; equal within a call."""
+        if self.profile is None or states == MAX_STATES:
             return MAX_STATES
-        return filled_length(len(states), self.profile.tail_states, self.profile.filled_states)
+        return filled_length(states, self.profile.tail_states, self.profile.filled_states)
 
     def _fill(self, windows: Sequence[States]) -> Batch:
         """One tensor of all windows, which have one filled length; those padded to 30 s are full as they are."""
         if self.profile is None:
             return np.stack(windows)
-        return stack(self.profile.tail, windows, self._frames(windows[0]))
+        return stack(self.profile.tail, windows, self._frames(len(windows[0])))
 
 
 def _in_groups(

@@ -30,7 +30,7 @@ class EngineOptions:
     """see `tail`; None takes the profile's"""
     states_at_once: int | None = None
     """to save memory: most encoder states that are decoded together, tails included (the decoder takes 12 kB for each,
-    tiny.en); and workers pad windows to 30 s one after the other"""
+    tiny.en)"""
     profile_dir: Path | None = None
     """folder of profiles; None takes the committed ones"""
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,16 @@ def test_json_has_the_statistics_that_whisper_gives() -> None:
     assert segment["seek"] == 1234
     names = ("avg_logprob", "no_speech_prob", "compression_ratio", "temperature")
     assert [segment[name] for name in names] == [-0.25, 0.01, 1.5, 0.2]
+
+
+def test_json_is_whole_whatever_is_said() -> None:
+    said = 'line\u2028end, "quoted"\n'
+    (final,) = TRANSCRIPT.segments
+    for segments in ((), (replace(final, text=said),) * 2):
+        text = as_json(Transcript(segments))
+        whole = json.loads(text)
+        assert text == json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
+        assert [segment["text"] for segment in whole["segments"]] == [" " + said.strip()] * len(segments)
 
 
 def test_every_format_can_be_empty() -> None:
