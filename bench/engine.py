@@ -2,10 +2,10 @@
 
     python bench/engine.py --speech DIR [--model tiny.en] [--out bench/results/engine.json]
 
-Windows are cut from speech without pause. A call is what a decode needs and no more: log-mel and encoder, the tail,
-greedy tokens, and with `align` word times (finals have them). Cost is CPU time of the process with one worker and one
-thread, the best of the repeats; padded to 30 s beside it, as Whisper was trained and as others run it. The best batch
-size of a length is what engine efficiency is measured against (`core_s_of_windows`).
+Windows are cut from speech without pause, and have the tail of partials. A call is what a decode needs and no more:
+log-mel and encoder, the tail, greedy tokens, and with `align` word times (finals have them). Cost is CPU time of the
+process with one worker and one thread, the best of the repeats; padded to 30 s beside it, as Whisper was trained and as
+others run it. The best batch size of a length is what engine efficiency is measured against (`core_s_of_windows`).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cohear_server.core.jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, DecodeOptions
+from cohear_server.core.jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, DecodeOptions, JobKind
 from cohear_server.decoding.catalog import find_model
 from cohear_server.decoding.features import padded_length, waveform
 from cohear_server.decoding.options import EngineOptions
 from cohear_server.decoding.profile import Profile, find_profile
 from cohear_server.decoding.prompts import Prompt
 from cohear_server.decoding.sources import SourceOptions
-from cohear_server.decoding.tail import MAX_STATES, filled_length, stack
+from cohear_server.decoding.tail import MAX_STATES, filled_length
 from cohear_server.decoding.whisper import Search, WhisperModel
 from numpy.typing import NDArray
 from speech import circumstances, write_result
@@ -57,7 +57,7 @@ class RawCalls:
         waves = [waveform(pcm, samples) for pcm in windows]
         states = _timed(costs, "encode", lambda: self._model.encode(waves))
         frames = MAX_STATES if padded else filled_length(len(states[0]), profile.tail_states, profile.filled_states)
-        batch = _timed(costs, "tail", lambda: stack(profile.tail, states, frames))
+        batch = _timed(costs, "tail", lambda: np.stack([profile.tail.fill(one, frames) for one in states]))
         limit = profile.tokens_floor + int(profile.tokens_per_s * len(windows[0]) / SAMPLE_RATE_HZ)
         prompts = [self._prompt] * len(windows)
         heard = _timed(costs, "generate", lambda: self._model.generate(batch, prompts, Search(1, limit)))
@@ -134,6 +134,7 @@ def main() -> int:
     profile = find_profile(found.name)
     if profile is None or not profile.short_windows:
         raise SystemExit(f"model {found.name} has no profile for short windows")
+    profile = profile.of(JobKind.PARTIAL)
     model = WhisperModel(EngineOptions(found.name, found.directory, "cpu", args.compute_type, workers=1, threads=1))
     speech = np.concatenate([clip.pcm for clip in read_spoken(args.speech, args.clips, args.language)])
     calls = RawCalls(model, profile, args.language)

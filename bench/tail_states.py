@@ -49,7 +49,10 @@ def main() -> int:
     settings = args.settings or [(profile.silence_ms, profile.tail_states)]
     clips = [clip for clip in read_clips(args.speech) if clip.reference and clip.corpus != "fsdd"]
     clips = [clip for clip in clips if SECONDS[0] <= clip.seconds <= SECONDS[1] and clip.lang in engine.info.languages]
-    profiles = [replace(profile, silence_ms=ms, tail_states=states) for ms, states in settings]
+    profiles = [
+        replace(profile, silence_ms=ms, tail_states=states, partials=None if args.settings else profile.partials)
+        for ms, states in settings
+    ]
     windows = cut_in_speech([Utterance(clip.pcm(), clip.lang) for clip in clips], args.cut)
     rows, together = cut(engine, profiles, windows, args.cut_padded)
     result: dict[str, Any] = {

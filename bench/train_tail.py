@@ -6,12 +6,13 @@ Needs the extra `train` (JAX; a CPU will do: half an hour for tiny.en). The teac
 its greedy tokens, and how probable it finds the next ones. Speech is whole utterances and windows broken off in
 mid-speech; the loss is the divergence of the decoder's next-token probabilities after [short states, end states] from
 the teacher's, the end of text counted `END_WEIGHT` times. Nothing but the vectors is changed. The profile is the
-model's own with these states in it; measure it with tail_states.py before it is committed.
+model's own with these states for partials; measure it with tail_states.py before it is committed.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections import defaultdict
@@ -41,8 +42,8 @@ WHOLE_S = (2.0, 15.0)
 CUT_S = (0.8, 6.0)
 CUT_SHARE = 0.5
 """of windows that are broken off in mid-speech"""
-WINDOWS_S = (3.48, 6.48, 11.48, 16.48, 21.48)
-"""the longest window of each filled length"""
+WINDOWS_S = (3.5, 6.5, 11.5, 16.5, 21.5)
+"""the longest window of each filled length; the same as with averages (350, 500, ... states)"""
 BATCH = 8
 LIKELY = 24
 """tokens whose probability the teacher tells at each place"""
@@ -217,7 +218,7 @@ def main() -> int:
     clips = [c for c in read_clips(args.train) if c.lang == args.language and WHOLE_S[0] <= c.seconds <= WHOLE_S[1]]
     teacher = Teacher(model, found.directory, DecodeOptions(found.name, args.language), args.silence_ms)
     every = lessons(teacher, clips, args.windows)
-    filled = tuple(round(50 * (s + args.silence_ms / 1000)) + args.states for s in WINDOWS_S)
+    filled = tuple(math.ceil(50 * (s + args.silence_ms / 1000)) + args.states for s in WINDOWS_S)
     weights = read_weights(found.directory / "model.bin")
     course = Course(weights, teacher.start, model.vocabulary.end_of_text, (*filled, MAX_STATES), args.states)
     nothing = np.zeros((0, every[0].states.shape[1]), np.float32)
@@ -228,9 +229,10 @@ def main() -> int:
 
 
 def store(args: argparse.Namespace, profile: Profile, tail: EndStates, filled: tuple[int, ...]) -> None:
-    chosen = {"silence_ms": args.silence_ms, "tail_states": args.states, "filled_states": filled}
+    own = {"silence_ms": args.silence_ms, "tail_states": args.states, "filled_states": filled}
+    partials = replace(profile, tail=tail, partials=None, **own)
     tables = kept_tables(profiles_dir() / args.model)
-    write_profile(args.out / args.model, replace(profile, tail=tail, **chosen), tables)
+    write_profile(args.out / args.model, replace(profile, partials=partials), tables)
     print(f"written to {args.out / args.model}; measure it: bench/tail_states.py --profile {args.out / args.model}")
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cohear_server.core.jobs import JobKind
 from cohear_server.decoding.profile import Profile, Table, find_profile, kept_tables, read_profile, write_profile
 from cohear_server.decoding.profiling import build_tail
 from cohear_server.decoding.tail import MAX_STATES, EndStates, States, TailStates
@@ -46,6 +48,27 @@ def test_trained_states_and_their_lengths_are_read(tmp_path: Path) -> None:
     assert read.tail.rows == pytest.approx(rows, abs=1e-3)
     assert read.filled_states == filled
     assert read.window_steps_s == (3.18, 6.18)
+
+
+def test_partials_may_have_a_tail_of_their_own(tmp_path: Path) -> None:
+    rows, filled = np.linspace(-1, 1, 16, dtype=np.float32)[:, None], (201, 351, MAX_STATES)
+    apart = make(silence_ms=200, tail=EndStates(rows), tail_states=16, filled_states=filled)
+    write_profile(tmp_path / "some", make(partials=apart), {"calibration": {"slope": 1.0}})
+    with (tmp_path / "some" / "profile.toml").open("rb") as file:
+        assert set(tomllib.load(file)) > {"partials", "calibration"}
+
+
+def test_the_setting_is_that_of_the_kind(tmp_path: Path) -> None:
+    rows, filled = np.linspace(-1, 1, 16, dtype=np.float32)[:, None], (201, 351, MAX_STATES)
+    apart = make(silence_ms=200, tail=EndStates(rows), tail_states=16, filled_states=filled)
+    write_profile(tmp_path / "some", make(partials=apart), {})
+    read = read_profile(tmp_path / "some")
+    partials, finals = read.of(JobKind.PARTIAL), read.of(JobKind.FINAL)
+    assert (partials.silence_ms, partials.tail_states, partials.filled_states) == (200, 16, filled)
+    assert isinstance(partials.tail, EndStates)
+    assert finals is read
+    assert isinstance(finals.tail, TailStates)
+    assert make().of(JobKind.PARTIAL).silence_ms == make().silence_ms
 
 
 @pytest.mark.parametrize("filled", [(128, MAX_STATES), (350, 200, MAX_STATES), (350, 500)])

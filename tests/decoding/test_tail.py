@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cohear_server.decoding.tail import MAX_STATES, EndStates, TailStates, filled_length, stack
+from cohear_server.decoding.tail import MAX_STATES, EndStates, TailStates, filled_length
 
 OFFSET, WIDTH = 75, 4
 
@@ -34,13 +34,6 @@ def test_before_its_first_position_the_first_row_stands_in(tail: TailStates) -> 
 def test_long_enough_is_left_alone(tail: TailStates) -> None:
     states = speech(MAX_STATES)
     assert tail.fill(states, MAX_STATES) is states
-
-
-def test_different_lengths_become_one_tensor(tail: TailStates) -> None:
-    batch = stack(tail, [speech(100), speech(400)], 700)
-    assert batch.shape == (2, 700, WIDTH)
-    assert (batch[0, 100:, 0] == np.arange(100, 700)).all()
-    assert (batch[1, :400] == -1).all()
 
 
 @pytest.mark.parametrize(("states", "filled"), [(1, 350), (200, 350), (201, 500), (851, 1250), (1490, 1500)])

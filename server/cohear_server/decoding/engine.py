@@ -35,8 +35,8 @@ from .options import EngineOptions
 from .profile import Profile, find_profile
 from .prompts import Prompt
 from .remainder import finish, is_unfinished
-from .tail import MAX_STATES, States, filled_length, stack
-from .whisper import Alignment, Batch, Search, WhisperModel
+from .tail import MAX_STATES, States, filled_length
+from .whisper import Alignment, Search, WhisperModel
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,7 @@ class _Window:
     short: bool
     """encoded at its own length; else padded to 30 s"""
     states: States
+    """with their tail"""
     language: str
     language_probability: float
     """0 where it was told"""
@@ -136,7 +137,7 @@ class WhisperEngine:
         """How many valid windows of this one's length the options let decode together; None where they do not say."""
         most = self.options.states_at_once
         samples = self._encoded_samples(job, self._is_short(job))
-        return most and max(1, most // self._frames(-(-samples // STATE_SAMPLES)))
+        return most and max(1, most // self._frames(job, -(-samples // STATE_SAMPLES)))
 
     def _decode_once(self, batch: Sequence[DecodeJob], temperature: float = 0.0) -> list[DecodeResult]:
         settled = [self._without_model(job) for job in batch]
@@ -179,18 +180,14 @@ class WhisperEngine:
         heard = self._decoded(self._windows(jobs, [self._is_short(job) for job in jobs]), temperature)
         return _in_groups(
             self._retried(heard),
-            lambda one: (self._frames(len(one.window.states)), one.window.prompt.start) if one.aligned else None,
+            lambda one: (len(one.window.states), one.window.prompt.start) if one.aligned else None,
             self._align,
         )
 
     def _decoded(self, windows: Sequence[_Window], temperature: float = 0.0) -> list[_Heard]:
         return _in_groups(
             windows,
-            lambda window: (
-                len(window.prompt.previous),
-                window.job.options.beam_size,
-                self._frames(len(window.states)),
-            ),
+            lambda window: (len(window.prompt.previous), window.job.options.beam_size, len(window.states)),
             lambda group: self._generate_in_parts(group, temperature),
         )
 
@@ -207,7 +204,8 @@ class WhisperEngine:
 
     def _windows(self, jobs: Sequence[DecodeJob], short: Sequence[bool]) -> list[_Window]:
         waves = [waveform(job.pcm, self._encoded_samples(job, own)) for job, own in zip(jobs, short, strict=True)]
-        states = self.model.encode(waves)
+        encoded = self.model.encode(waves)
+        states = [self._filled(job, one) for job, one in zip(jobs, encoded, strict=True)]
         languages = self._languages(jobs, states)
         return [
             _Window(job, own, encoded, *found, self._vocabulary.prompt(job.options, found[0]), self._max_tokens(job))
@@ -221,8 +219,8 @@ class WhisperEngine:
         asked = [i for i, job in enumerate(jobs) if job.options.language is None]
         found = _in_groups(
             asked,
-            lambda i: self._frames(len(states[i])),
-            lambda members: self.model.languages(self._fill([states[i] for i in members])),
+            lambda i: len(states[i]),
+            lambda members: self.model.languages(np.stack([states[i] for i in members])),
         )
         detected = dict(zip(asked, found, strict=True))
         return [detected.get(i, (job.options.language or "", 0.0)) for i, job in enumerate(jobs)]
@@ -230,13 +228,13 @@ class WhisperEngine:
     def _generate_in_parts(self, windows: Sequence[_Window], temperature: float) -> list[_Heard]:
         """The same as `_generate`, with no more states at once than the options allow."""
         most = self.options.states_at_once
-        size = len(windows) if most is None else max(1, most // self._frames(len(windows[0].states)))
+        size = len(windows) if most is None else max(1, most // len(windows[0].states))
         parts = [windows[at : at + size] for at in range(0, len(windows), size)]
         return [one for part in parts for one in self._generate(part, temperature)]
 
     def _generate(self, windows: Sequence[_Window], temperature: float) -> list[_Heard]:
         first = windows[0].job
-        batch = self._fill([window.states for window in windows])
+        batch = np.stack([window.states for window in windows])
         hypotheses = self.model.generate(
             batch,
             [window.prompt for window in windows],
@@ -259,7 +257,7 @@ class WhisperEngine:
         if not group[0].aligned:
             return list(group)
         alignments = self.model.align(
-            self._fill([one.window.states for one in group]),
+            np.stack([one.window.states for one in group]),
             first.prompt.start,
             [one.hypothesis.tokens for one in group],
             [-(-len(one.window.job.pcm) // STATE_SAMPLES) for one in group],
@@ -297,10 +295,14 @@ class WhisperEngine:
     def _is_short(self, job: DecodeJob) -> bool:
         return self.profile is not None and self.profile.allows(len(job.pcm) / SAMPLE_RATE_HZ)
 
+    def _setting(self, job: DecodeJob) -> Profile | None:
+        return self.profile and self.profile.of(job.kind)
+
     def _encoded_samples(self, job: DecodeJob, short: bool) -> int:
-        if self.profile is None or not short:
+        setting = self._setting(job)
+        if setting is None or not short:
             return MAX_WINDOW_SAMPLES
-        return padded_length(len(job.pcm), self.profile.silence_ms, self.model.bucket_samples)
+        return padded_length(len(job.pcm), setting.silence_ms, self.model.bucket_samples)
 
     def _max_tokens(self, job: DecodeJob) -> int:
         per_s = self.profile.tokens_per_s if self.profile else PADDED_TOKENS_PER_S
@@ -308,17 +310,17 @@ class WhisperEngine:
         share = PARTIAL_TOKENS if job.kind is JobKind.PARTIAL else 1.0
         return int(share * (floor + per_s * len(job.pcm) / SAMPLE_RATE_HZ))
 
-    def _frames(self, states: int) -> int:
+    def _frames(self, job: DecodeJob, states: int) -> int:
         """How many states a window of so many has once it is filled; equal within a call."""
-        if self.profile is None or states == MAX_STATES:
+        setting = self._setting(job)
+        if setting is None or states == MAX_STATES:
             return MAX_STATES
-        return filled_length(states, self.profile.tail_states, self.profile.filled_states)
+        return filled_length(states, setting.tail_states, setting.filled_states)
 
-    def _fill(self, windows: Sequence[States]) -> Batch:
-        """One tensor of all windows, which have one filled length; those padded to 30 s are full as they are."""
-        if self.profile is None:
-            return np.stack(windows)
-        return stack(self.profile.tail, windows, self._frames(len(windows[0])))
+    def _filled(self, job: DecodeJob, states: States) -> States:
+        """The states with their tail; those padded to 30 s are full as they are."""
+        setting = self._setting(job)
+        return states if setting is None else setting.tail.fill(states, self._frames(job, len(states)))
 
 
 def _in_groups(

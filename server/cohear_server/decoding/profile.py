@@ -3,6 +3,7 @@
     models/profiles/NAME/profile.toml     the fields of `Profile`, and the figures it rests on under [measured]
                                           and, where it was fitted, under [calibration] (see `calibration`)
     models/profiles/NAME/tail.npz         rows: float16 [n, d_model]; of averages also offset, step: int (see `tail`)
+    models/profiles/NAME/partials.npz     the same for partials, where [partials] in the profile sets them apart
 
 A model without a profile runs padded to 30 s: correct, and slow. So does one that was measured and spoils its text in
 short windows: its profile has `short_windows = false`, a `reason`, and no states. Profiles are made by `profiling`;
@@ -14,12 +15,13 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..core.jobs import JobKind
 from .calibration import Calibration, calibration_of
 from .tail import FILLED_STATES, MAX_STATES, STATE_S, EndStates, Tail, TailStates
 
@@ -38,6 +40,11 @@ FIELDS = {
     "tokens_per_s": float,
     "tokens_floor": int,
 }
+
+OWN_TABLES = ("measured", "partials")
+"""of profile.toml; others are kept when it is made anew"""
+PARTIAL_FIELDS = ("silence_ms", "tail_states", "filled_states")
+"""that [partials] sets"""
 
 Value: TypeAlias = bool | int | float | str | list[float]
 Table: TypeAlias = Mapping[str, Value]
@@ -66,6 +73,13 @@ class Profile:
     filled_states: tuple[int, ...] = FILLED_STATES
     """how long filled windows are, rising to 1500; whoever runs the engine may choose others"""
 
+    partials: Profile | None = None
+    """the same with another tail, for partials; None: that of finals"""
+
+    def of(self, kind: JobKind) -> Profile:
+        """The setting for windows of this kind."""
+        return self.partials if self.partials is not None and kind is JobKind.PARTIAL else self
+
     def allows(self, window_s: float) -> bool:
         return self.short_windows and window_s <= self.max_window_s
 
@@ -83,25 +97,42 @@ def read_profile(folder: Path) -> Profile:
     for name, kind in FIELDS.items():
         if not isinstance(table.get(name), kind):
             raise ValueError(f"{folder / 'profile.toml'}: {name} must be of type {kind.__name__}")
-    filled = tuple(table.get("filled_states", FILLED_STATES))
-    if filled != tuple(sorted(set(filled))) or filled[0] < MIN_FILLED_STATES or filled[-1] != MAX_STATES:
-        raise ValueError(f"{folder / 'profile.toml'}: filled_states must rise from {MIN_FILLED_STATES} to {MAX_STATES}")
-    tail = _read_tail(folder)
-    least = MIN_TAIL_STATES if isinstance(tail, TailStates) else len(tail.rows)
-    if table["tail_states"] < least:
-        raise ValueError(f"{folder / 'profile.toml'}: tail_states must be at least {least}")
     calibration = calibration_of(table["calibration"]) if "calibration" in table else None
     reason = str(table.get("reason", ""))
     fields = {name: table[name] for name in FIELDS}
-    return Profile(folder.name, tail=tail, reason=reason, calibration=calibration, filled_states=filled, **fields)
+    tail, filled = _read_tail(folder / "tail.npz", table), _filled(folder, table)
+    profile = Profile(folder.name, tail=tail, reason=reason, calibration=calibration, filled_states=filled, **fields)
+    if "partials" not in table:
+        return profile
+    own = fields | table["partials"]
+    return replace(
+        profile,
+        partials=replace(
+            profile,
+            tail=_read_tail(folder / "partials.npz", own),
+            silence_ms=int(own["silence_ms"]),
+            tail_states=int(own["tail_states"]),
+            filled_states=_filled(folder, own),
+        ),
+    )
 
 
-def _read_tail(folder: Path) -> Tail:
-    with np.load(folder / "tail.npz") as arrays:
+def _filled(folder: Path, table: Mapping[str, Any]) -> tuple[int, ...]:
+    filled = tuple(table.get("filled_states", FILLED_STATES))
+    if filled != tuple(sorted(set(filled))) or filled[0] < MIN_FILLED_STATES or filled[-1] != MAX_STATES:
+        raise ValueError(f"{folder / 'profile.toml'}: filled_states must rise from {MIN_FILLED_STATES} to {MAX_STATES}")
+    return filled
+
+
+def _read_tail(path: Path, table: Mapping[str, Any]) -> Tail:
+    with np.load(path) as arrays:
         rows = arrays["rows"].astype(np.float32)
-        if "offset" not in arrays:
-            return EndStates(rows)
-        return TailStates(rows, int(arrays["offset"]), int(arrays.get("step", 1)))
+        averages = "offset" in arrays
+        tail = TailStates(rows, int(arrays["offset"]), int(arrays.get("step", 1))) if averages else EndStates(rows)
+    least = MIN_TAIL_STATES if averages else len(rows)
+    if table["tail_states"] < least:
+        raise ValueError(f"{path.parent / 'profile.toml'}: tail_states must be at least {least}")
+    return tail
 
 
 def write_profile(folder: Path, profile: Profile, tables: Mapping[str, Table]) -> None:
@@ -111,15 +142,23 @@ def write_profile(folder: Path, profile: Profile, tables: Mapping[str, Table]) -
     if profile.filled_states != FILLED_STATES:
         fields["filled_states"] = list(profile.filled_states)
     lines = [f"# Window profile of {profile.name}; made by decoding.profiling.make_profile", *_entries(fields)]
+    if profile.partials is not None:
+        own = {name: getattr(profile.partials, name) for name in PARTIAL_FIELDS}
+        tables = {"partials": own | {"filled_states": list(profile.partials.filled_states)}, **tables}
     for name, table in tables.items():
         lines += ["", f"[{name}]", *_entries(table)]
     (folder / "profile.toml").write_text("\n".join(lines) + "\n")
-    tail = profile.tail
+    _write_tail(folder / "tail.npz", profile.tail)
+    if profile.partials is not None:
+        _write_tail(folder / "partials.npz", profile.partials.tail)
+
+
+def _write_tail(path: Path, tail: Tail) -> None:
     rows = tail.rows.astype(np.float16)
     if isinstance(tail, TailStates):
-        np.savez_compressed(folder / "tail.npz", rows=rows, offset=np.int32(tail.offset), step=np.int32(tail.step))
+        np.savez_compressed(path, rows=rows, offset=np.int32(tail.offset), step=np.int32(tail.step))
     else:
-        np.savez_compressed(folder / "tail.npz", rows=rows)
+        np.savez_compressed(path, rows=rows)
 
 
 def kept_tables(folder: Path) -> dict[str, Table]:
@@ -129,7 +168,7 @@ def kept_tables(folder: Path) -> dict[str, Table]:
             tables = tomllib.load(file)
     except FileNotFoundError:
         return {}
-    return {name: table for name, table in tables.items() if isinstance(table, dict) and name != "measured"}
+    return {name: table for name, table in tables.items() if isinstance(table, dict) and name not in OWN_TABLES}
 
 
 def _entries(table: Table) -> list[str]:

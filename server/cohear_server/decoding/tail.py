@@ -103,11 +103,6 @@ class TailStates:
         return np.concatenate([states, self.at(len(states), frames)]) if len(states) < frames else states
 
 
-def stack(tail: Tail, windows: Sequence[States], frames: int) -> NDArray[np.float32]:
-    """One tensor [windows, frames, d_model]."""
-    return np.stack([tail.fill(states, frames) for states in windows])
-
-
 FINE_STATES = tuple(range(200, MAX_STATES + 1, 100))
 """The same for work that can wait for windows of nearly one length: 8 % less in the decoder."""
 
