@@ -182,10 +182,18 @@ def partial_intervals_ms(heard: Heard) -> list[float]:
 # --- words ----------------------------------------------------------------------------------------
 
 
-def unstable_words(shown: Sequence[Shown]) -> int:
-    """Words of one segment that an event showed and the next one changed or dropped."""
-    texts = [words_of(event) for _, event in shown]
-    return sum(len(before) - len(matched(before, after)) for before, after in pairwise(texts))
+def unstable_words(shown: Sequence[Shown], follower: Sequence[Shown] = ()) -> int:
+    """Words of one segment that an event showed and the next one changed or dropped. Those behind the cut of a long
+    segment are not dropped: the first event of the segment that follows has them."""
+    final = _final(shown)
+    cut_s = final.end_s if final is not None and final.reason == "max_length" else None
+    moved = words_of(follower[0][1]) if follower else []
+    count = 0
+    for (_, before), (_, after) in pairwise(shown):
+        cut = isinstance(after, Partial) and after.audio_end_s == cut_s
+        said = words_of(before)
+        count += len(said) - len(matched(said, words_of(after) + (moved if cut else [])))
+    return count
 
 
 def word_delays_s(shown: Sequence[Shown], *, stable: bool = False) -> list[float]:

@@ -68,6 +68,7 @@ def _policies() -> list[Policy]:
         Policy("never cut the window", replace(best, trim_after_s=99.0)),
         Policy("cut beyond 4 s", replace(best, trim_after_s=4.0)),
         Policy("cut beyond 3 s", replace(best, trim_after_s=3.0)),
+        Policy("every 0.5 s", replace(best, interval_ms=500)),
         Policy("every 0.7 s", replace(best, interval_ms=700)),
         Policy("every 1 s", replace(best, interval_ms=1_000)),
     ]
@@ -91,13 +92,14 @@ class Score:
 
 def judge(events: Sequence[Event], score: Score) -> None:
     """Add one clip's events to the score, segment by segment."""
-    for shown in Heard(events, ()).segments():
+    segments = Heard(events, ()).segments()
+    for shown, follower in zip(segments, [*segments[1:], []], strict=True):
         final = next((event for _, event in shown if isinstance(event, Final)), None)
         if final is None:
             continue
         words = [normalised(word.text) for word in final.words]
         score.final_words += len(words)
-        score.unstable += unstable_words(shown)
+        score.unstable += unstable_words(shown, follower)
         stable = [event for _, event in shown if isinstance(event, Partial)]
         if stable:
             said = words_of(stable[-1], stable=True)

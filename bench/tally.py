@@ -106,10 +106,11 @@ class Tally:
                 self.windows[event.TYPE][round(2 * event.timing.window_s) / 2] += 1
 
     def _add_words(self, heard: Heard, voice: Voice, sent_s: float) -> None:
-        for segment in heard.segments():
+        segments = heard.segments()
+        for segment, follower in zip(segments, [*segments[1:], []], strict=True):
             final = segment[-1][1]
             if isinstance(final, Final) and heard.counts(final.end_s):
-                self.unstable += unstable_words(segment)
+                self.unstable += unstable_words(segment, follower)
                 self.final_words += len(final.text.split())
                 self.ms["word_shown"] += [1000 * delay for delay in word_delays_s(segment)]
                 self.ms["word_stable"] += [1000 * delay for delay in word_delays_s(segment, stable=True)]

@@ -1,6 +1,6 @@
 """Messages on their way to one client. A slow reader gets fewer partials, never fewer finals.
 
-Bounded: one partial and one `stats` wait at most, a newer one replaces it; everything else queues
+Bounded: one partial a segment and one `stats` wait at most, a newer one replaces it; everything else queues
 up to `LIMIT` messages, and beyond that the reader counts as gone (`overflowed`).
 """
 
@@ -96,5 +96,6 @@ class Outbox:
 def _replaces(newer: ServerMessage, older: ServerMessage) -> bool:
     """A waiting message that the newer one makes pointless to send."""
     if isinstance(older, Partial):
-        return isinstance(newer, Partial) or (isinstance(newer, Final) and newer.segment_id >= older.segment_id)
+        same = isinstance(newer, Partial) and newer.segment_id == older.segment_id
+        return same or (isinstance(newer, Final) and newer.segment_id >= older.segment_id)
     return isinstance(older, Stats) and isinstance(newer, Stats)

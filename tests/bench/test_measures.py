@@ -152,6 +152,16 @@ class TestWords:
         ]
         assert unstable_words(shown) == 2, "he, went"
 
+    def test_words_that_move_behind_a_cut_are_stable(self) -> None:
+        shown: list[Shown] = [
+            (5.0, partial("so we went home", 5.0)),
+            (5.1, partial("so we", 3.0)),
+            (5.6, final("So we", (0.0, 3.0), reason="max_length")),
+        ]
+        assert unstable_words(shown, [(5.1, partial("went home", 5.0, segment=1))]) == 0
+        assert unstable_words(shown, [(5.1, partial("went", 5.0, segment=1))]) == 1
+        assert unstable_words(shown) == 2
+
     @given(st.lists(st.sampled_from("abc"), max_size=8))
     def test_text_that_only_grows_is_stable(self, words: list[str]) -> None:
         texts = [" ".join(words[:n]) for n in range(len(words) + 1)]

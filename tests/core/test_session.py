@@ -196,6 +196,22 @@ def test_long_speech_is_cut_and_nothing_between_is_lost() -> None:
     assert len(driver.of(SpeechStarted)) == len(driver.of(SpeechEnded)) == 1
 
 
+def test_what_was_heard_behind_a_cut_moves_to_the_next_segment_at_once() -> None:
+    driver = Driver().feed(np.concatenate([silence(1), speech(13)]))
+    shown = driver.of(Partial)
+    moved = next(i for i, partial in enumerate(shown) if partial.segment_id == 1)
+    before, cut, follower = shown[moved - 2 : moved + 1]
+    assert [p.segment_id for p in (before, cut, follower)] == [0, 0, 1]
+    said = f"{before.stable} {before.volatile}".split()
+    left = f"{cut.stable} {cut.volatile}".split()
+    assert left + f"{follower.stable} {follower.volatile}".split() == said
+    assert 0 < len(left) < len(said)
+    assert (follower.audio_end_s, follower.stable) == (before.audio_end_s, "")
+    assert cut.revision > before.revision
+    final = driver.of(Final)[0]
+    assert (final.reason, final.end_s) == ("max_length", cut.audio_end_s)
+
+
 def test_long_windows_lose_their_committed_words_when_word_times_were_measured() -> None:
     def timed(job: DecodeJob) -> DecodeResult:
         """Words by their place in the stream: value of the samples tells where the window starts."""

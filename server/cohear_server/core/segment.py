@@ -56,6 +56,8 @@ class OpenSegment:
         self.options = options
         self._window_start = start
         self._heard_until = start
+        self.shown_until = start
+        """the end of the audio that partials tell of"""
         self._due = speech_at + _samples(options.first_ms)
         self._waiting = False
         """a window was asked for and is not being decoded yet"""
@@ -76,12 +78,26 @@ class OpenSegment:
         self._waiting = False
         self._due = window.end + _samples(self.options.interval_ms)
 
+    def cut(self, end: int) -> OpenSegment | None:
+        """It ends at sample `end`, and what was heard behind that begins the next segment, which is returned; None if
+        nothing was."""
+        rest = self.stabilizer.cut(end)
+        if not rest:
+            return None
+        self.revision += 1
+        follower = OpenSegment(self.id + 1, end, end, self.options)
+        follower.language = self.language
+        follower.revision = 1
+        follower.shown_until = self.shown_until
+        follower.stabilizer.carry(rest)
+        return follower
+
     def hear(self, result: DecodeResult, window: Window) -> bool:
         """Take a hypothesis of `window`. False if a newer one was heard already."""
         if window.end <= self._heard_until:
             return False
         whole = window.start < self._window_start
-        self._heard_until = window.end
+        self._heard_until = self.shown_until = window.end
         self.revision += 1
         self.language = result.language
         words = [_shifted(word, window.start) for word in result.words]

@@ -80,6 +80,8 @@ class Session:
         self._language = SessionLanguage()
         self._ledger = Ledger(self._decoder)
         self._segment: OpenSegment | None = None
+        self._follower: OpenSegment | None = None
+        """begins where the last segment was cut, with what was heard there"""
         self._speculation: tuple[str, Trial] | None = None
         self._trials: dict[str, Trial] = {}
         self._waiting = ""
@@ -214,7 +216,11 @@ class Session:
                 if not continues:
                     self._emit(protocol.SpeechStarted(at / SAMPLE_RATE_HZ))
                 self._ledger.settle(max(self._ledger.settled, start), "silent")
+                follower, self._follower = self._follower, None
                 self._segment = OpenSegment(self._segments, start, at, self._cadence or self.options.partials)
+                if continues and follower is not None:
+                    self._segment = follower
+                    self._show(follower, follower.shown_until)
                 self._segments += 1
             case Pause(end):
                 self._speculate(end)
@@ -248,6 +254,10 @@ class Session:
         # its result belongs to the pending final now, and must not be cancelled with the next segment's trials
         self._trials.pop(job_id, None)
         self._cancel_trials()
+        self._follower = segment.cut(end) if reason == "max_length" else None
+        if self._follower is not None:
+            # what is behind the cut moves on: else it would stand there twice until the final comes
+            self._show(segment, end)
         said = self._context.add(segment.start, end)
         pending = PendingFinal(segment, said, reason, job_id, self._now_s, settled, trial.context, trial.result)
         self._pending.append(pending)
@@ -318,11 +328,15 @@ class Session:
             return
         if not segment.hear(own_words(result, trial.context, segment.start), trial.window):
             return
+        self._show(segment, trial.window.end, result.job_id, trial.origin_s)
+
+    def _show(self, segment: OpenSegment, end: int, job_id: str | None = None, origin_s: float | None = None) -> None:
+        """A partial of what is understood of a segment, by the decoding named, if there was one."""
         if not self._partials:
             return
         self._seq += 1
-        message = partial_message(self._seq, segment, trial.window.end, words=self._decode.word_times)
-        self._out.emissions.append(Emission(message, result.job_id, trial.origin_s))
+        message = partial_message(self._seq, segment, end, words=self._decode.word_times)
+        self._out.emissions.append(Emission(message, job_id, self._now_s if origin_s is None else origin_s))
 
     def _drain(self) -> None:
         while self._pending:

@@ -57,6 +57,21 @@ class Stabilizer:
         self._tail = fresh[count:]
         return heard + count
 
+    def cut(self, end: int) -> list[HypothesisWord]:
+        """Words whose middle is at sample `end` or later are taken out, and returned."""
+        every = [*self.committed, *self.volatile]
+        kept = sum(word.start_samples + word.end_samples < 2 * end for word in every)
+        self.committed, self.volatile, rest = (
+            self.committed[:kept],
+            every[len(self.committed) : kept],
+            every[kept:],
+        )
+        return rest
+
+    def carry(self, words: Sequence[HypothesisWord]) -> None:
+        """Begin with words that were heard before, as if in a hypothesis of this segment."""
+        self.volatile = self._tail = list(words)
+
     def keep_last(self, count: int) -> None:
         """From now on windows begin with the last `count` committed words; earlier ones are no longer heard."""
         self._base = max(0, len(self.committed) - count)
