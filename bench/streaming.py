@@ -58,7 +58,7 @@ def _policies() -> list[Policy]:
         Policy("hide the improbable only", replace(best, stabilizer=replace(rule, show_back_ms=0))),
         Policy("hide all new words", replace(best, stabilizer=replace(rule, show_probability=2.0))),
         Policy("no hold-back", replace(best, stabilizer=replace(rule, hold_back_ms=0))),
-        Policy("hold back 300 ms", replace(best, stabilizer=replace(rule, hold_back_ms=300))),
+        Policy("hold back 800 ms", replace(best, stabilizer=replace(rule, hold_back_ms=800))),
         Policy("hold back 500 ms", replace(best, stabilizer=replace(rule, hold_back_ms=500))),
         Policy("hold back 1200 ms", replace(best, stabilizer=replace(rule, hold_back_ms=1_200))),
         Policy("no early commit", replace(best, stabilizer=replace(rule, sure_probability=2.0))),

@@ -20,7 +20,7 @@ from .words import matched_prefix, normalised
 
 @dataclass(frozen=True, slots=True)
 class StabilizerOptions:
-    hold_back_ms: int = 800
+    hold_back_ms: int = 300
     """a word that ends this close to the window's end may be cut off"""
     sure_probability: float = 0.95
     """a word at least this probable, its predecessors committed, needs no second hypothesis"""
