@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capacity import broken
+from capacity import BOUNDS_MS, broken
 from cohear_client.protocol import Done, Final, Start
 from livestream import StreamLog, StreamPlan, run_stream
 from process import running_server, usage
@@ -114,7 +114,7 @@ def main() -> int:
     print(f"{found['asked']} came, {found['admitted']} were admitted, {found['finals_lost']} finals lost")
     for phase in ("overload", "recovered"):
         row = found[phase]
-        worst = {name: row["ms"][name].get("p95") for name in ("final_over_endpoint", "final_cut", "cursor_lag")}
+        worst = {name: row["ms"][name].get("p95") for name in BOUNDS_MS}
         print(f"{phase}: {worst}, warnings {row['warnings']}: {'; '.join(row['broken']) or 'promise kept'}")
     if args.out:
         write_result(args.out, result)

@@ -80,8 +80,8 @@ class Session:
         self._language = SessionLanguage()
         self._ledger = Ledger(self._decoder)
         self._segment: OpenSegment | None = None
-        self._follower: OpenSegment | None = None
-        """begins where the last segment was cut, with what was heard there"""
+        self._moved: tuple[OpenSegment, int] | None = None
+        """begins where the last segment was cut, with what was heard behind that, and up to which sample"""
         self._speculation: tuple[str, Trial] | None = None
         self._trials: dict[str, Trial] = {}
         self._waiting = ""
@@ -216,11 +216,12 @@ class Session:
                 if not continues:
                     self._emit(protocol.SpeechStarted(at / SAMPLE_RATE_HZ))
                 self._ledger.settle(max(self._ledger.settled, start), "silent")
-                follower, self._follower = self._follower, None
-                self._segment = OpenSegment(self._segments, start, at, self._cadence or self.options.partials)
-                if continues and follower is not None:
-                    self._segment = follower
-                    self._show(follower, follower.shown_until)
+                moved, self._moved = self._moved, None
+                if continues and moved is not None:
+                    self._segment, heard_until = moved
+                    self._show(self._segment, heard_until)
+                else:
+                    self._segment = OpenSegment(self._segments, start, at, self._cadence or self.options.partials)
                 self._segments += 1
             case Pause(end):
                 self._speculate(end)
@@ -254,9 +255,10 @@ class Session:
         # its result belongs to the pending final now, and must not be cancelled with the next segment's trials
         self._trials.pop(job_id, None)
         self._cancel_trials()
-        self._follower = segment.cut(end) if reason == "max_length" else None
-        if self._follower is not None:
+        follower = segment.cut(end) if reason == "max_length" else None
+        if follower is not None:
             # what is behind the cut moves on: else it would stand there twice until the final comes
+            self._moved = follower, segment.heard_until
             self._show(segment, end)
         said = self._context.add(segment.start, end)
         pending = PendingFinal(segment, said, reason, job_id, self._now_s, settled, trial.context, trial.result)

@@ -61,12 +61,9 @@ class Stabilizer:
         """Words whose middle is at sample `end` or later are taken out, and returned."""
         every = [*self.committed, *self.volatile]
         kept = sum(word.start_samples + word.end_samples < 2 * end for word in every)
-        self.committed, self.volatile, rest = (
-            self.committed[:kept],
-            every[len(self.committed) : kept],
-            every[kept:],
-        )
-        return rest
+        settled = min(kept, len(self.committed))
+        self.committed, self.volatile = every[:settled], every[settled:kept]
+        return every[kept:]
 
     def carry(self, words: Sequence[HypothesisWord]) -> None:
         """Begin with words that were heard before, as if in a hypothesis of this segment."""

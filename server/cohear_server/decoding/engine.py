@@ -247,8 +247,10 @@ class WhisperEngine:
         verdict = judge(raw, window.max_tokens, spell, self._guard)
         words = spell_words(verdict.hypothesis.tokens, spell, window.language)
         times = estimate_times(words, voiced_samples(window.job.pcm))
-        job, text = window.job, spell(verdict.hypothesis.tokens).strip()
-        aligned = bool(words) and (job.options.word_times or is_unfinished(job, text, window.language))
+        job = window.job
+        aligned = bool(words) and (
+            job.options.word_times or is_unfinished(job, spell(verdict.hypothesis.tokens).strip(), window.language)
+        )
         return _Heard(window, verdict.hypothesis, verdict.rules, words, times, aligned)
 
     def _align(self, group: Sequence[_Heard]) -> list[_Heard]:

@@ -43,8 +43,6 @@ FIELDS = {
 
 OWN_TABLES = ("measured", "partials")
 """of profile.toml; others are kept when it is made anew"""
-PARTIAL_FIELDS = ("silence_ms", "tail_states", "filled_states")
-"""that [partials] sets"""
 
 Value: TypeAlias = bool | int | float | str | list[float]
 Table: TypeAlias = Mapping[str, Value]
@@ -143,8 +141,13 @@ def write_profile(folder: Path, profile: Profile, tables: Mapping[str, Table]) -
         fields["filled_states"] = list(profile.filled_states)
     lines = [f"# Window profile of {profile.name}; made by decoding.profiling.make_profile", *_entries(fields)]
     if profile.partials is not None:
-        own = {name: getattr(profile.partials, name) for name in PARTIAL_FIELDS}
-        tables = {"partials": own | {"filled_states": list(profile.partials.filled_states)}, **tables}
+        apart = profile.partials
+        own: Table = {
+            "silence_ms": apart.silence_ms,
+            "tail_states": apart.tail_states,
+            "filled_states": list(apart.filled_states),
+        }
+        tables = {"partials": own, **tables}
     for name, table in tables.items():
         lines += ["", f"[{name}]", *_entries(table)]
     (folder / "profile.toml").write_text("\n".join(lines) + "\n")
