@@ -168,10 +168,16 @@ def cursor_lags_ms(heard: Heard) -> list[float]:
 
 
 def partial_intervals_ms(heard: Heard) -> list[float]:
-    """Between successive partials of a segment while the speaker does not pause."""
+    """Between successive partials of a segment, each with more audio than the one before, while the speaker does not
+    pause. Where a long segment is cut, what was heard is shown anew: that is no partial of the cadence."""
     intervals = []
+    heard_s = 0.0
     for shown in heard.segments():
-        partials = [(at_s, e.audio_end_s) for at_s, e in shown if isinstance(e, Partial)]
+        partials: list[tuple[float, float]] = []
+        for at_s, event in shown:
+            if isinstance(event, Partial) and event.audio_end_s > heard_s:
+                heard_s = event.audio_end_s
+                partials.append((at_s, heard_s))
         for (before_s, heard_from), (after_s, heard_to) in pairwise(partials):
             spoken = any(start <= heard_from and heard_to <= end for start, end in heard.spurts)
             if spoken and heard.counts(after_s):

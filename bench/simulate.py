@@ -119,6 +119,7 @@ class Run:
         self._events: list[tuple[float, int, Any]] = []
         self._order = itertools.count()
         self._busy = 0
+        self._took_s: dict[str, float] = {}
         self.batches: list[int] = []
 
     def run(self) -> None:
@@ -132,7 +133,7 @@ class Run:
                 self._at(now_s + FRAME_S, what)
             else:
                 self._busy -= 1
-                self._scheduler.finished(what)
+                self._scheduler.finished(what, self._took_s.pop(what[0].id))
                 for job in what:
                     i = int(job.session_id)
                     heard = self._engine.hear(job, self._starts.pop(job.id))
@@ -164,7 +165,8 @@ class Run:
                 self._sessions[int(job.session_id)].begun(job.id)
             if batch[0].kind is JobKind.PARTIAL:
                 self.batches.append(len(batch))
-            self._at(now_s + self._engine.seconds(batch), batch)
+            took_s = self._took_s[batch[0].id] = self._engine.seconds(batch)
+            self._at(now_s + took_s, batch)
 
     def report(self) -> dict[str, float | None]:
         lags: list[float] = []

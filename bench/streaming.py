@@ -64,6 +64,7 @@ def _policies() -> list[Policy]:
         Policy("no early commit", replace(best, stabilizer=replace(rule, sure_probability=2.0))),
         Policy("early commit at 0.9", replace(best, stabilizer=replace(rule, sure_probability=0.9))),
         Policy("partials with context", replace(best, with_context=not best.with_context)),
+        Policy("first partial at 300 ms", replace(best, first_ms=300)),
         Policy("first partial at 600 ms", replace(best, first_ms=600)),
         Policy("never cut the window", replace(best, trim_after_s=99.0)),
         Policy("cut beyond 4 s", replace(best, trim_after_s=4.0)),

@@ -33,12 +33,12 @@ def wanted(segment: OpenSegment, until_s: float, begin: bool) -> list[Window]:
 
 def test_an_idle_engine_has_one_each_interval(segment: OpenSegment) -> None:
     ends = [window.end for window in wanted(segment, 4.0, begin=True)]
-    assert ends == [at(1.6 + OPTIONS.interval_ms / 1000 * i) for i in range(7)]
+    assert ends == [at(1.5 + OPTIONS.interval_ms / 1000 * i) for i in range(7)]
 
 
 def test_a_window_that_waits_is_replaced_by_a_fresher_one(segment: OpenSegment) -> None:
     ends = [window.end for window in wanted(segment, 2.0, begin=False)]
-    assert ends == [at(1.6 + 0.1 * i) for i in range(5)]
+    assert ends == [at(1.5 + 0.1 * i) for i in range(6)]
 
 
 @pytest.mark.parametrize(("begin", "limit_s"), [(True, OPTIONS.trim_after_s), (False, OPTIONS.trim_waiting_after_s)])

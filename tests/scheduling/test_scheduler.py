@@ -56,6 +56,41 @@ def test_a_final_that_is_not_due_yet_is_for_idle_time() -> None:
     assert queue.next_batch(0.3) == [guess], "now it is due"
 
 
+def test_an_urgent_final_takes_along_what_would_be_next() -> None:
+    queue = scheduler()
+    urgent, guess, partial = job("a", FINAL, deadline_s=0.1), job("b", FINAL, deadline_s=0.4), job("c")
+    for one in (guess, urgent, partial):
+        queue.submit(one, 0.0)
+    assert queue.next_batch(0.0) == [urgent, guess]
+
+
+def test_a_final_is_begun_earlier_where_finals_take_long() -> None:
+    def comes_before_a_partial(queue: Scheduler) -> bool:
+        queue.submit(job("a", FINAL, seconds=8.0, deadline_s=0.4), 0.0)
+        queue.submit(job("b"), 0.0)
+        kind = queue.next_batch(0.0)[0].kind
+        return kind is FINAL
+
+    quick, slow = scheduler(), scheduler()
+    for _ in range(30):
+        for queue, took_s in ((quick, 0.08), (slow, 0.4)):
+            final = job("s", FINAL, seconds=8.0)
+            queue.submit(final, 0.0)
+            queue.finished(queue.next_batch(0.0), took_s)
+    assert not comes_before_a_partial(quick)
+    assert comes_before_a_partial(slow)
+
+
+def test_one_final_that_took_very_long_changes_little() -> None:
+    queue = scheduler()
+    queue.submit(job("s", FINAL, seconds=8.0), 0.0)
+    queue.finished(queue.next_batch(0.0), 60.0)
+    guess, partial = job("a", FINAL, seconds=8.0, deadline_s=0.4), job("b")
+    queue.submit(guess, 0.0)
+    queue.submit(partial, 0.0)
+    assert queue.next_batch(0.0) == [partial]
+
+
 def test_windows_that_cost_alike_go_together() -> None:
     queue = scheduler()
     queue.window_steps_s = (3.5, 6.5)
@@ -84,7 +119,7 @@ def test_a_partial_waits_while_the_same_stream_decodes_one() -> None:
     batch = queue.next_batch(0.0)
     queue.submit(second, 0.1)
     assert queue.next_batch(0.1) == []
-    queue.finished(batch)
+    queue.finished(batch, 0.1)
     assert queue.next_batch(0.1) == [second]
 
 
@@ -169,7 +204,7 @@ def test_no_final_is_ever_lost_and_none_comes_twice(submitted: list[tuple[str, J
     came: list[DecodeJob] = []
     while batch := queue.next_batch(10.0):
         assert len({batch_key(j) for j in batch}) == 1
-        queue.finished(batch)
+        queue.finished(batch, 0.1)
         came += batch
     assert len(queue) == 0
     assert {j.id for j in came} | {j.id for j in replaced} == {j.id for j in jobs}

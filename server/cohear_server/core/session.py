@@ -43,7 +43,7 @@ from .vad import FRAME_SAMPLES, VadName, level, make_vad
 FINAL_DEADLINE_S = 0.1
 """A final is wanted this soon after its endpoint is known."""
 
-CUT_DEADLINE_S = 0.6
+CUT_DEADLINE_S = 0.8
 """That of a segment cut for its length may take longer: nobody waits for its end, and its words are on the screen."""
 
 STATS_INTERVAL_S = 5.0

@@ -113,9 +113,9 @@ class Dispatcher:
             results = [DecodeResult(job.id, error=fault) for job in batch]
         finally:
             self._busy -= 1
-            self.scheduler.finished(batch)
+            decoded_s = self._clock()
+            self.scheduler.finished(batch, decoded_s - batched_s)
             self._changed.set()
-        decoded_s = self._clock()
         self._decoded(batch, results, decoded_s - batched_s)
         for job, result in zip(batch, results, strict=True):
             entry = self._waiting.pop(job.id)

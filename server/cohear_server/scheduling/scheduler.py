@@ -28,12 +28,17 @@ URGENT_S = 0.15
 """a final that must be begun this soon goes before all partials: its endpoint is known, or about to be"""
 
 FINAL_S_A_SECOND = 0.015
-"""About how long the engine takes for a second of a final (10 s with word times: 0.14 s on one core): it must be begun
-that much earlier to be ready in time."""
+"""Engine seconds for a second of a final, until finals have been decoded (8 s with word times, alone on one core: 0.11
+s). It must be begun that much earlier to be ready in time."""
 
+LEARNT_SHARE = 0.1
+"""of each final, in what is known of their cost"""
 
-FEW_PARTIALS = 5
-"""fewer than this cost a fifth more each than a full batch does"""
+LARGEST_RISE = 2.0
+"""a final that is decoded a second time, padded to 30 s, counts as no more than so many"""
+
+FEW_PARTIALS = 8
+"""fewer than this cost more each: 4 a tenth, 2 two fifths, 1 nearly twice as much (bench/engine.py)"""
 
 PARTIAL_SLACK_S = 0.25
 """a partial that is due this soon is not held back for others"""
@@ -53,11 +58,6 @@ class _Waiting:
     due_s: float
     submitted_s: float
     order: int
-
-    @property
-    def begin_s(self) -> float:
-        """When it must be begun to be ready in time."""
-        return self.due_s - FINAL_S_A_SECOND * len(self.job.pcm) / SAMPLE_RATE_HZ
 
 
 @dataclass(slots=True)
@@ -84,6 +84,7 @@ class Scheduler:
         self._lanes: dict[str, _Lane] = {}
         self._served_s: defaultdict[str, float] = defaultdict(float)
         self._order = 0
+        self._final_s_a_second = FINAL_S_A_SECOND
 
     def __len__(self) -> int:
         return sum(len(lane.finals) + len(lane.refines) + (lane.partial is not None) for lane in self._lanes.values())
@@ -138,11 +139,18 @@ class Scheduler:
 
         Finals and partials are not mixed: a final would wait for the partials' encoding.
         """
-        finals: tuple[list[_Waiting], list[_Waiting]] = ([], [])
-        for waiting in self._finals():
-            finals[waiting.begin_s - now_s > URGENT_S].append(waiting)
-        for candidates in (finals[0], self._partials(), finals[1], self._refines()):
-            ranked = sorted(candidates, key=self._rank(now_s))
+        urgent: list[_Waiting] = []
+        early: list[_Waiting] = []
+        for waiting in sorted(self._finals(), key=self._rank(now_s)):
+            (early if self._begin_s(waiting) - now_s > URGENT_S else urgent).append(waiting)
+        rank = self._rank(now_s)
+        # two finals at once cost a third less each, so an urgent one takes others with it that would be next
+        for ranked in (
+            urgent and urgent + early,
+            sorted(self._partials(), key=rank),
+            early,
+            sorted(self._refines(), key=rank),
+        ):
             batch = self._fill(ranked) if ranked else []
             if batch and not (busy and self._may_wait(batch, now_s)):
                 for waiting in batch:
@@ -154,8 +162,16 @@ class Scheduler:
         few = batch[0].job.kind is JobKind.PARTIAL and len(batch) < min(FEW_PARTIALS, self.options.max_batch)
         return few and batch[0].due_s - now_s > PARTIAL_SLACK_S
 
-    def finished(self, batch: list[DecodeJob]) -> None:
+    def _begin_s(self, final: _Waiting) -> float:
+        """When it must be begun to be ready in time."""
+        return final.due_s - self._final_s_a_second * len(final.job.pcm) / SAMPLE_RATE_HZ
+
+    def finished(self, batch: list[DecodeJob], took_s: float) -> None:
         """The engine is through with these; their streams may have a next partial decoded."""
+        if batch[0].kind is JobKind.FINAL:
+            cost = took_s / (max(len(job.pcm) for job in batch) / SAMPLE_RATE_HZ)
+            cost = min(cost, LARGEST_RISE * self._final_s_a_second)
+            self._final_s_a_second += LEARNT_SHARE * (cost - self._final_s_a_second)
         for job in batch:
             if job.kind is JobKind.PARTIAL:
                 self._lanes[job.session_id].partials_decoding -= 1
