@@ -92,7 +92,8 @@ class Service:
             await self._backend.start()
             if self.config.admission:
                 self.dispatcher.load.prior = await speech_cost(self._backend, self.clock)
-            self.dispatcher.scheduler.window_steps_s = self.model.window_steps_s
+            models = (self.model, self.model.smaller)
+            self.dispatcher.scheduler.window_steps_s = {m.name: m.window_steps_s for m in models if m}
             async with asyncio.TaskGroup() as group:
                 works = (self.dispatcher.run, self._govern, *self.companions)
                 tasks = [group.create_task(work()) for work in works]
@@ -270,11 +271,22 @@ def audio_format(start: protocol.Start) -> tuple[int, str, int]:
 
 
 def make_backend(config: ServerConfig) -> DecodeBackend:
-    """The local engine with the configured model. Raises ClientError if there is no such model."""
+    """The local engine with the configured models. Raises ClientError if there is no such model."""
     from .decoding.catalog import SourceOptions, find_model
     from .decoding.local import LocalBackend
     from .decoding.options import EngineOptions
+    from .decoding.tiers import TieredBackend
 
-    model_dir = Path(config.model_dir) if config.model_dir else None
-    model = find_model(config.model, options=SourceOptions(model_dir, config.offline))
-    return LocalBackend(EngineOptions.of(model, config.device, config.compute_type, config.workers, config.threads))
+    def local(name: str) -> LocalBackend:
+        model_dir = Path(config.model_dir) if config.model_dir else None
+        model = find_model(name, options=SourceOptions(model_dir, config.offline))
+        return LocalBackend(EngineOptions.of(model, config.device, config.compute_type, config.workers, config.threads))
+
+    main = local(config.model)
+    if not config.partial_model:
+        return main
+    smaller = local(config.partial_model)
+    if smaller.options.model_name == main.options.model_name:
+        same = f"setting 'partial_model' is {config.partial_model!r:.60}, the same model as 'model'"
+        raise ClientError("bad_config", same, "name a smaller model, or leave it out")
+    return TieredBackend(main, smaller)
