@@ -11,7 +11,7 @@ from itertools import groupby
 import pytest
 from cohear_client.protocol import Done, Error, Final, Partial, ServerMessage, Start, Warning
 from cohear_server.config import ServerConfig
-from cohear_server.core.jobs import JobKind, Pcm
+from cohear_server.core.jobs import DecodeJob, JobKind, Pcm
 from cohear_server.decoding.backend import DecodeBackend
 from cohear_server.decoding.fake import FAKE_MODEL, FakeBackend, FakeOptions, ServiceTime, two_words_a_second
 from cohear_server.decoding.simclock import SimClock
@@ -25,7 +25,7 @@ from .serving import burst, quiet
 ENGINE = ServiceTime(fixed_ms=30, per_job_ms=12, per_window_s_ms=5)
 """some 25 ms a partial in a full batch, twice that alone, as with a real one"""
 SMALLER = replace(ENGINE, factor=0.4)
-BILINGUAL = replace(FAKE_MODEL, languages=("en", "de"))
+BILINGUAL, SMALL = replace(FAKE_MODEL, languages=("en", "de")), replace(FAKE_MODEL, name="small")
 UTTERANCE = burst(3.0) + quiet(0.7)
 FRAME = 3_200
 
@@ -125,27 +125,25 @@ def test_each_number_of_speakers_has_its_rung(clock: SimClock, speakers: int, hi
         assert done.samples.transcribed + done.samples.silent == done.samples.received
 
 
-def numbered(letter: str) -> Callable[[Pcm], list[str]]:
-    """A model's own words, so that its texts can be told from another's."""
-    return lambda pcm: [letter + word for word in two_words_a_second(pcm)]
-
-
-@dataclass
 class Two:
-    """A main model that knows two languages, and a smaller one that knows one."""
+    """A main model that knows two languages, and a smaller one that knows one; the words of each begin with a letter
+    of its own."""
 
-    main: FakeBackend = field(
-        default_factory=lambda: FakeBackend(FakeOptions(service=ENGINE, script=numbered("m"), model=BILINGUAL))
-    )
-    smaller: FakeBackend = field(
-        default_factory=lambda: FakeBackend(
-            FakeOptions(service=SMALLER, script=numbered("s"), model=replace(FAKE_MODEL, name="small"))
-        )
-    )
+    def __init__(self) -> None:
+        self.main = FakeBackend(FakeOptions(service=ENGINE, script=spelled("m"), model=BILINGUAL))
+        self.smaller = FakeBackend(FakeOptions(service=SMALLER, script=spelled("s"), model=SMALL))
 
     @property
     def both(self) -> TieredBackend:
         return TieredBackend(self.main, self.smaller)
+
+    def moved(self) -> list[DecodeJob]:
+        """What streams had decoded by the smaller one."""
+        return [job for batch in self.smaller.batches for job in batch if job.session_id]
+
+
+def spelled(letter: str) -> Callable[[Pcm], list[str]]:
+    return lambda pcm: [letter + word for word in two_words_a_second(pcm)]
 
 
 @pytest.mark.parametrize(
@@ -163,9 +161,8 @@ def test_partials_move_to_the_smaller_model_and_back_and_finals_never(clock: Sim
     found = crowd(clock, [*staggered(29, 8), (0.0, 2, 50.0)], two.both, admission=False)
     taken = [rung for rung, _ in groupby(rung for _, rung in found.rungs)]
     assert taken == [Rung.USUAL, Rung.SLOWER, Rung.SMALLER, Rung.SLOWER, Rung.USUAL]
-    decoded = [job for batch in two.smaller.batches for job in batch if job.session_id]
-    assert len(decoded) > 100
-    assert {job.kind for job in decoded} == {JobKind.PARTIAL}
+    assert len(two.moved()) > 100
+    assert {job.kind for job in two.moved()} == {JobKind.PARTIAL}
     for heard in found.heard:
         assert all(isinstance(e, Final) and "m" in e.text and "s" not in e.text for e in heard.of(Final))
     assert sum(len(heard.of(Final)) for heard in found.heard) == 29 * 8 + 2
@@ -185,8 +182,7 @@ def test_a_stream_in_a_language_that_only_the_main_model_knows_stays_with_it(clo
     speakers = [(*speaker, "de" if i % 4 == 0 else "en") for i, speaker in enumerate(staggered(29, 8))]
     found = crowd(clock, speakers, two.both, admission=False)
     assert Rung.SMALLER in {rung for _, rung in found.rungs}
-    languages = {job.options.language for batch in two.smaller.batches for job in batch if job.session_id}
-    assert languages == {"en"}
+    assert {job.options.language for job in two.moved()} == {"en"}
     assert not [e for heard in found.heard for _, e in heard.events if isinstance(e, Error)]
     for heard in found.heard:
         assert len(heard.of(Final)) == 8
