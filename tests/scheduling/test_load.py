@@ -15,6 +15,8 @@ USUAL = FINALS + ELASTIC * PARTIALS
 CAPACITY = int(1 / USUAL)
 SMALLER = 0.4
 """cost of a partial of the smaller model, as a share of the main model's"""
+IN_ENGINE = 16
+"""partials, two full batches"""
 WITH, WITHOUT = list(Rung), [Rung.USUAL, Rung.SLOWER, Rung.NO_PARTIALS]
 
 
@@ -209,6 +211,19 @@ def test_a_wrong_guess_at_warm_up_is_put_right(foretold: float) -> None:
     assert speakers.load.smaller_cost == pytest.approx(SMALLER, rel=0.02)
     known = round(1.8 * CAPACITY) * USUAL
     assert speakers.load.demand(speakers.now_s, Rung.USUAL) == pytest.approx(known, rel=0.1)
+
+
+def test_partials_still_in_the_engine_are_no_reason_to_go_on() -> None:
+    """The first after the step are the main model's. They count as such, not as ten times as many of the smaller."""
+    speakers = Speakers(load_with(0.1))
+    speakers.join(round(1.9 * CAPACITY))
+    while speakers.load.rung is not Rung.SMALLER:
+        speakers.speak(0.25)
+    before = speakers.load.demand(speakers.now_s, Rung.USUAL)
+    for i in range(IN_ENGINE):
+        speakers.load.partial_decoded(f"s{i}", 0.25 * PARTIALS, 1.0, speakers.now_s)
+    assert speakers.load.demand(speakers.now_s, Rung.USUAL) < 1.1 * before
+    assert set(speakers.speak(30)) == {Rung.SMALLER}
 
 
 def test_streams_that_stay_with_the_main_model_are_found_out() -> None:

@@ -35,7 +35,7 @@ PARTIAL_SHARE = {Rung.USUAL: 1.0, Rung.SLOWER: 0.5, Rung.SMALLER: 0.5, Rung.NO_P
 """of the usual number of partials, by rung"""
 
 PARTIALS_REMEMBERED = 50
-"""of which the mean cost is kept: a few seconds', and more than are in the engine still when a rung is taken"""
+"""of which the mean cost is kept: those of a few seconds"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +112,21 @@ class Load:
         """A partial did, in a batch of so many (0: a full one); `asked` is how many its stream wanted in the time since
         the one before (at least 1)."""
         if self._settled(session_id):
-            cost_s *= self._in_full_batch(batch)
-            self._learn(cost_s)
-            share = self._share(self.rung) or self._share(Rung.SLOWER)
+            cost_s = self._of_main_model(cost_s * self._in_full_batch(batch))
+            share = PARTIAL_SHARE[self.rung] or PARTIAL_SHARE[Rung.SLOWER]
             self._partials.add(cost_s * max(1.0, asked) / share, now_s)
 
-    def _learn(self, cost_s: float) -> None:
-        """What a partial costs, of the main model below the rung SMALLER, and against that on it."""
+    def _of_main_model(self, cost_s: float) -> float:
+        """What such a partial takes of the main model. On the rung SMALLER that is what one took before, whichever this
+        was of: some were in the engine already, some streams stay with the main model."""
         if self.rung < Rung.SMALLER:
             self._a_partial_s += (cost_s - self._a_partial_s) / (PARTIALS_REMEMBERED if self._a_partial_s else 1)
-        elif self.rung is Rung.SMALLER and self._a_partial_s:
-            self.smaller_cost += (cost_s / self._a_partial_s - self.smaller_cost) / PARTIALS_REMEMBERED
-
-    def _share(self, rung: Rung) -> float:
-        """What partials cost on this rung, as a share of what they cost on the usual one."""
-        return PARTIAL_SHARE[rung] * (self.smaller_cost if rung is Rung.SMALLER else 1.0)
+        if self.rung is not Rung.SMALLER:
+            return cost_s
+        if not self._a_partial_s:
+            return cost_s / self.smaller_cost
+        self.smaller_cost += (cost_s / self._a_partial_s - self.smaller_cost) / PARTIALS_REMEMBERED
+        return self._a_partial_s
 
     def _in_full_batch(self, batch: int) -> float:
         """What it would have cost there, as a share of what it cost."""
@@ -136,7 +136,9 @@ class Load:
     def demand(self, now_s: float, rung: Rung | None = None, more: int = 0) -> float:
         """Share of the engine that the streams, and `more` of them, ask for on this rung (default: the present)."""
         finals, partials = self._a_stream(now_s, foretold_s=0.0)
-        elastic = partials * self.options.elastic * self._share(self.rung if rung is None else rung)
+        rung = self.rung if rung is None else rung
+        share = PARTIAL_SHARE[rung] * (self.smaller_cost if rung is Rung.SMALLER else 1.0)
+        elastic = partials * self.options.elastic * share
         return (len(self._opened) + more) * (finals + elastic) / self.options.slots
 
     def fits(self, now_s: float) -> float:
