@@ -147,13 +147,17 @@ def spelled(letter: str) -> Callable[[Pcm], list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("speakers", "highest"), [(8, Rung.USUAL), (22, Rung.SLOWER), (29, Rung.SMALLER), (38, Rung.NO_PARTIALS)]
+    ("speakers", "highest"), [(8, Rung.USUAL), (22, Rung.SLOWER), (29, Rung.SMALLER), (46, Rung.NO_PARTIALS)]
 )
-def test_with_a_smaller_model_partials_are_kept_for_longer(clock: SimClock, speakers: int, highest: Rung) -> None:
-    """29 speakers have none of the main model alone, and 25 to 33 have them of the smaller."""
+def test_with_a_smaller_model_too_each_number_has_its_rung(clock: SimClock, speakers: int, highest: Rung) -> None:
     found = crowd(clock, staggered(speakers, 8), Two().both, admission=False)
     assert max(rung for _, rung in found.rungs) is highest
     assert sum(len(heard.of(Final)) for heard in found.heard) == speakers * 8
+
+
+def test_so_many_have_no_partials_without_it(clock: SimClock) -> None:
+    found = crowd(clock, staggered(29, 8), admission=False)
+    assert max(rung for _, rung in found.rungs) is Rung.NO_PARTIALS
 
 
 def test_partials_move_to_the_smaller_model_and_back_and_finals_never(clock: SimClock) -> None:
