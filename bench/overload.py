@@ -6,7 +6,8 @@
 All come within the ramp and speak without pause. The server admits whom it can keep its promise to and refuses the
 others with a time to retry. Three quarters leave when the overload ends, and from 10 s later on those who stay must
 have it as if nothing had been. With `--server --no-admission` all are let in, which shows the ladder: partials come
-slower, then not at all, and every final comes. Definitions: bench/README.md.
+slower, then (with `--partial-model tiny.en`) from a smaller model, then not at all, and every final comes. Definitions:
+bench/README.md.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ class Run:
         self._policy = policy
         self._engine = Engine(profile, seed)
         self._scheduler = Scheduler(policy.scheduler)
-        self._scheduler.window_steps_s = profile.window_steps_s
+        self._scheduler.window_steps_s = {profile.name: profile.window_steps_s}
         chance = random.Random(seed)
         self._voices = [Voice(clips, None, 1000 * seed + i) for i in range(streams)]
         self._begun_s = [chance.uniform(0, 2) for _ in range(streams)]

@@ -1,16 +1,21 @@
-"""The whole service beyond its capacity, on simulated time: many speakers, a fake engine with a known cost."""
+"""The whole service beyond its capacity, on simulated time: many speakers, fake engines with a known cost."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 import pytest
-from cohear_client.protocol import Done, Final, Partial, ServerMessage, Start, Warning
+from cohear_client.protocol import Done, Error, Final, Partial, ServerMessage, Start, Warning
 from cohear_server.config import ServerConfig
-from cohear_server.decoding.fake import FakeBackend, FakeOptions, ServiceTime
+from cohear_server.core.jobs import DecodeJob, JobKind, Pcm
+from cohear_server.decoding.backend import DecodeBackend
+from cohear_server.decoding.fake import FAKE_MODEL, FakeBackend, FakeOptions, ServiceTime, two_words_a_second
 from cohear_server.decoding.simclock import SimClock
+from cohear_server.decoding.tiers import TieredBackend
 from cohear_server.errors import OverloadError
 from cohear_server.scheduling.load import Rung
 from cohear_server.service import Service
@@ -19,6 +24,8 @@ from .serving import burst, quiet
 
 ENGINE = ServiceTime(fixed_ms=30, per_job_ms=12, per_window_s_ms=5)
 """some 25 ms a partial in a full batch, twice that alone, as with a real one"""
+SMALLER = replace(ENGINE, factor=0.4)
+BILINGUAL, SMALL = replace(FAKE_MODEL, languages=("en", "de")), replace(FAKE_MODEL, name="small")
 UTTERANCE = burst(3.0) + quiet(0.7)
 FRAME = 3_200
 
@@ -46,12 +53,12 @@ class Crowd:
             await asyncio.sleep(0.1)
             self.rungs.append((self.clock(), self.service.dispatcher.load.rung))
 
-    async def speak(self, delay_s: float, utterances: int, silence_s: float = 0.0) -> None:
+    async def speak(self, delay_s: float, utterances: int, silence_s: float = 0.0, language: str = "en") -> None:
         await asyncio.sleep(delay_s)
         heard = Heard()
         self.heard.append(heard)
         try:
-            async with self.service.connect(Start()) as stream, asyncio.TaskGroup() as group:
+            async with self.service.connect(Start(language=language)) as stream, asyncio.TaskGroup() as group:
 
                 async def listen() -> None:
                     async for event in stream:
@@ -67,10 +74,16 @@ class Crowd:
             (heard.refused,) = refusal.exceptions  # type: ignore[assignment]
 
 
-def crowd(clock: SimClock, speakers: list[tuple[float, int, float]], **settings: object) -> Crowd:
-    """Run them all to their ends: (comes at, utterances, silence before them)."""
+Speaker = tuple[float, int, float] | tuple[float, int, float, str]
+"""comes at, utterances, silence before them; language"""
+
+
+def crowd(
+    clock: SimClock, speakers: Sequence[Speaker], backend: DecodeBackend | None = None, **settings: object
+) -> Crowd:
+    """Run them all to their ends."""
     config = ServerConfig(vad="energy", **settings)  # type: ignore[arg-type]
-    backend = FakeBackend(FakeOptions(service=ENGINE))
+    backend = backend or FakeBackend(FakeOptions(service=ENGINE))
 
     async def run() -> Crowd:
         service = Service(config, backend, clock)
@@ -110,6 +123,73 @@ def test_each_number_of_speakers_has_its_rung(clock: SimClock, speakers: int, hi
         assert isinstance(done, Done)
         assert done.samples.shed == 0
         assert done.samples.transcribed + done.samples.silent == done.samples.received
+
+
+class Two:
+    """A main model that knows two languages, and a smaller one that knows one; the words of each begin with a letter
+    of its own."""
+
+    def __init__(self) -> None:
+        self.main = FakeBackend(FakeOptions(service=ENGINE, script=spelled("m"), model=BILINGUAL))
+        self.smaller = FakeBackend(FakeOptions(service=SMALLER, script=spelled("s"), model=SMALL))
+
+    @property
+    def both(self) -> TieredBackend:
+        return TieredBackend(self.main, self.smaller)
+
+    def moved(self) -> list[DecodeJob]:
+        """What streams had decoded by the smaller one."""
+        return [job for batch in self.smaller.batches for job in batch if job.session_id]
+
+
+def spelled(letter: str) -> Callable[[Pcm], list[str]]:
+    return lambda pcm: [letter + word for word in two_words_a_second(pcm)]
+
+
+@pytest.mark.parametrize(
+    ("speakers", "highest"), [(8, Rung.USUAL), (22, Rung.SLOWER), (29, Rung.SMALLER), (46, Rung.NO_PARTIALS)]
+)
+def test_with_a_smaller_model_too_each_number_has_its_rung(clock: SimClock, speakers: int, highest: Rung) -> None:
+    found = crowd(clock, staggered(speakers, 8), Two().both, admission=False)
+    assert max(rung for _, rung in found.rungs) is highest
+    assert sum(len(heard.of(Final)) for heard in found.heard) == speakers * 8
+
+
+def test_so_many_have_no_partials_without_it(clock: SimClock) -> None:
+    found = crowd(clock, staggered(29, 8), admission=False)
+    assert max(rung for _, rung in found.rungs) is Rung.NO_PARTIALS
+
+
+def test_partials_move_to_the_smaller_model_and_back_and_finals_never(clock: SimClock) -> None:
+    two = Two()
+    found = crowd(clock, [*staggered(29, 8), (0.0, 2, 50.0)], two.both, admission=False)
+    taken = [rung for rung, _ in groupby(rung for _, rung in found.rungs)]
+    assert taken == [Rung.USUAL, Rung.SLOWER, Rung.SMALLER, Rung.SLOWER, Rung.USUAL]
+    assert len(two.moved()) > 100
+    assert {job.kind for job in two.moved()} == {JobKind.PARTIAL}
+    for heard in found.heard:
+        assert all(isinstance(e, Final) and "m" in e.text and "s" not in e.text for e in heard.of(Final))
+    assert sum(len(heard.of(Final)) for heard in found.heard) == 29 * 8 + 2
+    assert [e for heard in found.heard for e in heard.of(Partial) if isinstance(e, Partial) and "s" in e.stable]
+
+
+def test_clients_hear_of_the_smaller_model_and_of_each_step_back(clock: SimClock) -> None:
+    found = crowd(clock, [*staggered(29, 8), (0.0, 2, 50.0)], Two().both, admission=False)
+    patient = max(found.heard, key=lambda heard: heard.events[-1][0])
+    told = [w for w in patient.of(Warning) if isinstance(w, Warning)]
+    assert [w.code for w in told] == ["degraded", "degraded", "degraded", "restored"]
+    assert ["smaller model" in w.message for w in told] == [False, True, False, False]
+
+
+def test_a_stream_in_a_language_that_only_the_main_model_knows_stays_with_it(clock: SimClock) -> None:
+    two = Two()
+    speakers = [(*speaker, "de" if i % 4 == 0 else "en") for i, speaker in enumerate(staggered(29, 8))]
+    found = crowd(clock, speakers, two.both, admission=False)
+    assert Rung.SMALLER in {rung for _, rung in found.rungs}
+    assert {job.options.language for job in two.moved()} == {"en"}
+    assert not [e for heard in found.heard for _, e in heard.events if isinstance(e, Error)]
+    for heard in found.heard:
+        assert len(heard.of(Final)) == 8
 
 
 def test_clients_hear_of_each_rung_and_of_the_end(clock: SimClock) -> None:

@@ -192,12 +192,13 @@ def banner(service: Service, address: str) -> str:
     model = service.model
     windows = "short windows" if model.short_windows else "windows padded to 30 s: no profile for this model"
     secure = "s" if service.config.ssl_certfile else ""
+    smaller = f"; partials at the limit: {model.smaller.name}" if model.smaller else ""
     keys = f"asked for; those in {service.config.keys} hold" if service.config.keys else "none are asked for"
     return (
         f"Cohear is ready on ws{secure}://{address}{PATH}\n"
         f"  page     http{secure}://{address}, and /dashboard\n"
         f"  keys     {keys}\n"
-        f"  model    {model.name} ({model.compute_type} on {model.device}, {windows})\n"
+        f"  model    {model.name} ({model.compute_type} on {model.device}, {windows}){smaller}\n"
         f"  another  --model base | large-v3-turbo | any faster-whisper name | a CTranslate2 folder\n"
         f"  try      cohear stream FILE --url ws{secure}://{address}"
     )

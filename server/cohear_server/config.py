@@ -32,6 +32,9 @@ class ServerConfig:
     host: str = _setting("127.0.0.1", "address to listen on")
     port: int = _setting(8765, "port to listen on; 0 picks a free one")
     model: str = _setting("tiny.en", "tiny.en, base, large-v3-turbo, any faster-whisper name, or a CTranslate2 folder")
+    partial_model: str = _setting(
+        "", "a smaller model for partials when the server is at its limit, as tiny.en beside base"
+    )
     model_dir: str = _setting("", "folder that holds downloaded models (default: the user's cache folder)")
     offline: bool = _setting(False, "never ask the Hugging Face hub for weights")
     device: str = _setting("auto", "where to decode", choices=("auto", "cpu", "cuda"))

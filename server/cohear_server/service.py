@@ -90,9 +90,7 @@ class Service:
         """Warm up, dispatch, and on leaving finish what is in the engine."""
         try:
             await self._backend.start()
-            if self.config.admission:
-                self.dispatcher.load.prior = await speech_cost(self._backend, self.clock)
-            self.dispatcher.scheduler.window_steps_s = self.model.window_steps_s
+            await self._prepare()
             async with asyncio.TaskGroup() as group:
                 works = (self.dispatcher.run, self._govern, *self.companions)
                 tasks = [group.create_task(work()) for work in works]
@@ -105,6 +103,20 @@ class Service:
                         task.cancel()
         finally:
             await self._backend.aclose()
+
+    async def _prepare(self) -> None:
+        """Tell the scheduler and the load what they are to know of the models."""
+        load, main, smaller = self.dispatcher.load, self.model, self.model.smaller
+        self.dispatcher.scheduler.window_steps_s = {m.name: m.window_steps_s for m in (main, smaller) if m}
+        if not (self.config.admission or smaller):
+            return
+        main_s = await speech_cost(self._backend, main, self.clock)
+        if self.config.admission:
+            load.prior = main_s
+        if smaller:
+            smaller_s = await speech_cost(self._backend, smaller, self.clock)
+            load.smaller_cost = min(1.0, smaller_s / main_s) if main_s else 1.0
+            logger.info("partials: %s costs %.2f of %s", smaller.name, load.smaller_cost, main.name)
 
     @property
     def slots(self) -> int:
@@ -159,7 +171,7 @@ class Service:
         self.vacant.clear()
         stream.say(self._ready(stream))
         if self.dispatcher.load.rung is not Rung.USUAL:
-            stream.degrade(self.dispatcher.load.rung)
+            self._degrade(stream, self.dispatcher.load.rung)
         return stream
 
     def _check_room(self) -> None:
@@ -185,7 +197,10 @@ class Service:
                 continue
             logger.warning("partials: %s, at %d streams", rung.name.lower().replace("_", " "), len(self.streams))
             for stream in list(self.streams.values()):
-                stream.degrade(rung)
+                self._degrade(stream, rung)
+
+    def _degrade(self, stream: Stream, rung: Rung) -> None:
+        stream.degrade(rung, self.model.smaller if rung is Rung.SMALLER else None)
 
     def resume(self, start: protocol.Start, wanted: protocol.Resume, caller: Caller = ANYONE) -> Stream:
         """A stream whose connection was lost, told `ready` again. Raises ClientError(`unknown_session`)."""
@@ -270,11 +285,22 @@ def audio_format(start: protocol.Start) -> tuple[int, str, int]:
 
 
 def make_backend(config: ServerConfig) -> DecodeBackend:
-    """The local engine with the configured model. Raises ClientError if there is no such model."""
+    """The local engine with the configured models. Raises ClientError if there is no such model."""
     from .decoding.catalog import SourceOptions, find_model
     from .decoding.local import LocalBackend
     from .decoding.options import EngineOptions
+    from .decoding.tiers import TieredBackend
 
-    model_dir = Path(config.model_dir) if config.model_dir else None
-    model = find_model(config.model, options=SourceOptions(model_dir, config.offline))
-    return LocalBackend(EngineOptions.of(model, config.device, config.compute_type, config.workers, config.threads))
+    def local(name: str) -> LocalBackend:
+        model_dir = Path(config.model_dir) if config.model_dir else None
+        model = find_model(name, options=SourceOptions(model_dir, config.offline))
+        return LocalBackend(EngineOptions.of(model, config.device, config.compute_type, config.workers, config.threads))
+
+    main = local(config.model)
+    if not config.partial_model:
+        return main
+    smaller = local(config.partial_model)
+    if smaller.options.model_name == main.options.model_name:
+        same = f"setting 'partial_model' is {config.partial_model!r:.60}, the same model as 'model'"
+        raise ClientError("bad_config", same, "name a smaller model, or leave it out")
+    return TieredBackend(main, smaller)

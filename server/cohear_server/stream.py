@@ -11,7 +11,7 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from cohear_client import protocol
@@ -21,6 +21,7 @@ from .caller import ANYONE, Caller
 from .core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
 from .core.output import Output
 from .core.session import Session
+from .decoding.backend import ModelInfo
 from .observer import UNOBSERVED, StreamObserver
 from .outbox import Outbox
 from .scheduling.dispatcher import Dispatcher, JobTimes
@@ -43,6 +44,8 @@ socket fills: a file sent too fast waits, and nothing is shed."""
 RUNG_TEXTS = {
     Rung.USUAL: "the server has room again: partials come as usual",
     Rung.SLOWER: "the server is at its limit: partials come half as often; no final is lost",
+    Rung.SMALLER: "the server is at its limit: partials come half as often, and from a smaller model "
+    "where it knows the language; finals come as usual, none is lost",
     Rung.NO_PARTIALS: "the server is beyond its limit: only finals come; none is lost",
 }
 
@@ -82,6 +85,8 @@ class Stream:
         """whose it is; set at admission"""
         self.expelled = False
         """ended by us, and told so: audio that crossed the message is no fault"""
+        self._partial_model: ModelInfo | None = None
+        """a smaller one, for partials that it can decode; None: all go to the session's own"""
         self._observer = observer
         self._log: deque[_Emitted] = deque(maxlen=LOG_LIMIT)
         self._dispatcher = dispatcher
@@ -121,9 +126,11 @@ class Stream:
         """Queue a message that is not the session's own."""
         self._put(message, self._clock())
 
-    def degrade(self, rung: Rung) -> None:
-        """The server has moved to this rung: partials come at its pace, and the client is told."""
+    def degrade(self, rung: Rung, partial_model: ModelInfo | None = None) -> None:
+        """The server has moved to this rung: partials come at its pace, from this model if it knows their language and
+        task, and the client is told."""
         self.session.pace(PARTIAL_SHARE[rung])
+        self._partial_model = partial_model
         self.say(protocol.Warning("degraded" if rung else "restored", RUNG_TEXTS[rung]))
 
     def resume(self, last_seq: int, ready: protocol.Ready) -> None:
@@ -164,7 +171,7 @@ class Stream:
             self._dispatcher.cancel(job_id, self.session.id)
             self._sent.pop(job_id, None)
             self._traces.pop(job_id, None)
-        for job in output.jobs:
+        for job in map(self._routed, output.jobs):
             self._sent[job.id] = _Sent(job, arrived_s, taken_s)
             self._dispatcher.submit(job, self._deliver, self.session.begun)
         now_s = self._clock()
@@ -174,6 +181,13 @@ class Stream:
             if isinstance(emission.message, protocol.Final):
                 # not before: a speculative decode shows as a partial first
                 self._traces.pop(emission.job_id or "", None)
+
+    def _routed(self, job: DecodeJob) -> DecodeJob:
+        """The job, named for the model that is to decode it now."""
+        model = self._partial_model
+        if model is None or job.kind is not JobKind.PARTIAL or not model.knows(job.options):
+            return job
+        return replace(job, options=replace(job.options, model=model.name))
 
     def _put(
         self, message: protocol.ServerMessage, now_s: float, trace: JobTrace | None = None, origin_s: float = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,27 @@ import numpy as np
 import pytest
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, JobKind
 from cohear_server.decoding.backend import DecodeBackend
-from cohear_server.decoding.fake import FakeBackend
+from cohear_server.decoding.fake import FAKE_MODEL, FakeBackend, FakeOptions
 from cohear_server.decoding.local import LocalBackend
 from cohear_server.decoding.options import EngineOptions
+from cohear_server.decoding.tiers import TieredBackend
 from cohear_server.errors import BackendUnavailable, ClientError
 from numpy.typing import NDArray
 
 SPEECH_LEVEL = 3000
+MODEL = "any"
+"""what the jobs name"""
 
 
-@pytest.fixture(params=["fake", pytest.param("local", marks=pytest.mark.model)])
+@pytest.fixture(params=["fake", "main of two", "smaller of two", pytest.param("local", marks=pytest.mark.model)])
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[DecodeBackend]:
     """Started, and closed afterwards."""
     made: DecodeBackend
     if request.param == "fake":
         made = FakeBackend()
+    elif request.param in ("main of two", "smaller of two"):
+        name = MODEL if request.param == "smaller of two" else "another"
+        made = TieredBackend(FakeBackend(), FakeBackend(FakeOptions(model=replace(FAKE_MODEL, name=name))))
     else:
         folder: Path = request.getfixturevalue("tiny_en_dir")
         made = LocalBackend(EngineOptions("tiny.en", folder, device="cpu", compute_type="int8", threads=1))
@@ -41,7 +48,7 @@ def sound(seconds: float, seed: int = 0) -> NDArray[np.int16]:
 
 
 def job(pcm: NDArray[np.int16], job_id: str = "a", kind: JobKind = JobKind.FINAL, **options: Any) -> DecodeJob:
-    return DecodeJob(job_id, "session", "tenant", 7, pcm, kind, 0.5, DecodeOptions("any", **options))
+    return DecodeJob(job_id, "session", "tenant", 7, pcm, kind, 0.5, DecodeOptions(MODEL, **options))
 
 
 async def test_it_says_what_it_is(backend: DecodeBackend) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trustme
 from cohear_server.app import banner, serve
 from cohear_server.config import ServerConfig
-from cohear_server.decoding.fake import FakeBackend
+from cohear_server.decoding.fake import FAKE_MODEL, FakeBackend, FakeOptions
+from cohear_server.decoding.tiers import TieredBackend
 from cohear_server.errors import ClientError
 from cohear_server.ops.exposure import check_certificate, check_exposure
 from cohear_server.service import Service
@@ -68,6 +70,11 @@ def test_certificates_that_will_not_do(pem: tuple[Path, Path, Path], tmp_path: P
             check_certificate(ServerConfig(**settings))  # type: ignore[arg-type]
         assert refused.value.remedy
     check_certificate(ServerConfig(ssl_certfile=cert, ssl_keyfile=key))
+
+
+def test_the_banner_names_both_models() -> None:
+    both = TieredBackend(FakeBackend(), FakeBackend(FakeOptions(model=replace(FAKE_MODEL, name="small"))))
+    assert "partials at the limit: small" in banner(Service(ServerConfig(), both), "127.0.0.1:1")
 
 
 def test_the_banner_says_how_it_is_reached() -> None:

@@ -12,8 +12,10 @@ from cohear_server.app import create_app
 from cohear_server.config import ServerConfig
 from cohear_server.core.jobs import DecodeOptions, JobKind
 from cohear_server.core.session import Session, SessionOptions
-from cohear_server.decoding.fake import FAULT_MARKER, FakeBackend
+from cohear_server.decoding.fake import FAKE_MODEL, FAULT_MARKER, FakeBackend, FakeOptions
+from cohear_server.decoding.tiers import TieredBackend
 from cohear_server.ops.metrics import MAX_LABELS, Metrics
+from cohear_server.scheduling.load import Rung
 from cohear_server.scheduling.scheduler import Scheduler, SchedulerOptions
 from cohear_server.service import Service
 from prometheus_client.parser import text_string_to_metric_families
@@ -91,6 +93,23 @@ async def test_a_stream_is_counted_from_admission_to_its_last_sample() -> None:
     assert got["cohear_decoded_seconds_total", "final", "fake"] >= 1.8
     assert got["cohear_engine_slots",] == 1
     assert got["cohear_queue_depth", "final"] == 0
+
+
+async def test_the_smaller_model_has_its_rung_and_its_share() -> None:
+    both = TieredBackend(FakeBackend(), FakeBackend(FakeOptions(model=replace(FAKE_MODEL, name="small"))))
+    async with serving(both) as running:
+        load = running.service.dispatcher.load
+        load.step = lambda now_s: Rung.SMALLER  # type: ignore[method-assign]
+        load.rung = Rung.SMALLER
+        await spoken(running, SPEECH)
+        got = await scraped(running)
+        async with httpx.AsyncClient(base_url=f"http://{running.address}", trust_env=False) as client:
+            status = (await client.get("/v1/status")).json()
+    assert got["cohear_rung",] == 2
+    assert status["partials"] == "smaller model"
+    decoded = {labels[1:] for labels in got if labels[0] == "cohear_decoded_seconds_total"}
+    assert decoded == {("partial", "small"), ("final", "fake")}
+    assert {model["name"] for model in status["models"]} == {"fake", "small"}
 
 
 async def test_refusals_and_errors_have_their_codes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import groupby
 
 import pytest
 from cohear_server.scheduling.load import Load, LoadOptions, Rung
@@ -12,13 +13,20 @@ FINALS, PARTIALS = 0.02, 0.04
 ELASTIC = LoadOptions().elastic
 USUAL = FINALS + ELASTIC * PARTIALS
 CAPACITY = int(1 / USUAL)
+SMALLER = 0.4
+"""cost of a partial of the smaller model, as a share of the main model's"""
+IN_ENGINE = 16
+"""partials, two full batches"""
+WITH, WITHOUT = list(Rung), [Rung.USUAL, Rung.SLOWER, Rung.NO_PARTIALS]
 
 
 class Speakers:
-    """So many streams that all speak: ten partials and a final a second are charged, as their costs say."""
+    """So many streams that all speak: partials and a final are charged, as their costs say."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, smaller: float = SMALLER) -> None:
         self.load = load
+        self.smaller = smaller
+        """what partials really cost on that rung"""
         self.now_s = 0.0
         self.count = 0
 
@@ -35,20 +43,40 @@ class Speakers:
     def speak(self, seconds: float, each: float = 1.0) -> list[Rung]:
         """Every 0.25 s the load is charged and asked; `each`: how much of the time a stream speaks."""
         rungs = []
-        for _ in range(round(seconds / 0.25)):
+        for step in range(round(seconds / 0.25)):
             self.now_s += 0.25
-            share = {Rung.USUAL: 1.0, Rung.SLOWER: 0.5, Rung.NO_PARTIALS: 0.0}[self.load.rung]
+            one_in = {Rung.USUAL: 1, Rung.SLOWER: 2, Rung.SMALLER: 2}.get(self.load.rung)
+            cost = 0.25 * each * PARTIALS * (self.smaller if self.load.rung is Rung.SMALLER else 1.0)
             for i in range(self.count):
                 self.load.heard(f"s{i}", 0.25, self.now_s)
                 self.load.final_decoded(f"s{i}", 0.25 * each * FINALS, self.now_s)
-                self.load.partial_decoded(f"s{i}", 0.25 * each * PARTIALS * share, 1.0, self.now_s)
+                if one_in and (step + i) % one_in == 0:
+                    self.load.partial_decoded(f"s{i}", cost, 1.0, self.now_s)
             rungs.append(self.load.step(self.now_s))
         return rungs
 
 
 @pytest.fixture
 def speakers() -> Speakers:
+    """Without a smaller model."""
     return Speakers(Load(LoadOptions(slots=1, keep=1.0)))
+
+
+@pytest.fixture
+def tiered() -> Speakers:
+    """With one, whose cost warm-up foretold."""
+    return Speakers(load_with(SMALLER))
+
+
+def load_with(smaller_cost: float) -> Load:
+    load = Load(LoadOptions(slots=1, keep=1.0))
+    load.smaller_cost = smaller_cost
+    return load
+
+
+def steps(rungs: list[Rung]) -> list[Rung]:
+    """Each as often as it was taken."""
+    return [rung for rung, _ in groupby(rungs)]
 
 
 def test_nothing_known_admits() -> None:
@@ -126,9 +154,86 @@ def test_each_rung_is_taken_at_its_load_and_kept(speakers: Speakers, share: floa
 
 def test_rungs_come_one_by_one(speakers: Speakers) -> None:
     speakers.join(3 * CAPACITY)
-    rungs = speakers.speak(20)
-    assert rungs == sorted(rungs)
-    assert set(rungs) == set(Rung)
+    assert steps(speakers.speak(20)) == WITHOUT
+    speakers.leave(round(2.5 * CAPACITY))
+    assert steps(speakers.speak(20)) == WITHOUT[::-1]
+
+
+def test_a_smaller_model_is_a_rung_of_its_own(tiered: Speakers) -> None:
+    tiered.join(3 * CAPACITY)
+    assert steps(tiered.speak(20)) == WITH
+    tiered.leave(round(2.5 * CAPACITY))
+    assert steps(tiered.speak(20)) == WITH[::-1]
+
+
+@pytest.mark.parametrize(
+    ("share", "rung"),
+    [(0.9, Rung.USUAL), (1.3, Rung.SLOWER), (1.8, Rung.SMALLER), (2.5, Rung.NO_PARTIALS)],
+)
+def test_with_a_smaller_model_each_rung_has_its_load(tiered: Speakers, share: float, rung: Rung) -> None:
+    tiered.join(round(share * CAPACITY))
+    tiered.speak(20)
+    assert set(tiered.speak(60)) == {rung}
+
+
+def test_a_rung_is_left_only_where_there_is_room_to_spare(tiered: Speakers) -> None:
+    """SLOWER asks for 0.71 of the usual: it is taken at 1.5 times the capacity, and again below 1.26 times."""
+    tiered.join(round(1.8 * CAPACITY))
+    tiered.speak(20)
+    tiered.leave(round(0.4 * CAPACITY))
+    assert set(tiered.speak(30)) == {Rung.SMALLER}
+    tiered.leave(round(0.3 * CAPACITY))
+    assert steps(tiered.speak(30)) == [Rung.SMALLER, Rung.SLOWER]
+
+
+def test_what_is_asked_for_does_not_depend_on_the_rung(tiered: Speakers) -> None:
+    speakers = round(1.8 * CAPACITY)
+    tiered.join(speakers)
+    tiered.speak(30)
+    assert tiered.load.rung is Rung.SMALLER
+    asked = {
+        Rung.USUAL: FINALS + ELASTIC * PARTIALS,
+        Rung.SLOWER: FINALS + 0.5 * ELASTIC * PARTIALS,
+        Rung.SMALLER: FINALS + 0.5 * SMALLER * ELASTIC * PARTIALS,
+        Rung.NO_PARTIALS: FINALS,
+    }
+    for rung, each in asked.items():
+        assert tiered.load.demand(tiered.now_s, rung) == pytest.approx(speakers * each, rel=0.1)
+    assert tiered.load.demand(tiered.now_s) == tiered.load.demand(tiered.now_s, Rung.SMALLER)
+
+
+@pytest.mark.parametrize("foretold", [0.1, 0.26, 1.0])
+def test_a_wrong_guess_at_warm_up_is_put_right(foretold: float) -> None:
+    speakers = Speakers(load_with(foretold))
+    speakers.join(round(1.8 * CAPACITY))
+    speakers.speak(40)
+    assert set(speakers.speak(60)) == {Rung.SMALLER}
+    assert speakers.load.smaller_cost == pytest.approx(SMALLER, rel=0.02)
+    known = round(1.8 * CAPACITY) * USUAL
+    assert speakers.load.demand(speakers.now_s, Rung.USUAL) == pytest.approx(known, rel=0.1)
+
+
+def test_partials_still_in_the_engine_are_no_reason_to_go_on() -> None:
+    """The first after the step are the main model's. They count as such, not as ten times as many of the smaller."""
+    speakers = Speakers(load_with(0.1))
+    speakers.join(round(1.9 * CAPACITY))
+    while speakers.load.rung is not Rung.SMALLER:
+        speakers.speak(0.25)
+    before = speakers.load.demand(speakers.now_s, Rung.USUAL)
+    for i in range(IN_ENGINE):
+        speakers.load.partial_decoded(f"s{i}", 0.25 * PARTIALS, 1.0, speakers.now_s)
+    assert speakers.load.demand(speakers.now_s, Rung.USUAL) < 1.1 * before
+    assert set(speakers.speak(30)) == {Rung.SMALLER}
+
+
+def test_streams_that_stay_with_the_main_model_are_found_out() -> None:
+    """None of them can be moved: the rung saves nothing, and the next is taken."""
+    speakers = Speakers(load_with(SMALLER), smaller=1.0)
+    speakers.join(round(1.8 * CAPACITY))
+    assert steps(speakers.speak(30)) == WITH
+    assert set(speakers.speak(60)) == {Rung.NO_PARTIALS}
+    speakers.leave(round(0.6 * CAPACITY))
+    assert steps(speakers.speak(30)) == [Rung.NO_PARTIALS, Rung.SMALLER, Rung.SLOWER]
 
 
 def test_a_file_sent_fast_counts_as_one_speaker(speakers: Speakers) -> None:

@@ -21,10 +21,11 @@ def job(
     seconds: float = 2.0,
     deadline_s: float = 0.5,
     tenant: str = "t",
+    model: str = "m",
     **options: object,
 ) -> DecodeJob:
     pcm = np.zeros(int(seconds * SAMPLE_RATE_HZ), np.int16)
-    chosen = DecodeOptions("m", **options)  # type: ignore[arg-type]
+    chosen = DecodeOptions(model, **options)  # type: ignore[arg-type]
     return DecodeJob(f"j{next(IDS)}", session, tenant, 0, pcm, kind, deadline_s, chosen)
 
 
@@ -93,12 +94,22 @@ def test_one_final_that_took_very_long_changes_little() -> None:
 
 def test_windows_that_cost_alike_go_together() -> None:
     queue = scheduler()
-    queue.window_steps_s = (3.5, 6.5)
+    queue.window_steps_s = {"m": (3.5, 6.5), "other": (2.0,)}
     lengths_s = {1.0: "first", 3.5: "first", 3.6: "second", 7.0: "third", 30.0: "third"}
     for i, seconds in enumerate(lengths_s):
         queue.submit(job(f"s{i}", seconds=seconds), 0.0)
     batches = [[len(j.pcm) / SAMPLE_RATE_HZ for j in queue.next_batch(0.0)] for _ in range(3)]
     assert batches == [[1.0, 3.5], [3.6], [7.0, 30.0]]
+
+
+def test_each_model_has_its_own_batches_and_steps() -> None:
+    queue = scheduler()
+    queue.window_steps_s = {"m": (3.5,), "other": (2.0,)}
+    queue.submit(job("a", seconds=1.0), 0.0)
+    queue.submit(job("b", seconds=3.0), 0.0)
+    queue.submit(job("c", seconds=1.0, model="other"), 0.0)
+    queue.submit(job("d", seconds=3.0, model="other"), 0.0)
+    assert [[j.session_id for j in queue.next_batch(0.0)] for _ in range(3)] == [["a", "b"], ["c"], ["d"]]
 
 
 def test_a_newer_partial_replaces_the_waiting_one_and_keeps_its_place() -> None:

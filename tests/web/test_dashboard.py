@@ -76,12 +76,20 @@ async def test_figures_change_while_one_looks(browser: Browser) -> None:
         await expect(page.locator("#received")).to_have_text(f"{len(UTTERANCE) / 32_000:.1f} s".replace(".0 ", " "))
 
 
-async def test_a_server_at_its_limit_says_what_its_clients_miss(browser: Browser) -> None:
+@pytest.mark.parametrize(
+    ("rung", "missed"),
+    [
+        (Rung.SLOWER, "partials come half as often"),
+        (Rung.SMALLER, "partials come half as often, from a smaller model"),
+        (Rung.NO_PARTIALS, "only finals come"),
+    ],
+)
+async def test_a_server_at_its_limit_says_what_its_clients_miss(browser: Browser, rung: Rung, missed: str) -> None:
     async with board(browser) as (page, running):
-        running.service.dispatcher.load.step = lambda now_s: Rung.NO_PARTIALS  # type: ignore[method-assign]
-        running.service.dispatcher.load.rung = Rung.NO_PARTIALS
+        running.service.dispatcher.load.step = lambda now_s: rung  # type: ignore[method-assign]
+        running.service.dispatcher.load.rung = rung
         await state(page, "hushed")
-        await expect(page.locator("#state")).to_have_text("At its limit: only finals come")
+        await expect(page.locator("#state")).to_have_text(f"At its limit: {missed}")
 
 
 async def test_a_point_in_time_can_be_pointed_at(browser: Browser) -> None:

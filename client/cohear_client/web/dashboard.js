@@ -18,7 +18,11 @@ const STATES = {
 };
 
 /** What clients get less of, on each rung of the ladder. */
-const PARTIALS = { 'half as often': 'partials come half as often', none: 'only finals come' };
+const PARTIALS = {
+  'half as often': 'partials come half as often',
+  'smaller model': 'partials come half as often, from a smaller model',
+  none: 'only finals come',
+};
 
 const part = (id) => document.getElementById(id);
 const put = (id, text) => {

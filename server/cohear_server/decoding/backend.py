@@ -8,7 +8,7 @@ from typing import Protocol
 
 from cohear_client import protocol
 
-from ..core.jobs import DecodeJob, DecodeResult
+from ..core.jobs import DecodeJob, DecodeOptions, DecodeResult
 from ..errors import ClientError
 
 
@@ -26,6 +26,13 @@ class ModelInfo:
     """a profile allows short windows with tail states; else every window is padded to 30 s"""
     window_steps_s: tuple[float, ...] = ()
     """windows whose lengths lie between two of these cost alike, and belong together in a batch; rising"""
+    smaller: ModelInfo | None = None
+    """a smaller model beside it, which jobs may name; for partials when the engine is at its limit (see `tiers`)"""
+
+    def knows(self, options: DecodeOptions) -> bool:
+        """Whether it can decode so. Where the language is to be found, it must be able to find one."""
+        known = options.language in self.languages if options.language else len(self.languages) > 1
+        return known and (self.translates or options.task == "transcribe")
 
     def check(self, wanted: protocol.Start | protocol.Configure) -> None:
         """Refuse what this model cannot do.

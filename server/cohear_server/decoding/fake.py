@@ -43,6 +43,11 @@ def two_words_a_second(pcm: Pcm) -> list[str]:
     return [f"w{i}" for i in range(2 * len(pcm) // SAMPLE_RATE_HZ)] if pcm.any() else []
 
 
+FAKE_MODEL = ModelInfo(
+    name="fake", device="none", compute_type="none", languages=("en",), translates=False, short_windows=True
+)
+
+
 @dataclass(slots=True)
 class FakeOptions:
     """May be changed while the backend runs: that is how faults and slowness begin and end."""
@@ -52,11 +57,8 @@ class FakeOptions:
     service: ServiceTime = field(default_factory=ServiceTime)
     unavailable: bool = False
     """every call raises BackendUnavailable"""
-
-
-FAKE_MODEL = ModelInfo(
-    name="fake", device="none", compute_type="none", languages=("en",), translates=False, short_windows=True
-)
+    model: ModelInfo = FAKE_MODEL
+    """what it says it is; of another language it knows but the name"""
 
 
 class FakeBackend:
@@ -73,7 +75,7 @@ class FakeBackend:
 
     @property
     def model(self) -> ModelInfo:
-        return FAKE_MODEL
+        return self.options.model
 
     async def start(self) -> None:
         if self.options.unavailable:
@@ -103,14 +105,14 @@ class FakeBackend:
             self._free.release()
 
     def _result(self, job: DecodeJob, wait_ms: float, decode_ms: float, batch_size: int) -> DecodeResult:
-        error = _fault(job)
+        error = _fault(job, self.model)
         words = () if error else _spread(self.options.script(job.pcm), len(job.pcm))
         return DecodeResult(
             job_id=job.id,
             text=" ".join(word.text for word in words),
             words=words,
             timed=job.options.word_times and bool(words),
-            language="" if error else "en",
+            language="" if error else job.options.language or self.model.languages[0],
             confidence=1.0 if words else 0.0,
             wait_ms=wait_ms,
             decode_ms=decode_ms,
@@ -119,10 +121,10 @@ class FakeBackend:
         )
 
 
-def _fault(job: DecodeJob) -> ClientError | ServerError | None:
+def _fault(job: DecodeJob, model: ModelInfo) -> ClientError | ServerError | None:
     if not 0 < len(job.pcm) <= MAX_WINDOW_SAMPLES:
         return ClientError("bad_audio", f"a window of {len(job.pcm)} samples cannot be decoded")
-    if job.options.language not in (None, *FAKE_MODEL.languages):
+    if job.options.language not in (None, *model.languages):
         return ClientError("unsupported_language", f"the fake engine does not know {job.options.language!r:.40}")
     if job.options.task == "translate":
         return ClientError("unsupported_task", "the fake engine only transcribes")

@@ -266,7 +266,8 @@ class _Readings(Collector):
         yield GaugeMetricFamily(
             "cohear_engine_demand", "Share of the engine that the streams ask for.", load.demand(service.clock())
         )
-        yield GaugeMetricFamily("cohear_rung", "0 partials as usual, 1 half as often, 2 none.", load.rung)
+        rungs = "Partials come 0 as usual, 1 half as often, 2 so and from a smaller model, 3 not at all."
+        yield GaugeMetricFamily("cohear_rung", rungs, load.rung)
         depth = GaugeMetricFamily("cohear_queue_depth", "Windows that wait for the engine.", labels=["kind"])
         for kind, count in service.dispatcher.scheduler.depth().items():
             depth.add_metric([kind.value], count)

@@ -11,8 +11,13 @@ from ..service import Service
 from .history import STEP_S, History
 from .metrics import Metrics
 
-RUNGS = {Rung.USUAL: "usual", Rung.SLOWER: "half as often", Rung.NO_PARTIALS: "none"}
-"""how often partials come"""
+RUNGS = {
+    Rung.USUAL: "usual",
+    Rung.SLOWER: "half as often",
+    Rung.SMALLER: "smaller model",
+    Rung.NO_PARTIALS: "none",
+}
+"""how partials come"""
 
 
 class CacheFigures(Protocol):

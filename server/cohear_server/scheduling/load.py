@@ -4,10 +4,11 @@
     final_decoded, partial_decoded    --> engine seconds asked for by a second of audio
                                 |
                                 +--> admits: may one more stream come?
-                                +--> step:   the rung of the ladder, USUAL, SLOWER partials, NO_PARTIALS
+                                +--> step:   the rung of the ladder, USUAL, SLOWER, SMALLER, NO_PARTIALS
 
 What counts is what is asked for, not what is done: a busy engine does all it can, and partials that it gets to late are
-merged. So a partial that waited is charged as often as its cadence would have had it. Seconds are those of the audio: a
+merged. So a partial that waited is charged as often as its cadence would have had it, and one of a lower cadence or of
+a smaller model as what it stands for: partials as usual, of the main model. Seconds are those of the audio: a
 file sent faster than it was spoken takes what is idle, and counts as one speaker. Finals are never cut: they can only
 take longer. A pure computation: no clock, no I/O; times are seconds of one monotonic clock.
 """
@@ -25,11 +26,16 @@ class Rung(enum.IntEnum):
     USUAL = 0
     SLOWER = 1
     """partials come half as often"""
-    NO_PARTIALS = 2
+    SMALLER = 2
+    """and from a smaller model, where there is one"""
+    NO_PARTIALS = 3
 
 
-PARTIAL_SHARE = {Rung.USUAL: 1.0, Rung.SLOWER: 0.5, Rung.NO_PARTIALS: 0.0}
+PARTIAL_SHARE = {Rung.USUAL: 1.0, Rung.SLOWER: 0.5, Rung.SMALLER: 0.5, Rung.NO_PARTIALS: 0.0}
 """of the usual number of partials, by rung"""
+
+PARTIALS_REMEMBERED = 50
+"""of which the mean cost is kept: those of a few seconds"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,11 @@ class Load:
         self.rung = Rung.USUAL
         self.prior = 0.0
         """engine seconds in a second of continuous speech, as warm-up foretold; 0: not known"""
+        self.smaller_cost = 0.0
+        """of a partial on the rung SMALLER, as a share of one of the main model: warm-up's guess, then as measured on
+        that rung, streams whose language only the main model knows included; 0: there is no smaller model"""
+        self._a_partial_s = 0.0
+        """engine seconds of one of the main model; 0: not known"""
         self._opened: dict[str, float] = {}
         self._finals = _Decaying(options.memory_s)
         self._partials = _Decaying(options.memory_s)
@@ -101,8 +112,21 @@ class Load:
         """A partial did, in a batch of so many (0: a full one); `asked` is how many its stream wanted in the time since
         the one before (at least 1)."""
         if self._settled(session_id):
+            cost_s = self._of_main_model(cost_s * self._in_full_batch(batch))
             share = PARTIAL_SHARE[self.rung] or PARTIAL_SHARE[Rung.SLOWER]
-            self._partials.add(cost_s * self._in_full_batch(batch) * max(1.0, asked) / share, now_s)
+            self._partials.add(cost_s * max(1.0, asked) / share, now_s)
+
+    def _of_main_model(self, cost_s: float) -> float:
+        """What such a partial takes of the main model. On the rung SMALLER that is what one took before, whichever this
+        was of: some were in the engine already, some streams stay with the main model."""
+        if self.rung < Rung.SMALLER:
+            self._a_partial_s += (cost_s - self._a_partial_s) / (PARTIALS_REMEMBERED if self._a_partial_s else 1)
+        if self.rung is not Rung.SMALLER:
+            return cost_s
+        if not self._a_partial_s:
+            return cost_s / self.smaller_cost
+        self.smaller_cost += (cost_s / self._a_partial_s - self.smaller_cost) / PARTIALS_REMEMBERED
+        return self._a_partial_s
 
     def _in_full_batch(self, batch: int) -> float:
         """What it would have cost there, as a share of what it cost."""
@@ -112,7 +136,9 @@ class Load:
     def demand(self, now_s: float, rung: Rung | None = None, more: int = 0) -> float:
         """Share of the engine that the streams, and `more` of them, ask for on this rung (default: the present)."""
         finals, partials = self._a_stream(now_s, foretold_s=0.0)
-        elastic = partials * self.options.elastic * PARTIAL_SHARE[self.rung if rung is None else rung]
+        rung = self.rung if rung is None else rung
+        share = PARTIAL_SHARE[rung] * (self.smaller_cost if rung is Rung.SMALLER else 1.0)
+        elastic = partials * self.options.elastic * share
         return (len(self._opened) + more) * (finals + elastic) / self.options.slots
 
     def fits(self, now_s: float) -> float:
@@ -130,14 +156,19 @@ class Load:
         """The rung from now on: one step at most, and only when the reason has lasted. Call it a few times a second."""
         options = self.options
         beyond = self.demand(now_s) > options.climb_at and self.rung is not Rung.NO_PARTIALS
-        below = self.rung is not Rung.USUAL and self.demand(now_s, Rung(self.rung - 1)) < options.descend_at
+        below = self.rung is not Rung.USUAL and self.demand(now_s, self._next(-1)) < options.descend_at
         self._beyond_since_s = min(self._beyond_since_s, now_s) if beyond else math.inf
         self._below_since_s = min(self._below_since_s, now_s) if below else math.inf
         if now_s - self._beyond_since_s >= options.climb_after_s:
-            self._move(Rung(self.rung + 1), now_s)
+            self._move(self._next(+1), now_s)
         elif now_s - self._below_since_s >= options.descend_after_s:
-            self._move(Rung(self.rung - 1), now_s)
+            self._move(self._next(-1), now_s)
         return self.rung
+
+    def _next(self, way: int) -> Rung:
+        """The next rung up (1) or down (-1)."""
+        rung = Rung(self.rung + way)
+        return rung if self.smaller_cost or rung is not Rung.SMALLER else Rung(rung + way)
 
     def _move(self, rung: Rung, now_s: float) -> None:
         if rung is Rung.NO_PARTIALS:

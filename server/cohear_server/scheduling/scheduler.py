@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, JobKind
@@ -77,8 +77,8 @@ class _Lane:
 class Scheduler:
     def __init__(self, options: SchedulerOptions) -> None:
         self.options = options
-        self.window_steps_s: tuple[float, ...] = ()
-        """windows between two of these cost the model alike, and only such are put together (see `ModelInfo`)"""
+        self.window_steps_s: Mapping[str, tuple[float, ...]] = {}
+        """by model: windows between two of these cost it alike, and only such are put together (see `ModelInfo`)"""
         self.replaced = 0
         """partials that a newer one of the same stream made needless"""
         self._lanes: dict[str, _Lane] = {}
@@ -210,7 +210,8 @@ class Scheduler:
         return batch
 
     def _key(self, job: DecodeJob) -> tuple[object, ...]:
-        return *batch_key(job), bisect_left(self.window_steps_s, len(job.pcm) / SAMPLE_RATE_HZ)
+        steps_s = self.window_steps_s.get(job.options.model, ())
+        return *batch_key(job), bisect_left(steps_s, len(job.pcm) / SAMPLE_RATE_HZ)
 
     def _remove(self, job: DecodeJob) -> None:
         lane = self._lanes[job.session_id]

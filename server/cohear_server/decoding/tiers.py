@@ -1,0 +1,44 @@
+"""Two models as one backend: each batch goes to the one that its jobs name, the main one unless that is the smaller.
+
+Which model a job names is not decided here (see `stream`). Whoever calls posts at most `slots` batches at a time over
+both, so the two never take more of the machine than the main one alone would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..core.jobs import DecodeJob, DecodeResult
+from .backend import DecodeBackend, ModelInfo
+
+
+class TieredBackend:
+    def __init__(self, main: DecodeBackend, smaller: DecodeBackend) -> None:
+        self._main = main
+        self._smaller = smaller
+
+    @property
+    def slots(self) -> int:
+        return self._main.slots
+
+    @property
+    def model(self) -> ModelInfo:
+        return replace(self._main.model, smaller=self._smaller.model)
+
+    async def start(self) -> None:
+        """Both, one after the other: each then has the machine for its warm-up."""
+        try:
+            await self._main.start()
+            await self._smaller.start()
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def decode(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
+        for_smaller = bool(batch) and batch[0].options.model == self._smaller.model.name
+        return await (self._smaller if for_smaller else self._main).decode(batch)
+
+    async def aclose(self) -> None:
+        await asyncio.gather(self._main.aclose(), self._smaller.aclose())
