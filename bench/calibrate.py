@@ -8,6 +8,10 @@ Words are those of greedy finals in short windows; right is what Whisper's norma
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `cohear` does; idle threads of numpy would count as cost
+
 import argparse
 import json
 import sys

@@ -10,6 +10,10 @@ others run it. The best batch size of a length is what engine efficiency is meas
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `cohear` does; idle threads of numpy would count as cost
+
 import argparse
 import json
 import sys

@@ -8,6 +8,10 @@ Models that are not named keep the figures that the result file has of them. The
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `cohear` does; idle threads of numpy would count as cost
+
 import argparse
 import json
 import os

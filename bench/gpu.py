@@ -12,6 +12,10 @@ script where no GPU is.
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `cohear` does; idle threads of numpy would count as cost
+
 import argparse
 import asyncio
 import contextlib

@@ -16,6 +16,10 @@ machine does, and policies that cut the same windows share their decodes. Defini
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `cohear` does; idle threads of numpy would count as cost
+
 import argparse
 import statistics
 import sys

@@ -66,7 +66,9 @@ def streaming_wer(results: Results) -> str:
 def against_padding(results: Results, part: str) -> str:
     """`part`: "whole" utterances or "cut" windows."""
     names = {"tail_states_tiny_en": "tiny.en", "tail_states_base": "base"}
-    return ", ".join(f"{model} {results[name][part][-1]['share_of_padded_cost']:.3f}" for name, model in names.items())
+    rows = {model: results[name][part][-1] for name, model in names.items()}
+    costs = {model: row["cost"]["all"] if part == "whole" else row for model, row in rows.items()}
+    return ", ".join(f"{model} {cost['share_of_padded_cost']:.3f}" for model, cost in costs.items())
 
 
 def files(results: Results) -> str:

@@ -4,12 +4,18 @@
 
 Whole utterances of 1 to 15 s with references, a set a language; utterances broken off in mid-speech; mixed batches
 against single decodes. The setting is the committed profile's; with --train the states are averaged anew from that
-speech, and with --settings others are tried. Cost is CPU time of the process with one thread, int8, batch size 8.
+speech, and with --settings others are tried. Cost is CPU time of the process with one thread, int8, batch size 8;
+what is compared is decoded in turns, batch by batch, for a shared machine is not equally fast from minute to minute.
 """
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `cohear` does; idle threads of numpy would count as cost
+
 import argparse
+import statistics
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -26,12 +32,12 @@ from cohear_server.decoding.profile import Profile, read_profile
 from cohear_server.decoding.profiling import build_tail
 from cohear_server.decoding.sources import SourceOptions
 from cohear_server.decoding.trial_speech import read_speech
-from cohear_server.decoding.trials import Heard, Utterance, cut_in_speech, ends_in_loop, hear
-from speech import Clip, circumstances, error_rate, rate_difference, read_clips, word_errors, write_result
+from cohear_server.decoding.trials import BATCH, Heard, Utterance, cut_in_speech, ends_in_loop, hear
+from speech import Clip, Errors, circumstances, error_rate, rate_difference, read_clips, word_errors, write_result
 
 SECONDS = (1.0, 15.0)
-BOUND_S = (5.0, 15.0)
-"""lengths of utterances that the cost bound speaks of"""
+COST_S = {"all": SECONDS, "5_to_15_s": (5.0, 15.0)}
+"""lengths of the utterances whose cost is told"""
 PARTIAL_S = 4.0
 FIT = 40
 
@@ -62,7 +68,7 @@ def main() -> int:
         "cut": rows,
         "mixed_batches": mixed(engine, profiles[-1], windows[: args.singles], together),
         "references_taken_for_loops": [clip.reference for clip in clips if ends_in_loop(clip.reference)],
-        "whole": whole(engine, profiles, sorted(clips, key=lambda clip: clip.seconds)[:: args.every]),
+        "whole": whole(engine, profiles, sorted(clips, key=lambda clip: clip.seconds)[:: args.every], args.rounds),
     }
     if args.out:
         write_result(args.out, result)
@@ -77,6 +83,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--profile", type=Path, metavar="DIR", help="a profile that is not the committed one")
     parser.add_argument("--settings", type=_setting, nargs="+", metavar="MS+STATES", help="such as 500+150 1000+300")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="each Nth utterance only")
+    parser.add_argument("--rounds", type=int, default=3, help="of the cost of utterances (default: %(default)s)")
     parser.add_argument("--cut", type=int, default=2000, help="windows cut in mid-speech (default: %(default)s)")
     parser.add_argument("--cut-padded", type=int, default=160, help="of them also padded (default: %(default)s)")
     parser.add_argument("--singles", type=int, default=320, help="of them also alone (default: %(default)s)")
@@ -89,41 +96,64 @@ def _setting(text: str) -> tuple[int, int]:
     return int(silence_ms), int(states)
 
 
-def whole(engine: WhisperEngine, profiles: Sequence[Profile], clips: Sequence[Clip]) -> list[dict[str, Any]]:
-    """Word error of each language, padded first; and the cost of the utterances that the bound speaks of."""
+def whole(
+    engine: WhisperEngine, profiles: Sequence[Profile], clips: Sequence[Clip], rounds: int
+) -> list[dict[str, Any]]:
+    """Word error of each language, padded first; and what each setting costs of the padded decoding."""
     rows: list[dict[str, Any]] = []
-    first: dict[str, Any] = {}
-    bound = [BOUND_S[0] <= clip.seconds <= BOUND_S[1] for clip in clips]
+    first: dict[str, list[Errors]] = {}
     for profile in (None, *profiles):
-        groups = {True: [c for c, b in zip(clips, bound, strict=True) if b]}
-        groups[False] = [c for c, b in zip(clips, bound, strict=True) if not b]
-        heard = {key: _hear_clips(engine, profile, group) for key, group in groups.items()}
-        found = {lang: _errors(groups, heard, lang) for lang in sorted({clip.lang for clip in clips})}
+        heard = hear(engine, profile, [_utterance(clip) for clip in clips], JobKind.FINAL)
+        found = {lang: _errors(clips, heard, lang) for lang in sorted({clip.lang for clip in clips})}
         row: dict[str, Any] = _label(profile)
-        row["cpu_ms_5_to_15_s"] = round(heard[True].cpu_ms, 1)
-        row["retried"] = sum(one.retried for one in heard.values())
-        row["loops_trimmed"] = sum(one.looped for one in heard.values())
-        row["loops_left"] = sum(one.loops_left for one in heard.values())
+        row["retried"] = heard.retried
+        row["loops_trimmed"] = heard.looped
+        row["loops_left"] = heard.loops_left
         for lang, counts in found.items():
             row[lang] = error_rate(counts)
             if profile:
                 row[lang]["difference"] = rate_difference(counts, first[lang])
-        first = first or {**found, "cpu_ms": heard[True].cpu_ms}
-        row["share_of_padded_cost"] = round(heard[True].cpu_ms / first["cpu_ms"], 3)
+        first = first or found
+        if profile:
+            row["cost"] = {
+                name: costs(engine, profile, [_utterance(c) for c in clips if low <= c.seconds <= high], rounds)
+                for name, (low, high) in COST_S.items()
+            }
         rows.append(row)
         print(row, flush=True)
     return rows
 
 
-def _hear_clips(engine: WhisperEngine, profile: Profile | None, clips: Sequence[Clip]) -> Heard:
-    return hear(engine, profile, [Utterance(clip.pcm(), clip.lang) for clip in clips], JobKind.FINAL)
+def costs(engine: WhisperEngine, profile: Profile, windows: Sequence[Utterance], rounds: int) -> dict[str, Any]:
+    """CPU ms of a window, padded and short, in turns: the median round of each, and the rounds' shares."""
+    padded, short = [], []
+    for _ in range(rounds):
+        sums = [0.0, 0.0]
+        for at in range(0, len(windows), BATCH):
+            part = windows[at : at + BATCH]
+            for i, setting in enumerate((None, profile)):
+                sums[i] += hear(engine, setting, part, JobKind.FINAL).cpu_ms * len(part)
+        padded.append(sums[0] / len(windows))
+        short.append(sums[1] / len(windows))
+    shares = sorted(s / p for s, p in zip(short, padded, strict=True))
+    return {
+        "windows": len(windows),
+        "mean_s": round(sum(window.seconds for window in windows) / len(windows), 2),
+        "padded_ms": round(statistics.median(padded), 1),
+        "short_ms": round(statistics.median(short), 1),
+        "share_of_padded_cost": round(statistics.median(shares), 3),
+        "shares": [round(share, 3) for share in shares],
+    }
 
 
-def _errors(groups: dict[bool, list[Clip]], heard: dict[bool, Heard], lang: str) -> list[Any]:
+def _utterance(clip: Clip) -> Utterance:
+    return Utterance(clip.pcm(), clip.lang)
+
+
+def _errors(clips: Sequence[Clip], heard: Heard, lang: str) -> list[Errors]:
     return [
         word_errors(clip.reference, text, lang)
-        for key, clips in groups.items()
-        for clip, text in zip(clips, heard[key].texts, strict=True)
+        for clip, text in zip(clips, heard.texts, strict=True)
         if clip.lang == lang
     ]
 

@@ -136,7 +136,8 @@ class CascadeVad:
 
 def level(frames: Pcm) -> NDArray[np.float32]:
     """Level of each frame [n, samples] in dB of full scale, at least -96."""
-    power = np.square(frames.astype(np.float32) / 32768.0).mean(1)
+    samples = frames.astype(np.float32)
+    power = np.einsum("ij,ij->i", samples, samples) / (frames.shape[1] * 32768.0**2)
     return np.asarray(10.0 * np.log10(np.maximum(power, 10**-9.6)), np.float32)
 
 
