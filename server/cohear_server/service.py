@@ -70,7 +70,8 @@ class Service:
         """run beside the dispatcher, from `running` until it is left"""
         self._backend = backend
         limits = SchedulerOptions(config.max_batch, config.max_batch_s)
-        self.dispatcher = Dispatcher(backend, Scheduler(limits), clock, self._decoded)
+        self.scheduler = Scheduler(limits)
+        self.dispatcher = Dispatcher(backend, self.scheduler, clock, self._decoded)
         segmenter = SegmenterOptions(endpoint_ms=config.endpoint_ms, max_segment_s=config.max_segment_s)
         partials = PartialOptions(interval_ms=config.partial_interval_ms)
         self._options = SessionOptions(segmenter, partials, vad=cast(VadName, config.vad))
@@ -92,7 +93,7 @@ class Service:
             await self._backend.start()
             if self.config.admission:
                 self.dispatcher.load.prior = await speech_cost(self._backend, self.clock)
-            self.dispatcher.scheduler.window_steps_s = self.model.window_steps_s
+            self.scheduler.window_steps_s = self.model.window_steps_s
             async with asyncio.TaskGroup() as group:
                 works = (self.dispatcher.run, self._govern, *self.companions)
                 tasks = [group.create_task(work()) for work in works]

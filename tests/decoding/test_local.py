@@ -25,7 +25,7 @@ async def test_a_failing_batch_is_tried_one_job_at_a_time(
 ) -> None:
     decode = WhisperEngine.decode
 
-    def fragile(engine: WhisperEngine, batch: Sequence[DecodeJob], temperature: float = 0.0) -> list[DecodeResult]:
+    def fragile(engine: WhisperEngine, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
         if any(job.id == "poison" for job in batch):
             raise RuntimeError("out of memory")
         return decode(engine, batch)

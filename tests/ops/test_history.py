@@ -54,7 +54,7 @@ def test_a_step_holds_what_was_counted_in_it_and_no_more() -> None:
 
 def test_the_most_that_was_seen_in_a_step_is_kept() -> None:
     bench = Bench()
-    scheduler = bench.service.dispatcher.scheduler
+    scheduler = bench.service.scheduler
     waiting = [job("s1", JobKind.FINAL), job("s2", JobKind.FINAL)]
     for each in waiting:
         scheduler.submit(each, 0.0)

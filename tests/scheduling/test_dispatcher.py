@@ -193,5 +193,6 @@ def test_under_double_load_every_final_comes_and_each_stream_gets_partials() -> 
     assert max(late_s) < 1.0, "finals do not queue behind partials"
     partials = [sum(k.startswith(f"s{n}-") for k in log.results) - seconds // 4 for n in range(streams)]
     assert min(partials) > 0.7 * max(partials), "no stream starves"
-    assert dispatcher.scheduler.replaced > 0
-    assert len(dispatcher.scheduler) == 0
+    assert isinstance(dispatcher.policy, Scheduler)
+    assert dispatcher.policy.replaced > 0
+    assert len(dispatcher.policy) == 0

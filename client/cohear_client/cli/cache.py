@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .usage import Help, Subparsers
 
 if TYPE_CHECKING:
-    from cohear_server.batch.cache import Cache
+    from cohear_server.decoding.cache import Cache
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -41,7 +41,7 @@ options that decide the text. Least recently used ones go when it is full (1 GiB
 
 def run(args: argparse.Namespace) -> int:
     """1 where something was damaged."""
-    from cohear_server.batch.cache import Cache
+    from cohear_server.decoding.cache import Cache
 
     cache = Cache(args.cache_dir)
     try:

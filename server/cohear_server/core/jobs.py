@@ -44,6 +44,8 @@ class DecodeOptions:
     """measure word times by alignment (about one more encode); else they are estimated"""
     prompt: str = ""
     """text that the model takes as said before the window"""
+    temperature: float = 0.0
+    """above 0, tokens are drawn at random rather than the likeliest taken"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -268,7 +268,7 @@ class _Readings(Collector):
         )
         yield GaugeMetricFamily("cohear_rung", "0 partials as usual, 1 half as often, 2 none.", load.rung)
         depth = GaugeMetricFamily("cohear_queue_depth", "Windows that wait for the engine.", labels=["kind"])
-        for kind, count in service.dispatcher.scheduler.depth().items():
+        for kind, count in service.scheduler.depth().items():
             depth.add_metric([kind.value], count)
         yield depth
         yield GaugeMetricFamily("cohear_engine_slots", "Batches decoded at the same time.", service.slots)
@@ -276,5 +276,5 @@ class _Readings(Collector):
         yield CounterMetricFamily(
             "cohear_partials_replaced_undecoded",
             "Waiting partial windows that a newer one of their stream replaced.",
-            service.dispatcher.scheduler.replaced,
+            service.scheduler.replaced,
         )

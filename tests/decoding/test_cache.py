@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from cohear_server.batch.cache import Cache, key_of
+from cohear_server.decoding.cache import Cache, key_of
 from cohear_server.errors import ClientError
 
 
