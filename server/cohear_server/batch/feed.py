@@ -79,7 +79,7 @@ class Feed:
         """A window that entered is not decoded after all."""
         self._room.release()
 
-    def hand_over(self, work: Callable[[], None]) -> None:
+    def hand_over(self, work: Callable[[], object]) -> None:
         """Have a window that entered taken in: `work` runs in the loop, and more may come."""
         self._call(lambda: self._take_in(work))
 
@@ -130,7 +130,7 @@ class Feed:
         await self._backend.start()
         self._policy.window_steps_s = self._backend.model.window_steps_s
 
-    def _take_in(self, work: Callable[[], None]) -> None:
+    def _take_in(self, work: Callable[[], object]) -> None:
         self._policy.draining = False
         work()
 
