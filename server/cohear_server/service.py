@@ -31,6 +31,7 @@ from .core.segmenter import SegmenterOptions
 from .core.session import Session, SessionOptions
 from .core.vad import VadName
 from .decoding.backend import DecodeBackend, ModelInfo
+from .decoding.cached import CachedBackend
 from .errors import ClientError, CohearError, OverloadError
 from .local_stream import LocalStream
 from .observer import UNOBSERVED, Observer
@@ -69,6 +70,8 @@ class Service:
         self.companions: list[Callable[[], Coroutine[None, None, None]]] = []
         """run beside the dispatcher, from `running` until it is left"""
         self._backend = backend
+        self.cache = backend.cache if isinstance(backend, CachedBackend) else None
+        """what finals are kept in, for its figures"""
         limits = SchedulerOptions(config.max_batch, config.max_batch_s)
         self.scheduler = Scheduler(limits)
         self.dispatcher = Dispatcher(backend, self.scheduler, clock, self._decoded)
@@ -271,11 +274,19 @@ def audio_format(start: protocol.Start) -> tuple[int, str, int]:
 
 
 def make_backend(config: ServerConfig) -> DecodeBackend:
-    """The local engine with the configured model. Raises ClientError if there is no such model."""
+    """The local engine with the configured model, remembering if it is told to. Raises ClientError if there is no such
+    model, or no cache can be there."""
+    from .decoding.cache import open_cache
     from .decoding.catalog import SourceOptions, find_model
     from .decoding.local import LocalBackend
     from .decoding.options import EngineOptions
+    from .decoding.results import Results, identity_of
 
     model_dir = Path(config.model_dir) if config.model_dir else None
     model = find_model(config.model, options=SourceOptions(model_dir, config.offline))
-    return LocalBackend(EngineOptions.of(model, config.device, config.compute_type, config.workers, config.threads))
+    options = EngineOptions.of(model, config.device, config.compute_type, config.workers, config.threads)
+    local = LocalBackend(options)
+    if not config.cache:
+        return local
+    cache = open_cache(config.cache_dir, config.cache_limit_mb)
+    return CachedBackend(local, Results(cache, identity_of(local.options)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context

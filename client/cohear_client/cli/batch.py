@@ -24,7 +24,7 @@ def open_run(args: argparse.Namespace) -> Iterator[Pipeline]:
     from cohear_server.batch.options import ModelChoice
     from cohear_server.batch.pipeline import Pipeline
     from cohear_server.config import load
-    from cohear_server.decoding.cache import Cache
+    from cohear_server.decoding.cache import open_cache
 
     logging.basicConfig(level=logging.WARNING, format="cohear: %(message)s")
     config = load(args)
@@ -40,7 +40,7 @@ def open_run(args: argparse.Namespace) -> Iterator[Pipeline]:
         )
     )
     hearing = model.settled(hearing_options(args))
-    cache = None if args.no_cache else Cache(args.cache_dir)
+    cache = None if args.no_cache else open_cache(config.cache_dir, config.cache_limit_mb)
     try:
         memory = Memory(cache, model.identity() if cache else "", hearing)
         yield Pipeline(model.backend(), hearing, model.throughput(args.batch_size), memory)
