@@ -44,7 +44,10 @@ class LocalBackend:
         self._warm_up_s = warm_up_s
         self._executor = ThreadPoolExecutor(options.workers, thread_name_prefix="decode")
         self._engine: WhisperEngine | None = None
-        self._heap = HeapKeeper(options.workers) if options.one_heap else None
+        self._heap: HeapKeeper | None = None
+        if options.one_heap:
+            keep_one_heap()  # now: threads that are there already have heaps of their own
+            self._heap = HeapKeeper(options.workers)
 
     @property
     def slots(self) -> int:
@@ -89,7 +92,6 @@ class LocalBackend:
     def _load(self) -> WhisperEngine:
         if self._heap is None:
             return WhisperEngine(self.options, self._guard)
-        keep_one_heap()
         padding = contextlib.nullcontext if self.options.device == "cuda" else self._heap.large_blocks
         return WhisperEngine(self.options, self._guard, padding=padding)
 
