@@ -159,7 +159,7 @@ class Pipeline:
         self._feed.end()
 
     def _read(self, path: Path) -> None:
-        file = _File(path)
+        file = _File(path, language=self._hearing.language)
         count = 0
         try:
             file.key = self._memory.file_key(path)
@@ -197,8 +197,6 @@ class Pipeline:
         end_s = window.end / SAMPLE_RATE_HZ
         item = _Item(file, number, window, end_s - file.split_to_s)
         file.split_to_s = end_s
-        if number == 0:
-            file.language = self._hearing.language
         # the others of a file whose language is not known yet are looked up when it is
         if (number == 0 or file.language is not None) and self._recall(item):
             return not self._closed.is_set()
