@@ -29,7 +29,7 @@ def check_subtitles(file: Path, speech: Path, model_name: str) -> dict[str, Any]
     """Transcribes `file` with word times and looks at its srt."""
     model = BatchModel(ModelChoice(model_name, device="cpu"))
     hearing = HearingOptions(language="en", word_times=True)
-    run = Pipeline(model.load, hearing, model.pool_options())
+    run = Pipeline(model.backend(), hearing, model.throughput())
     (end,) = [event for event in run.run([file]) if isinstance(event, Finished)]
     assert end.transcript is not None
     text = render(end.transcript, "srt")

@@ -27,7 +27,7 @@ OUTER = {
 # what each part of the server may import of the server itself
 ALLOWED = {
     "core": {"core", "errors"},
-    "batch": {"batch", "core", "decoding", "errors"},
+    "batch": {"batch", "core", "decoding", "scheduling.dispatcher", "scheduling.throughput", "errors"},
     "decoding": {"core", "decoding", "errors"},
     "scheduling": {"core", "scheduling", "decoding.backend", "errors"},
 }

@@ -220,7 +220,7 @@ async def test_a_client_that_vanishes_in_mid_word_frees_its_place_and_harms_none
                 ws.transport.abort()
         assert of(Final, await transcribe(running))
         await running.service.vacant.wait()
-        assert len(running.service.dispatcher.scheduler) == 0
+        assert len(running.service.scheduler) == 0
 
 
 async def test_a_full_server_refuses_with_a_time_to_retry() -> None:

@@ -56,6 +56,9 @@ class ServerConfig:
     open: bool = _setting(False, "let anybody who reaches it use a server that other machines reach, without keys")
     ssl_certfile: str = _setting("", "certificate of the server, with its chain (PEM): https and wss")
     ssl_keyfile: str = _setting("", "private key of that certificate, where it is in a file of its own")
+    cache: bool = _setting(False, "keep finals for audio that comes again: what people said is then on the disk")
+    cache_dir: str = _setting("", "folder of what is kept (default: COHEAR_CACHE_DIR, or the user's cache folder)")
+    cache_limit_mb: int = _setting(1024, "size of what is kept, at most; what was not used for longest goes first")
     log_level: str = _setting("info", "how much to log", choices=("debug", "info", "warning", "error"))
 
     def __post_init__(self) -> None:
@@ -70,6 +73,7 @@ class ServerConfig:
         _check("max_streams", self.max_streams, 1, 100_000)
         _check("resume_window_s", self.resume_window_s, 0, 3_600)
         _check("idle_timeout_s", self.idle_timeout_s, 1, 86_400)
+        _check("cache_limit_mb", self.cache_limit_mb, 1, 1_000_000)
         for origin in allowed_origins(self):
             if not _ORIGIN.fullmatch(origin):
                 raise _bad("allowed_origins", repr(origin), "name each as https://host or https://host:port, or use *")

@@ -31,6 +31,7 @@ from .core.segmenter import SegmenterOptions
 from .core.session import Session, SessionOptions
 from .core.vad import VadName
 from .decoding.backend import DecodeBackend, ModelInfo
+from .decoding.cached import CachedBackend
 from .errors import ClientError, CohearError, OverloadError
 from .local_stream import LocalStream
 from .observer import UNOBSERVED, Observer
@@ -69,8 +70,11 @@ class Service:
         self.companions: list[Callable[[], Coroutine[None, None, None]]] = []
         """run beside the dispatcher, from `running` until it is left"""
         self._backend = backend
+        self.cache = backend.cache if isinstance(backend, CachedBackend) else None
+        """what finals are kept in, for its figures"""
         limits = SchedulerOptions(config.max_batch, config.max_batch_s)
-        self.dispatcher = Dispatcher(backend, Scheduler(limits), clock, self._decoded)
+        self.scheduler = Scheduler(limits)
+        self.dispatcher = Dispatcher(backend, self.scheduler, clock, self._decoded)
         segmenter = SegmenterOptions(endpoint_ms=config.endpoint_ms, max_segment_s=config.max_segment_s)
         partials = PartialOptions(interval_ms=config.partial_interval_ms)
         self._options = SessionOptions(segmenter, partials, vad=cast(VadName, config.vad))
@@ -107,7 +111,7 @@ class Service:
     async def _prepare(self) -> None:
         """Tell the scheduler and the load what they are to know of the models."""
         load, main, smaller = self.dispatcher.load, self.model, self.model.smaller
-        self.dispatcher.scheduler.window_steps_s = {m.name: m.window_steps_s for m in (main, smaller) if m}
+        self.scheduler.window_steps_s = {m.name: m.window_steps_s for m in (main, smaller) if m}
         if not (self.config.admission or smaller):
             return
         main_s = await speech_cost(self._backend, main, self.clock)
@@ -285,10 +289,13 @@ def audio_format(start: protocol.Start) -> tuple[int, str, int]:
 
 
 def make_backend(config: ServerConfig) -> DecodeBackend:
-    """The local engine with the configured models. Raises ClientError if there is no such model."""
+    """The local engine with the configured models, remembering if it is told to. Raises ClientError if there is no such
+    model, or no cache can be there."""
+    from .decoding.cache import open_cache
     from .decoding.catalog import SourceOptions, find_model
     from .decoding.local import LocalBackend
     from .decoding.options import EngineOptions
+    from .decoding.results import Results, identity_of
     from .decoding.tiers import TieredBackend
 
     def local(name: str) -> LocalBackend:
@@ -297,10 +304,15 @@ def make_backend(config: ServerConfig) -> DecodeBackend:
         return LocalBackend(EngineOptions.of(model, config.device, config.compute_type, config.workers, config.threads))
 
     main = local(config.model)
-    if not config.partial_model:
-        return main
-    smaller = local(config.partial_model)
-    if smaller.options.model_name == main.options.model_name:
-        same = f"setting 'partial_model' is {config.partial_model!r:.60}, the same model as 'model'"
-        raise ClientError("bad_config", same, "name a smaller model, or leave it out")
-    return TieredBackend(main, smaller)
+    backend: DecodeBackend = main
+    if config.partial_model:
+        smaller = local(config.partial_model)
+        if smaller.options.model_name == main.options.model_name:
+            same = f"setting 'partial_model' is {config.partial_model!r:.60}, the same model as 'model'"
+            raise ClientError("bad_config", same, "name a smaller model, or leave it out")
+        backend = TieredBackend(main, smaller)
+    if not config.cache:
+        return backend
+    # only finals are remembered, and those are the main model's
+    cache = open_cache(config.cache_dir, config.cache_limit_mb)
+    return CachedBackend(backend, Results(cache, identity_of(main.options)))

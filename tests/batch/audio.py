@@ -1,8 +1,8 @@
-"""Audio and decoders for the tests of files."""
+"""Audio and a backend for the tests of files."""
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +12,8 @@ import soundfile
 from cohear_server.core.jobs import DecodeJob, DecodeResult, HypothesisWord, Pcm
 from cohear_server.decoding.backend import ModelInfo
 from cohear_server.errors import ServerError
+
+STEPS_S = (2.0, 4.0)
 
 
 def bursts(lengths_s: Sequence[float], rate_hz: int = 16_000, pause_s: float = 1.5) -> Pcm:
@@ -48,41 +50,45 @@ def write_video(path: Path, pcm: Pcm, *, audio: bool = True) -> Path:
 
 
 class Echo:
-    """Hears one word a window: how many tenths of a second it lasts. Languages and failures as told."""
+    """A backend that hears one word a window: how many tenths of a second it lasts. Languages and failures as told."""
 
-    def __init__(self, languages: tuple[str, ...] = ("en",), steps_s: tuple[float, ...] = (2.0, 4.0)) -> None:
-        self.info = ModelInfo("echo", "cpu", "int8", languages, True, True, steps_s)
+    def __init__(self, languages: tuple[str, ...] = ("en",), slots: int = 2) -> None:
+        self.model = ModelInfo("echo", "cpu", "int8", languages, True, True, STEPS_S)
+        self.slots = slots
         self.batches: list[list[DecodeJob]] = []
-        self.temperatures: list[float] = []
-        self.asked_language = 0
+        self.started = self.closed = 0
+        self.refusal: Exception | None = None
+        """raised when it is started"""
         self.fail_over_s = 1e9
-        self.mates: int | None = None
         self.logprobs = {0.0: -0.1}
-        self._lock = threading.Lock()
 
-    def decode(self, batch: Sequence[DecodeJob], temperature: float) -> list[DecodeResult]:
-        with self._lock:
-            self.batches.append(list(batch))
-            self.temperatures.append(temperature)
-        return [self._heard(job, temperature) for job in batch]
+    @property
+    def jobs(self) -> list[DecodeJob]:
+        return [job for batch in self.batches for job in batch]
 
-    def together(self, job: DecodeJob) -> int | None:
-        return self.mates
+    async def start(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.started += 1
 
-    def language_of(self, job: DecodeJob) -> str:
-        self.asked_language += 1
-        return self.info.languages[-1]
+    async def decode(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
+        self.batches.append(list(batch))
+        await asyncio.sleep(0)
+        return [self._heard(job) for job in batch]
 
-    def _heard(self, job: DecodeJob, temperature: float) -> DecodeResult:
+    async def aclose(self) -> None:
+        self.closed += 1
+
+    def _heard(self, job: DecodeJob) -> DecodeResult:
         seconds = len(job.pcm) / 16_000
         if seconds > self.fail_over_s:
             return DecodeResult(job.id, error=ServerError("decode_failed", "this window broke", "send it again"))
+        temperature = job.options.temperature
         text = f"w{seconds:.1f}" + ("" if temperature == 0 else f"t{temperature:g}")
-        words = (HypothesisWord(text, 0, len(job.pcm), 0.9),)
         return DecodeResult(
             job.id,
             text,
-            words,
-            language=job.options.language or "",
+            (HypothesisWord(text, 0, len(job.pcm), 0.9),),
+            language=job.options.language or self.model.languages[-1],
             mean_logprob=self.logprobs.get(temperature, -0.1),
         )

@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, JobKind
 from cohear_server.decoding.backend import DecodeBackend
+from cohear_server.decoding.cache import Cache
+from cohear_server.decoding.cached import CachedBackend
 from cohear_server.decoding.fake import FAKE_MODEL, FakeBackend, FakeOptions
 from cohear_server.decoding.local import LocalBackend
 from cohear_server.decoding.options import EngineOptions
+from cohear_server.decoding.results import Results
 from cohear_server.decoding.tiers import TieredBackend
 from cohear_server.errors import BackendUnavailable, ClientError
 from numpy.typing import NDArray
@@ -25,18 +28,28 @@ MODEL = "any"
 """what the jobs name"""
 
 
-@pytest.fixture(params=["fake", "main of two", "smaller of two", pytest.param("local", marks=pytest.mark.model)])
-async def backend(request: pytest.FixtureRequest) -> AsyncIterator[DecodeBackend]:
+LOCAL = pytest.mark.model
+
+
+@pytest.fixture(
+    params=[
+        *("fake", "cached fake", "main of two", "smaller of two"),
+        *(pytest.param(name, marks=LOCAL) for name in ("local", "cached local")),
+    ]
+)
+async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[DecodeBackend]:
     """Started, and closed afterwards."""
     made: DecodeBackend
-    if request.param == "fake":
-        made = FakeBackend()
-    elif request.param in ("main of two", "smaller of two"):
+    if request.param in ("main of two", "smaller of two"):
         name = MODEL if request.param == "smaller of two" else "another"
         made = TieredBackend(FakeBackend(), FakeBackend(FakeOptions(model=replace(FAKE_MODEL, name=name))))
+    elif "fake" in request.param:
+        made = FakeBackend()
     else:
         folder: Path = request.getfixturevalue("tiny_en_dir")
         made = LocalBackend(EngineOptions("tiny.en", folder, device="cpu", compute_type="int8", threads=1))
+    if "cached" in request.param:
+        made = CachedBackend(made, Results(Cache(tmp_path), "the model"))
     await made.start()
     yield made
     await made.aclose()

@@ -1,8 +1,8 @@
-"""What whole files ask of the engine: no token probabilities, finer lengths, temperature, a file's language."""
+"""What whole files ask of the engine: no token probabilities, finer lengths, temperature."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,11 @@ import pytest
 from cohear_server.core.jobs import DecodeOptions
 from cohear_server.decoding.engine import WhisperEngine
 from cohear_server.decoding.features import waveform
+from cohear_server.decoding.hypothesis import Hypothesis
 from cohear_server.decoding.options import EngineOptions
+from cohear_server.decoding.prompts import Prompt
 from cohear_server.decoding.tail import FILLED_STATES, FINE_STATES
-from cohear_server.decoding.whisper import Search
+from cohear_server.decoding.whisper import Batch, Search
 
 from tests.samples import Sample, load_samples
 
@@ -73,11 +75,18 @@ def test_temperature_draws_and_0_does_not(random_model_dir: Callable[[int], Path
     assert len(texts(1.0)) > 1
 
 
-def test_the_language_is_found_whatever_the_job_says(random_model_dir: Callable[[int], Path]) -> None:
+def test_windows_of_several_temperatures_keep_theirs(
+    random_model_dir: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = WhisperEngine(EngineOptions("random", random_model_dir(80), device="cpu", threads=1))
-    told = make_job(noise(2.0), language="de")
-    assert (
-        engine.language_of(told)
-        == engine.language_of(make_job(noise(2.0)))
-        == engine.decode([make_job(noise(2.0))])[0].language
-    )
+    searches: list[tuple[float, int]] = []
+    generate = engine.model.generate
+
+    def watched(batch: Batch, prompts: Sequence[Prompt], search: Search) -> list[Hypothesis]:
+        searches.append((search.temperature, len(prompts)))
+        return generate(batch, prompts, search)
+
+    monkeypatch.setattr(engine.model, "generate", watched)
+    kinds = (0.0, 0.5, 0.0)
+    engine.decode([make_job(noise(2.0, i), str(i), language="en", temperature=t) for i, t in enumerate(kinds)])
+    assert searches[:2] == [(0.0, 2), (0.5, 1)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cohear_server.core.jobs import DecodeJob, DecodeResult
 from cohear_server.decoding.engine import WhisperEngine
+from cohear_server.decoding.heap import HeapKeeper
 from cohear_server.decoding.local import LocalBackend
 from cohear_server.decoding.options import EngineOptions
 from cohear_server.errors import BackendUnavailable, ClientError
@@ -25,7 +27,7 @@ async def test_a_failing_batch_is_tried_one_job_at_a_time(
 ) -> None:
     decode = WhisperEngine.decode
 
-    def fragile(engine: WhisperEngine, batch: Sequence[DecodeJob], temperature: float = 0.0) -> list[DecodeResult]:
+    def fragile(engine: WhisperEngine, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
         if any(job.id == "poison" for job in batch):
             raise RuntimeError("out of memory")
         return decode(engine, batch)
@@ -62,4 +64,27 @@ async def test_a_model_that_does_not_run_is_unavailable(
     backend = LocalBackend(options)
     with pytest.raises(BackendUnavailable, match="libcublas"):
         await backend.start()
+    await backend.aclose()
+
+
+async def test_one_heap_is_kept_in_order_after_each_batch(
+    options: EngineOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr("cohear_server.decoding.local.keep_one_heap", lambda: calls.append("one heap"))
+    monkeypatch.setattr(HeapKeeper, "batch_done", lambda keeper: calls.append("batch done"))
+    for one_heap, told in ((False, []), (True, ["one heap", "batch done", "batch done"])):
+        backend = LocalBackend(replace(options, one_heap=one_heap), warm_up_s=())
+        await backend.start()
+        for seed in range(2):
+            await backend.decode([make_job(noise(0.5, seed), language="en")])
+        await backend.aclose()
+        assert calls == told
+
+
+async def test_starting_it_again_does_nothing(options: EngineOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = LocalBackend(options, warm_up_s=())
+    await backend.start()
+    monkeypatch.delattr(WhisperEngine, "__init__")
+    await backend.start()
     await backend.aclose()

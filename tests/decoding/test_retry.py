@@ -60,14 +60,6 @@ def test_padding_is_entered_for_second_tries_alone(
         assert len(entered) == times
 
 
-def test_how_many_windows_go_together(load: Callable[[GuardOptions], WhisperEngine]) -> None:
-    engine = load(DOUBTS_NONE)
-    assert engine.together(make_job(noise(2))) is None
-    limited = WhisperEngine(replace(engine.options, states_at_once=1400))
-    # filled to 350 and 750 states; too long for a short window; each alone at least
-    assert [limited.together(make_job(noise(seconds))) for seconds in (2, 10, 16)] == [4, 1, 1]
-
-
 def test_a_final_in_order_is_not(load: Callable[[GuardOptions], WhisperEngine]) -> None:
     engine = load(DOUBTS_NONE)
     (result,) = engine.decode([make_job(noise(3), language="en")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from cohear_server.decoding import sources
 from cohear_server.decoding.sources import SourceOptions, from_cache, from_packages, in_cache, is_packaged
-from cohear_server.decoding.weights import Model, missing_files
+from cohear_server.decoding.weights import Model, missing_files, only_language
 from cohear_server.errors import ClientError
 
 from .conftest import CONTENTS, Install
@@ -195,3 +196,17 @@ def test_missing_files_are_named(ct2_folder: Path) -> None:
     (ct2_folder / "vocabulary.json").unlink()
     (ct2_folder / "model.bin").unlink()
     assert missing_files(ct2_folder) == ["model.bin", "vocabulary.json or vocabulary.txt"]
+
+
+def test_a_model_of_one_language_is_known_by_its_vocabulary(ct2_folder: Path) -> None:
+    text, listed = ct2_folder / "vocabulary.txt", ct2_folder / "vocabulary.json"
+    for tokens, language in ((51_864, "en"), (51_865, None), (51_866, None)):
+        names = [f"t{n}" for n in range(tokens)]
+        listed.unlink(missing_ok=True)
+        text.write_text("\n".join(names) + "\n")
+        assert only_language(ct2_folder) == language
+        text.unlink()
+        listed.write_text(json.dumps(names))
+        assert only_language(ct2_folder) == language
+    listed.write_text("[")
+    assert only_language(ct2_folder) is None

@@ -6,7 +6,7 @@ import pytest
 from cohear_client import protocol
 from cohear_client.protocol import Start
 from cohear_server.config import ServerConfig
-from cohear_server.core.jobs import DecodeOptions, JobKind
+from cohear_server.core.jobs import DecodeOptions, DecodeResult, JobKind
 from cohear_server.core.session import Session, SessionOptions
 from cohear_server.decoding.fake import FakeBackend
 from cohear_server.ops.history import STEP_S, STEPS, History, percentiles
@@ -39,7 +39,7 @@ class Bench:
 def test_a_step_holds_what_was_counted_in_it_and_no_more() -> None:
     bench = Bench()
     bench.final(0.64)
-    bench.metrics.decoded([job("s1"), job("s2")], [], 2.5)
+    bench.metrics.decoded([job("s1"), job("s2")], [DecodeResult("1"), DecodeResult("2")], 2.5)
     bench.metrics.refused("overloaded")
     bench.step()
     bench.step()
@@ -54,7 +54,7 @@ def test_a_step_holds_what_was_counted_in_it_and_no_more() -> None:
 
 def test_the_most_that_was_seen_in_a_step_is_kept() -> None:
     bench = Bench()
-    scheduler = bench.service.dispatcher.scheduler
+    scheduler = bench.service.scheduler
     waiting = [job("s1", JobKind.FINAL), job("s2", JobKind.FINAL)]
     for each in waiting:
         scheduler.submit(each, 0.0)
@@ -86,7 +86,7 @@ def test_the_last_minute_forgets_what_is_older() -> None:
 
 def test_models_share_the_engine() -> None:
     bench = Bench()
-    bench.metrics.decoded([job("s1")], [], 3.0)
+    bench.metrics.decoded([job("s1")], [DecodeResult("1")], 3.0)
     (model,) = bench.history.models(bench.history.read())
     assert model == {"name": "m", "share": 1.0, "audio_s": 2.0}
 

@@ -13,6 +13,7 @@ from cohear_server.decoding.fake import FAULT_MARKER, FakeBackend, FakeOptions, 
 from cohear_server.decoding.simclock import SimClock
 from cohear_server.scheduling.dispatcher import Dispatcher, JobTimes
 from cohear_server.scheduling.scheduler import Scheduler, SchedulerOptions
+from cohear_server.scheduling.throughput import ThroughputOptions, ThroughputScheduler
 
 PARTIAL, FINAL = JobKind.PARTIAL, JobKind.FINAL
 
@@ -193,5 +194,46 @@ def test_under_double_load_every_final_comes_and_each_stream_gets_partials() -> 
     assert max(late_s) < 1.0, "finals do not queue behind partials"
     partials = [sum(k.startswith(f"s{n}-") for k in log.results) - seconds // 4 for n in range(streams)]
     assert min(partials) > 0.7 * max(partials), "no stream starves"
-    assert dispatcher.scheduler.replaced > 0
-    assert len(dispatcher.scheduler) == 0
+    assert isinstance(dispatcher.policy, Scheduler)
+    assert dispatcher.policy.replaced > 0
+    assert len(dispatcher.policy) == 0
+
+
+def test_another_policy_decides_otherwise_and_is_asked_again_when_it_was_told_something() -> None:
+    clock, log = SimClock(), Log()
+    policy = ThroughputScheduler(ThroughputOptions(max_batch=2))
+
+    async def scenario() -> list[list[str]]:
+        backend = FakeBackend(FakeOptions(service=ServiceTime(fixed_ms=100)))
+        await backend.start()
+        dispatcher = Dispatcher(backend, policy, clock)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(dispatcher.run())
+            for name in "abc":
+                dispatcher.submit(job(name, "file", FINAL), log)
+            await asyncio.sleep(1)
+            assert "c" not in log.results, "it waits for another"
+            policy.draining = True
+            dispatcher.ask_again()
+            await asyncio.sleep(1)
+            task.cancel()
+        return [[one.id for one in batch] for batch in backend.batches]
+
+    assert clock.run(scenario()) == [["a", "b"], ["c"]]
+    assert log.results["c"][1].decoded_s == pytest.approx(1.1)
+
+
+def test_cancelling_tells_whether_it_was_in_time() -> None:
+    clock, log = SimClock(), Log()
+
+    async def scenario() -> list[bool]:
+        async with dispatching(clock, FakeOptions(service=ServiceTime(fixed_ms=100))) as (dispatcher, _):
+            dispatcher.submit(job("a", "s1", FINAL), log)
+            dispatcher.submit(job("b", "s2", PARTIAL), log)
+            await asyncio.sleep(0.05)
+            cancelled = [dispatcher.cancel("a", "s1"), dispatcher.cancel("b", "s2")]
+            await asyncio.sleep(1)
+            return cancelled
+
+    assert clock.run(scenario()) == [False, True]
+    assert list(log.results) == ["a"]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from cohear_client import protocol
 from cohear_client.protocol import Error, Finalized, Ready, Start, encode
+from cohear_server.decoding.cache import Cache
+from cohear_server.decoding.cached import CachedBackend
 from cohear_server.decoding.fake import FakeBackend
+from cohear_server.decoding.results import Results
 from cohear_server.scheduling.load import Rung
 
 from ..serving import Running, heard_until, serving
@@ -65,6 +69,17 @@ async def test_it_shows_what_the_server_counted(browser: Browser) -> None:
         await expect(
             page.get_by_role("img", name=re.compile(r"^Streams over 2 minutes. At once: last 1,"))
         ).to_be_visible()
+
+
+async def test_it_shows_how_much_was_known(browser: Browser, tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.hits, cache.misses = 3, 1
+    async with serving(CachedBackend(FakeBackend(), Results(cache, "fake"))) as running, tab(browser) as page:
+        await page.goto(f"http://{running.address}/dashboard")
+        await state(page, "ready")
+        await expect(page.locator("#cache-tile")).to_be_visible()
+        await expect(page.locator("#cache")).to_have_text("75 %")
+        await expect(page.locator("#cache-aside")).to_have_text("3 of 4")
 
 
 async def test_figures_change_while_one_looks(browser: Browser) -> None:

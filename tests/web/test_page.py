@@ -114,14 +114,14 @@ async def test_the_scroll_follows_until_the_reader_goes_elsewhere(browser: Brows
     long = write_wav(tmp_path / "long.wav", np.frombuffer((quiet(2.0) + UTTERANCE) * 12, np.int16))
     async with page_of(browser, Setup(context={"viewport": {"width": 390, "height": 420}})) as (page, _):
         await transcribe_file(page, long, 12)
-        assert await page.evaluate(AT_END)
+        await page.wait_for_function(AT_END)
         await page.evaluate("() => document.getElementById('scroller').scrollTo(0, 0)")
         await transcribe_file(page, long, 24)
         await expect(page.locator("#to-newest")).to_be_visible()
         assert await page.evaluate("() => document.getElementById('scroller').scrollTop") == 0
         await page.click("#to-newest")
         await expect(page.locator("#to-newest")).to_be_hidden()
-        assert await page.evaluate(AT_END)
+        await page.wait_for_function(AT_END)
 
 
 async def test_a_browser_that_cannot_capture_at_16_khz_resamples(browser: Browser, tmp_path: Path) -> None:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def open_run(args: argparse.Namespace) -> Iterator[Pipeline]:
     """Raises ClientError for a model, a setting or a cache that cannot be had."""
-    from cohear_server.batch.cache import Cache
     from cohear_server.batch.memory import Memory
     from cohear_server.batch.model import BatchModel
     from cohear_server.batch.options import ModelChoice
     from cohear_server.batch.pipeline import Pipeline
     from cohear_server.config import load
+    from cohear_server.decoding.cache import open_cache
 
     logging.basicConfig(level=logging.WARNING, format="cohear: %(message)s")
     config = load(args)
@@ -39,11 +39,11 @@ def open_run(args: argparse.Namespace) -> Iterator[Pipeline]:
             threads=config.threads,
         )
     )
-    hearing = hearing_options(args)
-    cache = None if args.no_cache else Cache(args.cache_dir)
+    hearing = model.settled(hearing_options(args))
+    cache = None if args.no_cache else open_cache(config.cache_dir, config.cache_limit_mb)
     try:
-        memory = Memory(cache, model.fingerprint(hearing) if cache else "")
-        yield Pipeline(model.load, hearing, model.pool_options(args.batch_size), memory)
+        memory = Memory(cache, model.identity() if cache else "", hearing)
+        yield Pipeline(model.backend(), hearing, model.throughput(args.batch_size), memory)
     finally:
         if cache is not None:
             cache.close()

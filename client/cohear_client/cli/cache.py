@@ -1,4 +1,4 @@
-"""`cohear cache`: what `cohear transcribe` remembers of audio that it has heard."""
+"""`cohear cache`: what `cohear transcribe`, and a server told to, remember of audio that they have heard."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .usage import Help, Subparsers
 
 if TYPE_CHECKING:
-    from cohear_server.batch.cache import Cache
+    from cohear_server.decoding.cache import Cache
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -21,7 +21,8 @@ def add_parser(subparsers: Subparsers) -> None:
         help="results that are remembered: how many, how often used; check or drop them",
         formatter_class=Help,
         description="""Transcripts of files and of single windows, by the hash of the audio, of the model and of all
-options that decide the text. Least recently used ones go when it is full (1 GiB).""",
+options that decide the text; of `cohear transcribe`, and of finals of `cohear serve --cache`. Least recently used ones
+go when it is full (1 GiB).""",
         epilog="""examples:
   cohear cache info
   cohear cache verify                       check every entry, drop damaged ones
@@ -41,7 +42,7 @@ options that decide the text. Least recently used ones go when it is full (1 GiB
 
 def run(args: argparse.Namespace) -> int:
     """1 where something was damaged."""
-    from cohear_server.batch.cache import Cache
+    from cohear_server.decoding.cache import Cache
 
     cache = Cache(args.cache_dir)
     try:

@@ -205,7 +205,8 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "--skip-existing", action="store_true", help="leave files alone whose outputs are there and newer"
     )
     group.add_argument("--no-cache", action="store_true", help="remember nothing, and do all anew")
-    group.add_argument("--cache-dir", type=Path, metavar="DIR", help="where results are remembered")
+    group.add_argument("--cache-dir", metavar="DIR", help="where results are remembered")
+    group.add_argument("--cache-limit-mb", type=int, metavar="MB", help="size of what is remembered (default: 1024)")
 
 
 def _add_hearing_options(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,8 @@
 """What a run remembers of earlier ones: transcripts of whole files, and what was heard in single windows.
 
 Keys hold the audio itself and all that decides its text, so a file that was moved or renamed is known, and one that was
-changed is not. Windows let a killed run go on in the middle of a file.
+changed is not. Windows let a killed run go on in the middle of a file; their entries are those of `decoding.results`,
+so how files are split and when a text counts as wrong is no part of them.
 """
 
 from __future__ import annotations
@@ -14,18 +15,20 @@ from cohear_client.codec import build, plain
 from cohear_client.errors import ClientError
 from cohear_client.transcript import Transcript
 
-from ..core.jobs import Pcm
-from .cache import Cache, key_of
+from ..core.jobs import DecodeJob, DecodeResult
+from ..decoding.cache import Cache, key_of
+from ..decoding.results import Results
+from .options import HearingOptions
 from .sources import content_hash
-from .text import Heard
 
 
 class Memory:
-    """`cache` None remembers nothing. `fingerprint` stands for model and options."""
+    """`cache` None remembers nothing. `identity` is that of the model (see `decoding.results`)."""
 
-    def __init__(self, cache: Cache | None, fingerprint: str) -> None:
+    def __init__(self, cache: Cache | None, identity: str, hearing: HearingOptions) -> None:
         self._cache = cache
-        self._fingerprint = fingerprint
+        self._fingerprint = hearing.fingerprint(identity)
+        self._results = Results(cache, identity) if cache else None
 
     def file_key(self, path: Path) -> str:
         """Reads the file once. Raises ClientError(`no_file`)."""
@@ -47,18 +50,9 @@ class Memory:
             whole = {"audio_s": audio_s, "transcript": plain(transcript)}
             self._cache.put(key, zlib.compress(json.dumps(whole).encode(), 1))
 
-    def window(self, pcm: Pcm) -> Heard | None:
-        if self._cache is None:
-            return None
-        data = self._cache.get(self._window_key(pcm))
-        try:
-            return None if data is None else build(Heard, json.loads(data))
-        except (ValueError, ClientError):
-            return None
+    def window(self, job: DecodeJob) -> DecodeResult | None:
+        return self._results.get(job) if self._results else None
 
-    def keep_window(self, pcm: Pcm, said: Heard) -> None:
-        if self._cache is not None:
-            self._cache.put(self._window_key(pcm), json.dumps(plain(said)).encode())
-
-    def _window_key(self, pcm: Pcm) -> str:
-        return key_of("window", self._fingerprint, pcm.tobytes())
+    def keep_window(self, job: DecodeJob, result: DecodeResult) -> None:
+        if self._results:
+            self._results.keep(job, result)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from ..core.jobs import DecodeOptions
-from .cache import key_of
+from ..decoding.cache import key_of
 from .speech import DetectorName
 from .splitter import SplitOptions
 
-CACHE_VERSION = "1"
-"""raised when the same options give other text"""
+CACHE_VERSION = "2"
+"""of transcripts of files; raised when the same options give other text"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,10 @@ class HearingOptions:
     vad: DetectorName = "silero"
     split: SplitOptions = field(default_factory=SplitOptions)
 
-    def decode_options(self, model: str, language: str | None) -> DecodeOptions:
+    def decode_options(self, model: str, language: str | None, temperature: float) -> DecodeOptions:
         prompt = " ".join(part for part in (self.hotwords.strip(), self.prompt.strip()) if part)
-        return DecodeOptions(model, language, self.task, self.beam_size, self.word_times, prompt)
+        return DecodeOptions(model, language, self.task, self.beam_size, self.word_times, prompt, temperature)
 
-    def fingerprint(self, model_hash: str, device: str, compute_type: str) -> str:
-        """Equal where the same audio gives the same text."""
-        settings = json.dumps(asdict(self), sort_keys=True)
-        return key_of(CACHE_VERSION, model_hash, device, compute_type, settings)
+    def fingerprint(self, identity: str) -> str:
+        """Equal where the same audio gives the same text, by the model of that identity."""
+        return key_of(CACHE_VERSION, identity, json.dumps(asdict(self), sort_keys=True))

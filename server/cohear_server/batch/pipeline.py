@@ -1,59 +1,42 @@
-"""Files in, transcripts out: one thread reads and splits, workers decode, the caller takes events as they come.
+"""Files in, transcripts out: one thread reads and splits, another dispatches, the caller takes events as they come.
 
-    inputs -> reader: cache? decode, detect speech, split -> Pool (bounded) -> workers: engine -> Finished
+    inputs -> reader: cache? decode, detect speech, split -> Feed (bounded) -> backend -> text, again? -> Finished
 
-However many or long the files are, memory holds the pool's windows and the text of the files in work. A file that
+However many or long the files are, memory holds the windows that wait and the text of the files in work. A file that
 cannot be read, or a window that cannot be decoded, ends that file and no other.
 """
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from cohear_client.fileevents import Advanced, Event, Finished, Started
 from cohear_client.transcript import Transcript
 
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind, Pcm
-from ..decoding.backend import ModelInfo
+from ..decoding.backend import DecodeBackend
 from ..errors import CohearError, ServerError
+from ..scheduling.throughput import ThroughputOptions
+from .feed import Feed
 from .memory import Memory
 from .options import HearingOptions
-from .pool import Pool, PoolOptions
 from .sources import Source
 from .speech import make_detector
 from .splitter import Splitter, Window
 from .text import Heard, WindowText, heard, placed, transcript
 
 EVENTS = 256
-"""that may wait for the caller; workers wait while there are as many"""
+"""that may wait for the caller; the dispatcher waits while there are as many"""
 
 
-class Decoder(Protocol):
-    """The engine, as far as files need it; called from several threads."""
-
-    info: ModelInfo
-
-    def decode(self, batch: Sequence[DecodeJob], temperature: float) -> list[DecodeResult]:
-        """One result a job, in order; a job that fails has `error` set and harms no neighbour."""
-        ...
-
-    def together(self, job: DecodeJob) -> int | None:
-        """How many windows of this one's length make a batch at most; None where nothing speaks against more."""
-        ...
-
-    def language_of(self, job: DecodeJob) -> str:
-        """The language of one window."""
-        ...
-
-
-class _NoDecoder(Exception):
-    """The engine cannot be had; its cause says why. No file is at fault."""
+class _NoModel(Exception):
+    """The model cannot be had; its cause says why. No file is at fault."""
 
 
 @dataclass(slots=True)
@@ -63,6 +46,11 @@ class _File:
     path: Path
     key: str = ""
     language: str | None = None
+    """None until one of its windows told"""
+    asking: _Item | None = None
+    """the window that is decoded to tell the language"""
+    parked: list[_Item] = field(default_factory=list)
+    """windows that wait for the language"""
     texts: dict[int, WindowText | None] = field(default_factory=dict)
     windows: int | None = None
     """how many there are, once it is read to its end"""
@@ -75,16 +63,16 @@ class _File:
 
 @dataclass(slots=True)
 class _Item:
-    """A window that waits to be decoded, and the best text of those it was given."""
+    """A window to be heard, and the best text of those it was given."""
 
     file: _File
     number: int
     window: Window
-    job: DecodeJob
     span_s: float
     """from the end of the window before it"""
-    together: int | None
-    """how many windows of its length make a batch at most"""
+    job_id: str = ""
+    recalled: bool = False
+    """whether it is remembered was looked up"""
     step: int = 0
     """of the temperatures"""
     best: Heard | None = None
@@ -92,42 +80,42 @@ class _Item:
 
 class Pipeline:
     def __init__(
-        self, load: Callable[[], Decoder], hearing: HearingOptions, pool: PoolOptions, memory: Memory | None = None
+        self,
+        backend: DecodeBackend,
+        hearing: HearingOptions,
+        options: ThroughputOptions,
+        memory: Memory | None = None,
     ) -> None:
-        """`load` gives the engine; it is called once, when the first window is there."""
-        self._load = load
+        """`backend` is started when the first window is there that is not remembered, and closed in the end."""
+        self._backend = backend
         self._hearing = hearing
-        self._workers = pool.workers
-        self._pool: Pool[_Item] = Pool(pool, lambda item: item.together)
-        self._memory = memory or Memory(None, "")
+        self._feed = Feed(backend, options)
+        self._memory = memory or Memory(None, "", hearing)
         self._events: queue.Queue[Event | BaseException | None] = queue.Queue(EVENTS)
         self._closed = threading.Event()
         self._lock = threading.Lock()
-        self._decoder: Decoder | None = None
-        self._loading = threading.Lock()
+        self._model = ""
+        """its name, once it is loaded"""
 
     def run(self, inputs: Iterable[Path | None]) -> Iterator[Event]:
         """Events, in the order in which things happen, until all files are finished. Call it once.
 
-        None among the inputs says that no file comes soon. Raises what `load` raises. Ends cleanly when it is closed
-        or interrupted: batches in the engine are waited for, the rest is dropped."""
-        threads = [threading.Thread(target=self._read_all, args=(inputs,), name="read", daemon=True)]
-        threads += [threading.Thread(target=self._work, name=f"decode-{n}", daemon=True) for n in range(self._workers)]
-        running = len(threads)
+        None among the inputs says that no file comes soon. Raises what starting the backend raises. Ends cleanly when
+        it is closed or interrupted: batches in the engine are waited for, the rest is dropped."""
+        threads = [
+            threading.Thread(target=self._dispatch, name="dispatch", daemon=True),
+            threading.Thread(target=self._read_all, args=(inputs,), name="read", daemon=True),
+        ]
         for thread in threads:
             thread.start()
         try:
-            while running:
-                event = self._events.get()
-                if event is None:
-                    running -= 1
-                elif isinstance(event, BaseException):
+            while (event := self._events.get()) is not None:
+                if isinstance(event, BaseException):
                     raise event
-                else:
-                    yield event
+                yield event
         finally:
             self._closed.set()
-            self._pool.close()
+            self._feed.close()
             while any(thread.is_alive() for thread in threads):
                 self._drop_events()
                 for thread in threads:
@@ -148,6 +136,13 @@ class Pipeline:
             except queue.Full:
                 continue
 
+    def _dispatch(self) -> None:
+        try:
+            self._feed.run()
+        except BaseException as fault:  # noqa: BLE001 it is raised in the caller's thread
+            self._emit(fault)
+        self._emit(None)
+
     # the reader's side
 
     def _read_all(self, inputs: Iterable[Path | None]) -> None:
@@ -156,16 +151,15 @@ class Pipeline:
                 if self._closed.is_set():
                     break
                 if path is None:
-                    self._pool.flush()
+                    self._feed.flush()
                 else:
                     self._read(path)
         except BaseException as fault:  # noqa: BLE001 it is raised in the caller's thread
-            self._emit(fault.__cause__ if isinstance(fault, _NoDecoder) else fault)
-        self._pool.end()
-        self._emit(None)
+            self._emit(fault.__cause__ if isinstance(fault, _NoModel) else fault)
+        self._feed.end()
 
     def _read(self, path: Path) -> None:
-        file = _File(path)
+        file = _File(path, language=self._hearing.language)
         count = 0
         try:
             file.key = self._memory.file_key(path)
@@ -179,7 +173,7 @@ class Pipeline:
                     if not self._take(file, count, window):
                         return
                     count += 1
-        except _NoDecoder:
+        except _NoModel:
             raise
         except CohearError as fault:
             file.fault = fault
@@ -201,74 +195,95 @@ class Pipeline:
     def _take(self, file: _File, number: int, window: Window) -> bool:
         """False if the run was closed."""
         end_s = window.end / SAMPLE_RATE_HZ
-        span_s, file.split_to_s = end_s - file.split_to_s, end_s
-        said = self._memory.window(window.pcm)
-        if said is not None:
-            self._settle(file, number, placed(window, said), span_s)
+        item = _Item(file, number, window, end_s - file.split_to_s)
+        file.split_to_s = end_s
+        # the others of a file whose language is not known yet are looked up when it is
+        if (number == 0 or file.language is not None) and self._recall(item):
             return not self._closed.is_set()
-        decoder = self._engine()
-        if file.language is None:
-            file.language = self._language(decoder, window)
-        job = self._job(decoder, window, file.language)
-        item = _Item(file, number, window, job, span_s, decoder.together(job))
-        return self._pool.put(self._lane(decoder, item), item)
+        self._start()
+        if not self._feed.enter():
+            return False
+        self._feed.hand_over(partial(self._accept, item))
+        return True
 
-    def _language(self, decoder: Decoder, window: Window) -> str:
-        if self._hearing.language is not None:
-            return self._hearing.language
-        if len(decoder.info.languages) == 1:
-            return decoder.info.languages[0]
-        return decoder.language_of(self._job(decoder, window, None))
+    def _start(self) -> None:
+        if not self._model:
+            try:
+                self._feed.start()
+            except Exception as fault:
+                raise _NoModel from fault
+            self._model = self._backend.model.name
 
-    def _job(self, decoder: Decoder, window: Window, language: str | None) -> DecodeJob:
-        options = self._hearing.decode_options(decoder.info.name, language)
-        return DecodeJob("", "", "", 0, window.pcm, JobKind.FINAL, 0.0, options)
+    # on either side
 
-    def _lane(self, decoder: Decoder, item: _Item) -> tuple[float, int, str | None]:
-        length_s = len(item.window.pcm) / SAMPLE_RATE_HZ
-        return self._temperature(item), bisect_left(decoder.info.window_steps_s, length_s), item.file.language
+    def _recall(self, item: _Item) -> bool:
+        """Whether what is remembered of the window settles it."""
+        item.recalled = True
+        while (result := self._memory.window(self._job(item))) is not None:
+            if self._heard(item, result):
+                return True
+        return False
 
-    def _engine(self) -> Decoder:
-        with self._loading:
-            if self._decoder is None:
-                try:
-                    self._decoder = self._load()
-                except Exception as fault:
-                    raise _NoDecoder from fault
-            return self._decoder
+    def _job(self, item: _Item) -> DecodeJob:
+        options = self._hearing.decode_options(self._model, item.file.language, self._temperature(item))
+        return DecodeJob("", str(item.file.path), "", item.number, item.window.pcm, JobKind.FINAL, math.inf, options)
 
-    # the workers' side
-
-    def _work(self) -> None:
-        try:
-            while batch := self._pool.take():
-                try:
-                    self._decode(self._engine(), batch)
-                finally:
-                    self._pool.done()
-        except BaseException as fault:  # noqa: BLE001 it is raised in the caller's thread
-            self._emit(fault.__cause__ if isinstance(fault, _NoDecoder) else fault)
-        self._emit(None)
-
-    def _decode(self, decoder: Decoder, batch: Sequence[_Item]) -> None:
-        results = decoder.decode([item.job for item in batch], self._temperature(batch[0]))
-        for item, result in zip(batch, results, strict=True):
-            if result.error is not None:
-                with self._lock:
-                    item.file.fault = _with_name(item.file.path, result.error)
-                self._settle(item.file, item.number, None, item.span_s)
-                continue
-            said = heard(result, self._temperature(item))
-            item.best = said if item.best is None or self._looks_better(said, item.best) else item.best
-            if self._looks_wrong(said) and item.step + 1 < len(self._hearing.temperatures):
-                item.step += 1
-                self._pool.put_back(self._lane(decoder, item), item)
-                continue
-            self._memory.keep_window(item.window.pcm, item.best)
-            self._settle(item.file, item.number, placed(item.window, item.best), item.span_s)
+    def _heard(self, item: _Item, result: DecodeResult) -> bool:
+        """Take in what was heard in a window. False if it is to be heard once more, at the next temperature."""
+        if item.file.language is None:
+            item.file.language = result.language or None  # silence has none
+        said = heard(result, self._temperature(item))
+        item.best = said if item.best is None or self._looks_better(said, item.best) else item.best
+        if self._looks_wrong(said) and item.step + 1 < len(self._hearing.temperatures):
+            item.step += 1
+            return False
+        self._settle(item, placed(item.window, item.best))
+        return True
 
     def _temperature(self, item: _Item) -> float:
         return self._hearing.temperatures[item.step]
+
+    # the dispatcher's side
+
+    def _accept(self, item: _Item) -> None:
+        """Decode a window of the reader's; but until the language of a file is known, one of its windows alone."""
+        file = item.file
+        if file.language is None and file.asking is not None:
+            if not file.parked:
+                self._feed.hurry(file.asking.job_id)
+            file.parked.append(item)
+        elif not item.recalled and self._recall(item):
+            self._feed.leave()
+        else:
+            if file.language is None:
+                file.asking = item
+            self._decode(item)
+
+    def _decode(self, item: _Item) -> None:
+        job = self._job(item)
+        item.job_id = self._feed.submit(job, partial(self._delivered, item, job), again=bool(item.job_id))
+
+    def _delivered(self, item: _Item, job: DecodeJob, result: DecodeResult) -> None:
+        try:
+            self._decoded(item, job, result)
+        except Exception as fault:  # noqa: BLE001 it is raised in the caller's thread
+            self._emit(fault)
+
+    def _decoded(self, item: _Item, job: DecodeJob, result: DecodeResult) -> None:
+        file = item.file
+        if result.error is not None:
+            with self._lock:
+                file.fault = _with_name(file.path, result.error)
+            self._settle(item, None)
+        else:
+            self._memory.keep_window(job, result)
+            if not self._heard(item, result) and not self._recall(item):
+                self._decode(item)
+        if file.asking is item:
+            file.asking = None
+            parked, file.parked = file.parked, []
+            for one in parked:
+                self._accept(one)
 
     def _looks_wrong(self, said: Heard) -> bool:
         options = self._hearing
@@ -281,11 +296,11 @@ class Pipeline:
         other_looped = other.compression_ratio > self._hearing.compression_ratio_threshold
         return (not looped, said.avg_logprob) > (not other_looped, other.avg_logprob)
 
-    def _settle(self, file: _File, number: int, text: WindowText | None, span_s: float) -> None:
+    def _settle(self, item: _Item, text: WindowText | None) -> None:
         with self._lock:
-            file.texts[number] = text
-        self._emit(Advanced(file.path, span_s))
-        self._complete(file)
+            item.file.texts[item.number] = text
+        self._emit(Advanced(item.file.path, item.span_s))
+        self._complete(item.file)
 
     def _complete(self, file: _File) -> None:
         """Tell of a file when it is read to its end and all its windows are decoded."""
@@ -296,7 +311,7 @@ class Pipeline:
             texts = [text for n in sorted(file.texts) if (text := file.texts[n]) is not None]
         whole: Transcript | None = None
         if file.fault is None or file.fault.code == "truncated":
-            whole = transcript(texts, self._decoder.info.name if self._decoder else "")
+            whole = transcript(texts, self._model)
         if whole is not None and file.fault is None:
             self._memory.keep_file(file.key, whole, file.audio_s)
         self._emit(Finished(file.path, whole, file.fault, file.audio_s))

@@ -13,10 +13,10 @@ from typing import Any
 
 import av
 import numpy as np
-import soxr
 from cohear_client.files import AudioFile
 
 from ..core.jobs import SAMPLE_RATE_HZ, Pcm
+from ..core.resampler import Resampler
 from ..errors import ClientError
 
 BLOCK_S = 4.0
@@ -80,13 +80,13 @@ class Source:
         if file.rate_hz == SAMPLE_RATE_HZ:
             yield from file.blocks(BLOCK_S)
             return
-        resampler = soxr.ResampleStream(file.rate_hz, SAMPLE_RATE_HZ, 1, dtype="int16")
+        resampler = Resampler(file.rate_hz)
         try:
             for block in file.blocks(BLOCK_S):
-                yield np.asarray(resampler.resample_chunk(block), np.int16)
+                yield resampler.push(block)
         finally:
             # also where the file breaks off: what the resampler still holds was read
-            rest = np.asarray(resampler.resample_chunk(np.zeros(0, np.int16), last=True), np.int16)
+            rest = resampler.end()
         yield rest
 
     def _by_av(self) -> Iterator[Pcm]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import soxr
 from cohear_client.protocol import Encoding
 from numpy.typing import NDArray
 
 from ..errors import ClientError
 from .jobs import SAMPLE_RATE_HZ, Pcm
+from .resampler import Resampler
 
 MAX_FLOAT_LEVEL = 4.0
 """A float sample beyond this is no loud speech but a wrong scale (int16 values sent as floats)."""
@@ -37,7 +37,7 @@ class AudioFormat:
 class AudioDecoder:
     """Turns frames into 16 kHz samples, streaming; `received` counts the client's samples.
 
-    The resampler (libsoxr) holds back a few ms until later input or `flush`.
+    The resampler holds back a few ms until later input or `flush`.
     """
 
     def __init__(self, fmt: AudioFormat) -> None:
@@ -46,11 +46,7 @@ class AudioDecoder:
         self.clipped = 0
         """float samples that were beyond full scale and have been limited to it"""
         self._produced = 0
-        self._resampler = (
-            None
-            if fmt.sample_rate_hz == SAMPLE_RATE_HZ
-            else soxr.ResampleStream(fmt.sample_rate_hz, SAMPLE_RATE_HZ, 1, dtype="int16")
-        )
+        self._resampler = None if fmt.sample_rate_hz == SAMPLE_RATE_HZ else Resampler(fmt.sample_rate_hz)
 
     def decode(self, frame: bytes) -> Pcm:
         """int16 [n] at 16 kHz. Raises ClientError(`bad_audio`) and counts nothing if the frame is unusable."""
@@ -66,14 +62,14 @@ class AudioDecoder:
         if self._resampler is None or not len(mono):
             self._produced += len(mono)
             return mono
-        return self._count(np.asarray(self._resampler.resample_chunk(mono)))
+        return self._count(self._resampler.push(mono))
 
     def flush(self) -> Pcm:
         """What the resampler still holds; the total then equals `to_inner(received)` exactly."""
         missing = self.to_inner(self.received) - self._produced
         if self._resampler is None or self.received == 0:
             return np.zeros(0, np.int16)
-        rest = np.asarray(self._resampler.resample_chunk(np.zeros(0, np.int16), last=True))
+        rest = self._resampler.end()
         return self._count(np.pad(rest, (0, max(0, missing - len(rest))))[:missing])
 
     def to_inner(self, samples: int) -> int:

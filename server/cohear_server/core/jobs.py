@@ -44,6 +44,8 @@ class DecodeOptions:
     """measure word times by alignment (about one more encode); else they are estimated"""
     prompt: str = ""
     """text that the model takes as said before the window"""
+    temperature: float = 0.0
+    """above 0, tokens are drawn at random rather than the likeliest taken"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,4 +96,6 @@ class DecodeResult:
     batch_size: int = 0
     language_probability: float = 0.0
     """of the language, where the model detected it; 0 where it was told or there is only one"""
+    known: bool = False
+    """the same window was decoded before, and this is what was heard then"""
     error: CohearError | None = field(default=None, compare=False)

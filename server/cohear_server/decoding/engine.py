@@ -117,32 +117,20 @@ class WhisperEngine:
             window_steps_s=self.profile.window_steps_s if self.profile else (),
         )
 
-    def decode(self, batch: Sequence[DecodeJob], temperature: float = 0.0) -> list[DecodeResult]:
+    def decode(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
         """One result a job, in the same order; a job that asks for the impossible has its ClientError in `error`.
 
-        Above 0, `temperature` draws tokens at random rather than taking the likeliest.
         Raises what CTranslate2 raises when it fails; the whole batch is then without results."""
-        results = self._decode_once(batch, temperature)
+        results = self._decode_once(batch)
         return [finish(job, result, self._decode_alone) for job, result in zip(batch, results, strict=True)]
 
     def _decode_alone(self, job: DecodeJob) -> DecodeResult:
         return self._decode_once([job])[0]
 
-    def language_of(self, job: DecodeJob) -> str:
-        """The language of one valid window, whatever its options say."""
-        asking = replace(job, options=replace(job.options, language=None))
-        return self._windows([asking], [self._is_short(asking)])[0].language
-
-    def together(self, job: DecodeJob) -> int | None:
-        """How many valid windows of this one's length the options let decode together; None where they do not say."""
-        most = self.options.states_at_once
-        samples = self._encoded_samples(job, self._is_short(job))
-        return most and max(1, most // self._frames(job, -(-samples // STATE_SAMPLES)))
-
-    def _decode_once(self, batch: Sequence[DecodeJob], temperature: float = 0.0) -> list[DecodeResult]:
+    def _decode_once(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
         settled = [self._without_model(job) for job in batch]
         jobs = [job for job, result in zip(batch, settled, strict=True) if result is None]
-        heard = iter(self._hear(jobs, temperature))
+        heard = iter(self._hear(jobs))
         return [result or self._result(next(heard)) for result in settled]
 
     def _without_model(self, job: DecodeJob) -> DecodeResult | None:
@@ -176,20 +164,20 @@ class WhisperEngine:
             )
         return None
 
-    def _hear(self, jobs: Sequence[DecodeJob], temperature: float) -> list[_Heard]:
-        heard = self._decoded(self._windows(jobs, [self._is_short(job) for job in jobs]), temperature)
+    def _hear(self, jobs: Sequence[DecodeJob]) -> list[_Heard]:
+        heard = self._decoded(self._windows(jobs, [self._is_short(job) for job in jobs]))
         return _in_groups(
             self._retried(heard),
             lambda one: (len(one.window.states), one.window.prompt.start) if one.aligned else None,
             self._align,
         )
 
-    def _decoded(self, windows: Sequence[_Window], temperature: float = 0.0) -> list[_Heard]:
-        return _in_groups(
-            windows,
-            lambda window: (len(window.prompt.previous), window.job.options.beam_size, len(window.states)),
-            lambda group: self._generate_in_parts(group, temperature),
-        )
+    def _decoded(self, windows: Sequence[_Window]) -> list[_Heard]:
+        def alike(window: _Window) -> Hashable:
+            options = window.job.options
+            return len(window.prompt.previous), options.beam_size, options.temperature, len(window.states)
+
+        return _in_groups(windows, alike, self._generate_in_parts)
 
     def _retried(self, heard: Sequence[_Heard]) -> list[_Heard]:
         """The same, but the better of two texts where a final looked wrong: its own, or that of 30 s."""
@@ -225,20 +213,20 @@ class WhisperEngine:
         detected = dict(zip(asked, found, strict=True))
         return [detected.get(i, (job.options.language or "", 0.0)) for i, job in enumerate(jobs)]
 
-    def _generate_in_parts(self, windows: Sequence[_Window], temperature: float) -> list[_Heard]:
+    def _generate_in_parts(self, windows: Sequence[_Window]) -> list[_Heard]:
         """The same as `_generate`, with no more states at once than the options allow."""
         most = self.options.states_at_once
         size = len(windows) if most is None else max(1, most // len(windows[0].states))
         parts = [windows[at : at + size] for at in range(0, len(windows), size)]
-        return [one for part in parts for one in self._generate(part, temperature)]
+        return [one for part in parts for one in self._generate(part)]
 
-    def _generate(self, windows: Sequence[_Window], temperature: float) -> list[_Heard]:
-        first = windows[0].job
+    def _generate(self, windows: Sequence[_Window]) -> list[_Heard]:
+        options = windows[0].job.options
         batch = np.stack([window.states for window in windows])
         hypotheses = self.model.generate(
             batch,
             [window.prompt for window in windows],
-            Search(first.options.beam_size, max(window.max_tokens for window in windows), temperature),
+            Search(options.beam_size, max(window.max_tokens for window in windows), options.temperature),
         )
         return [self._heard(window, hypothesis) for window, hypothesis in zip(windows, hypotheses, strict=True)]
 

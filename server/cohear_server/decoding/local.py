@@ -7,6 +7,7 @@ posts at most `slots` batches at a time (see `scheduling`), as none can be taken
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -21,6 +22,7 @@ from ..errors import BackendUnavailable, ServerError
 from .backend import ModelInfo
 from .engine import WhisperEngine
 from .guard import GuardOptions
+from .heap import HeapKeeper, keep_one_heap
 from .options import EngineOptions
 from .whisper import cuda_devices
 
@@ -33,11 +35,19 @@ WARM_UP_S = (1.0, 6.0)
 
 
 class LocalBackend:
-    def __init__(self, options: EngineOptions, guard: GuardOptions | None = None) -> None:
+    def __init__(
+        self, options: EngineOptions, guard: GuardOptions | None = None, *, warm_up_s: Sequence[float] = WARM_UP_S
+    ) -> None:
+        """`warm_up_s`: lengths of the windows that each worker decodes before it is ready."""
         self.options = options = suited(options)
         self._guard = guard
+        self._warm_up_s = warm_up_s
         self._executor = ThreadPoolExecutor(options.workers, thread_name_prefix="decode")
         self._engine: WhisperEngine | None = None
+        self._heap: HeapKeeper | None = None
+        if options.one_heap:
+            keep_one_heap()  # now: threads that are there already have heaps of their own
+            self._heap = HeapKeeper(options.workers)
 
     @property
     def slots(self) -> int:
@@ -48,10 +58,13 @@ class LocalBackend:
         return self._ready().info
 
     async def start(self) -> None:
-        """Raises ClientError(`bad_model`, `bad_profile`), or BackendUnavailable if the loaded model does not run."""
+        """Nothing more where it was started. Raises ClientError(`bad_model`, `bad_profile`), or BackendUnavailable if
+        the loaded model does not run."""
+        if self._engine is not None:
+            return
         loop = asyncio.get_running_loop()
-        engine = await loop.run_in_executor(self._executor, WhisperEngine, self.options, self._guard)
-        batch = _warm_up_batch(engine.info)
+        engine = await loop.run_in_executor(self._executor, self._load)
+        batch = _warm_up_batch(engine.info, self._warm_up_s)
         warm_ups = [loop.run_in_executor(self._executor, engine.decode, batch) for _ in range(self.slots)]
         try:
             await asyncio.gather(*warm_ups)
@@ -62,7 +75,7 @@ class LocalBackend:
     async def decode(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
         engine = self._ready()
         return await asyncio.get_running_loop().run_in_executor(
-            self._executor, _decode, engine, list(batch), time.monotonic()
+            self._executor, self._decode, engine, list(batch), time.monotonic()
         )
 
     async def aclose(self) -> None:
@@ -75,6 +88,28 @@ class LocalBackend:
         if self._engine is None:
             raise BackendUnavailable("the engine is not running", "start the backend first; a closed one stays closed")
         return self._engine
+
+    def _load(self) -> WhisperEngine:
+        if self._heap is None:
+            return WhisperEngine(self.options, self._guard)
+        padding = contextlib.nullcontext if self.options.device == "cuda" else self._heap.large_blocks
+        return WhisperEngine(self.options, self._guard, padding=padding)
+
+    def _decode(self, engine: WhisperEngine, batch: list[DecodeJob], posted_s: float) -> list[DecodeResult]:
+        begun_s = time.monotonic()
+        results = attempt(engine, batch)
+        if self._heap is not None:
+            self._heap.batch_done()
+        done_s = time.monotonic()
+        return [
+            replace(
+                result,
+                wait_ms=1000 * (begun_s - posted_s),
+                decode_ms=1000 * (done_s - begun_s),
+                batch_size=len(batch),
+            )
+            for result in results
+        ]
 
 
 def suited(options: EngineOptions) -> EngineOptions:
@@ -90,36 +125,21 @@ def suited(options: EngineOptions) -> EngineOptions:
     return replace(options, device=device, compute_type=compute_type, workers=workers)
 
 
-def _decode(engine: WhisperEngine, batch: list[DecodeJob], posted_s: float) -> list[DecodeResult]:
-    begun_s = time.monotonic()
-    results = attempt(engine, batch)
-    done_s = time.monotonic()
-    return [
-        replace(
-            result,
-            wait_ms=1000 * (begun_s - posted_s),
-            decode_ms=1000 * (done_s - begun_s),
-            batch_size=len(batch),
-        )
-        for result in results
-    ]
-
-
-def attempt(engine: WhisperEngine, batch: list[DecodeJob], temperature: float = 0.0) -> list[DecodeResult]:
+def attempt(engine: WhisperEngine, batch: list[DecodeJob]) -> list[DecodeResult]:
     """Decode together; if that fails, one at a time, so that only the job at fault is without a result."""
     try:
-        return engine.decode(batch, temperature)
+        return engine.decode(batch)
     except (
         Exception
     ) as fault:  # the engine's boundary: the libraries below raise anything, and a neighbour must not suffer
         logger.exception("a batch of %d windows failed", len(batch))
         if len(batch) > 1:
-            return [result for job in batch for result in attempt(engine, [job], temperature)]
+            return [result for job in batch for result in attempt(engine, [job])]
         error = ServerError("decode_failed", f"this window could not be decoded: {fault}", "send it again")
         return [DecodeResult(batch[0].id, error=error)]
 
 
-def _warm_up_batch(info: ModelInfo) -> list[DecodeJob]:
+def _warm_up_batch(info: ModelInfo, lengths_s: Sequence[float]) -> list[DecodeJob]:
     noise = np.random.default_rng(0)
     options = DecodeOptions(info.name, language=info.languages[0])
     return [
@@ -133,5 +153,5 @@ def _warm_up_batch(info: ModelInfo) -> list[DecodeJob]:
             deadline_s=0.0,
             options=options,
         )
-        for seconds in WARM_UP_S
+        for seconds in lengths_s
     ]

@@ -31,6 +31,9 @@ class EngineOptions:
     states_at_once: int | None = None
     """to save memory: most encoder states that are decoded together, tails included (the decoder takes 12 kB for each,
     tiny.en)"""
+    one_heap: bool = False
+    """memory that the decoder frees is kept in one heap of the whole process (see `heap`): quicker, where batches are
+    large and follow each other without a pause"""
     profile_dir: Path | None = None
     """folder of profiles; None takes the committed ones"""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from ..errors import ClientError
 REQUIRED = ("config.json", "model.bin", "tokenizer.json")
 VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
 """either one, as the converter wrote it"""
+MULTILINGUAL_TOKENS = 51_865
+"""and more in the vocabulary of a model that knows languages: one of English has fewer"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +92,17 @@ def missing_files(folder: Path) -> list[str]:
     if not any((folder / name).is_file() for name in VOCABULARIES):
         missing.append(" or ".join(VOCABULARIES))
     return missing
+
+
+def only_language(folder: Path) -> str | None:
+    """The language of a model that has only one; None for others, and where that cannot be told without loading it."""
+    try:
+        listed = folder / "vocabulary.json"
+        tokens = len(json.loads(listed.read_bytes())) if listed.is_file() else _lines(folder / "vocabulary.txt")
+    except (OSError, ValueError):
+        return None
+    return "en" if tokens < MULTILINGUAL_TOKENS else None
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().rstrip(b"\n").count(b"\n") + 1

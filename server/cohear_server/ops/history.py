@@ -77,7 +77,7 @@ class History:
 
     def look(self) -> None:
         """See how many streams and waiting windows there are now."""
-        depth = self._service.dispatcher.scheduler.depth()
+        depth = self._service.scheduler.depth()
         now = {
             "streams": len(self._service.streams),
             "queued_partials": depth[JobKind.PARTIAL],

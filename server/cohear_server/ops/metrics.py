@@ -124,11 +124,14 @@ class Metrics:
 
     def decoded(self, batch: Sequence[DecodeJob], results: Sequence[DecodeResult], busy_s: float) -> None:
         kind, model = batch[0].kind, batch[0].options.model
-        self._batch_size[kind].observe(len(batch))
-        self.batch_fill.observe(len(batch) / self._max_batch)
         self.busy.inc(busy_s)
         self.model_busy.labels(self.label("model", model), kind.value).inc(busy_s)
-        audio_s = sum(len(job.pcm) for job in batch) / SAMPLE_RATE_HZ
+        decoded = [job for job, result in zip(batch, results, strict=True) if not result.known]
+        if not decoded:
+            return
+        self._batch_size[kind].observe(len(decoded))
+        self.batch_fill.observe(len(decoded) / self._max_batch)
+        audio_s = sum(len(job.pcm) for job in decoded) / SAMPLE_RATE_HZ
         self.decoded_audio.labels(self.label("model", model), kind.value).inc(audio_s)
 
     def failed(self, error: protocol.Error) -> None:
@@ -269,7 +272,7 @@ class _Readings(Collector):
         rungs = "Partials come 0 as usual, 1 half as often, 2 so and from a smaller model, 3 not at all."
         yield GaugeMetricFamily("cohear_rung", rungs, load.rung)
         depth = GaugeMetricFamily("cohear_queue_depth", "Windows that wait for the engine.", labels=["kind"])
-        for kind, count in service.dispatcher.scheduler.depth().items():
+        for kind, count in service.scheduler.depth().items():
             depth.add_metric([kind.value], count)
         yield depth
         yield GaugeMetricFamily("cohear_engine_slots", "Batches decoded at the same time.", service.slots)
@@ -277,5 +280,8 @@ class _Readings(Collector):
         yield CounterMetricFamily(
             "cohear_partials_replaced_undecoded",
             "Waiting partial windows that a newer one of their stream replaced.",
-            service.dispatcher.scheduler.replaced,
+            service.scheduler.replaced,
         )
+        if service.cache is not None:
+            yield CounterMetricFamily("cohear_cache_hits", "Finals known from the cache.", service.cache.hits)
+            yield CounterMetricFamily("cohear_cache_misses", "Finals that were not.", service.cache.misses)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from importlib import metadata
-from typing import Any, Protocol
+from typing import Any
 
 from ..scheduling.load import Rung
 from ..service import Service
@@ -20,15 +20,6 @@ RUNGS = {
 """how partials come"""
 
 
-class CacheFigures(Protocol):
-    """What a cache of transcripts tells; there is none unless one is given to `Status`."""
-
-    @property
-    def hits(self) -> int: ...
-    @property
-    def misses(self) -> int: ...
-
-
 class Status:
     """Asks those who know."""
 
@@ -37,7 +28,6 @@ class Status:
         self._metrics = metrics
         self._history = history
         self._begun_s = service.clock()
-        self.cache: CacheFigures | None = None
 
     def report(self) -> dict[str, Any]:
         """Plain data. Times are seconds, or ms where the name says so; the history's oldest step comes first."""
@@ -70,4 +60,5 @@ class Status:
         return "ready" if self._service.ready else "warming up"
 
     def _cache(self) -> dict[str, Any] | None:
-        return None if self.cache is None else {"hits": self.cache.hits, "misses": self.cache.misses}
+        cache = self._service.cache
+        return None if cache is None else {"hits": cache.hits, "misses": cache.misses}

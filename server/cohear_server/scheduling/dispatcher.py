@@ -1,8 +1,8 @@
-"""Keeps the engine busy: whenever a slot of the backend is free, the scheduler's next batch goes in.
+"""Keeps the engine busy: whenever a slot of the backend is free, the policy's next batch goes in.
 
 No timer gathers batches: an idle engine starts at once, and while it works the next batch fills by
 itself. Results go back to the stream that asked, with the times of each stage. It decides nothing
-about order or composition; that is `scheduler`.
+about order or composition; that is a policy: `scheduler` for live streams, `throughput` for files.
 """
 
 from __future__ import annotations
@@ -11,14 +11,42 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from ..core.jobs import DecodeJob, DecodeResult, JobKind
 from ..decoding.backend import DecodeBackend
 from ..errors import BackendUnavailable
 from .load import Load, LoadOptions
-from .scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
+
+
+class BatchPolicy(Protocol):
+    """Decides which of the waiting jobs are decoded next, and together."""
+
+    def __len__(self) -> int:
+        """How many jobs wait."""
+        ...
+
+    def depth(self) -> dict[JobKind, int]:
+        """How many of each kind."""
+        ...
+
+    def submit(self, job: DecodeJob, now_s: float) -> DecodeJob | None:
+        """Take a job in. Returns the one that it replaces, which will not be decoded."""
+        ...
+
+    def cancel(self, job_id: str, session_id: str) -> bool:
+        """Forget a job that still waits. False if it is not waiting (any more)."""
+        ...
+
+    def next_batch(self, now_s: float, busy: int) -> list[DecodeJob]:
+        """The jobs to decode now, which wait no more; `busy` batches are in the engine. Empty if none should be."""
+        ...
+
+    def finished(self, batch: list[DecodeJob], took_s: float) -> None:
+        """The engine is through with these, and took so long."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +81,11 @@ class Dispatcher:
     def __init__(
         self,
         backend: DecodeBackend,
-        scheduler: Scheduler,
+        policy: BatchPolicy,
         clock: Callable[[], float],
         decoded: Decoded = lambda batch, results, busy_s: None,
     ) -> None:
-        self.scheduler = scheduler
+        self.policy = policy
         self._backend = backend
         self.load = Load(LoadOptions(backend.slots))
         self._clock = clock
@@ -75,23 +103,27 @@ class Dispatcher:
         """Queue a job. `deliver` is called once, unless the job is cancelled or replaced before it is decoded;
         `begun` is called before, when it can be no more."""
         now_s = self._clock()
-        replaced = self.scheduler.submit(job, now_s)
+        replaced = self.policy.submit(job, now_s)
         wanted_s = now_s if replaced is None else self._waiting.pop(replaced.id).wanted_s
         self._waiting[job.id] = _Entry(now_s, wanted_s, deliver, begun)
         self._changed.set()
 
-    def cancel(self, job_id: str, session_id: str) -> None:
-        """The result is not needed. A job in the engine already runs on, and is still delivered."""
-        if self.scheduler.cancel(job_id, session_id):
+    def cancel(self, job_id: str, session_id: str) -> bool:
+        """The result is not needed. False for a job in the engine: that runs on, and is still delivered."""
+        waited = self.policy.cancel(job_id, session_id)
+        if waited:
             del self._waiting[job_id]
+        return waited
+
+    def ask_again(self) -> None:
+        """The policy was told something by which it may decide otherwise."""
+        self._changed.set()
 
     async def run(self) -> None:
         """Dispatch until cancelled; batches in the engine are then waited for."""
         async with asyncio.TaskGroup() as group:
             while True:
-                while self._busy < self._backend.slots and (
-                    batch := self.scheduler.next_batch(self._clock(), self._busy)
-                ):
+                while self._busy < self._backend.slots and (batch := self.policy.next_batch(self._clock(), self._busy)):
                     self._busy += 1
                     group.create_task(self._decode(batch))
                     self._tell_begun(batch)
@@ -114,7 +146,7 @@ class Dispatcher:
         finally:
             self._busy -= 1
             decoded_s = self._clock()
-            self.scheduler.finished(batch, decoded_s - batched_s)
+            self.policy.finished(batch, decoded_s - batched_s)
             self._changed.set()
         self._decoded(batch, results, decoded_s - batched_s)
         for job, result in zip(batch, results, strict=True):

@@ -236,4 +236,4 @@ def batch_key(job: DecodeJob) -> tuple[object, ...]:
     """Jobs with equal keys may share an engine call: languages, tasks and the wish for word times may differ, all else
     must agree (CTranslate2: one option set a call, the same number of prompt tokens in each item)."""
     options = job.options
-    return job.kind, options.model, options.beam_size, options.prompt
+    return job.kind, options.model, options.beam_size, options.prompt, options.temperature

@@ -29,6 +29,8 @@ DEFAULT_LIMIT_BYTES = 1 << 30
 KEPT_SHARE = 0.9
 """after the oldest entries of a full cache were dropped"""
 BUSY_S = 10.0
+USAGE_S = 5.0
+"""between two times that what is used is written down, so that others see it"""
 FILE_NAME = "results.sqlite"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -61,6 +63,11 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cohear" / "results"
 
 
+def open_cache(folder: str, limit_mb: int) -> Cache:
+    """As settings tell it; no folder is the default one. Raises as Cache does."""
+    return Cache(Path(folder).expanduser() if folder else None, limit_mb << 20)
+
+
 def key_of(*parts: str | bytes) -> str:
     """One key of several parts, each of any length."""
     digest = hashlib.sha256()
@@ -81,10 +88,13 @@ class Cache:
         self._lock = threading.Lock()
         self._broken = False
         self._touched: dict[str, float] = {}
+        self._written_s = time.monotonic()
         self._counted: dict[str, int] = {}
         """hits and misses that the table knows already"""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # what people said is nobody else's to read
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.touch(mode=0o600)
             self._db = sqlite3.connect(self.path, timeout=BUSY_S, check_same_thread=False, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
@@ -167,6 +177,8 @@ class Cache:
             if self._broken:
                 return None
             try:
+                if time.monotonic() - self._written_s > USAGE_S:
+                    self._write_usage()
                 return work()
             except sqlite3.Error as fault:
                 logger.warning("%s: the cache is not used any more: %s", self.path, fault)
@@ -187,6 +199,7 @@ class Cache:
         self._size = self._total()
 
     def _write_usage(self) -> None:
+        self._written_s = time.monotonic()
         self._db.executemany("UPDATE entries SET used = ? WHERE key = ?", [(t, k) for k, t in self._touched.items()])
         self._touched.clear()
         for name, count in (("hits", self.hits), ("misses", self.misses)):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from cohear_server.batch.heap import HeapKeeper
+from cohear_server.decoding.heap import HeapKeeper
 
 
 def test_large_blocks_are_one_worker_s_at_a_time() -> None:

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from cohear_server.batch.cache import Cache, key_of
+from cohear_server.decoding.cache import Cache, key_of
 from cohear_server.errors import ClientError
 
 
@@ -81,3 +81,14 @@ def test_many_threads_and_two_connections(tmp_path: Path) -> None:
 
 def test_keys_tell_parts_apart() -> None:
     assert len({key_of("ab", "c"), key_of("a", "bc"), key_of("abc"), key_of(b"ab", "c", "")}) == 4
+
+
+def test_others_see_what_is_used_while_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now_s)
+    cache, other = Cache(tmp_path), Cache(tmp_path)
+    cache.get("a")
+    assert other.info().misses == 0
+    now_s = 60.0
+    cache.get("a")  # writes down the one before
+    assert other.info().misses == 1
