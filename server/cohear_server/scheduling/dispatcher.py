@@ -44,8 +44,8 @@ class BatchPolicy(Protocol):
         """The jobs to decode now, which wait no more; `busy` batches are in the engine. Empty if none should be."""
         ...
 
-    def finished(self, batch: list[DecodeJob], took_s: float) -> None:
-        """The engine is through with these, and took so long."""
+    def finished(self, batch: list[DecodeJob], took_s: float | None) -> None:
+        """The engine is through with these, and took so long; None where it need not or could not decode them."""
         ...
 
 
@@ -138,15 +138,18 @@ class Dispatcher:
 
     async def _decode(self, batch: list[DecodeJob]) -> None:
         batched_s = self._clock()
+        took_s: float | None = None
         try:
             results = await self._backend.decode(batch)
+            if not any(result.known for result in results):
+                took_s = self._clock() - batched_s
         except BackendUnavailable as fault:
             logger.error("a batch of %d jobs was not decoded: %s", len(batch), fault)
             results = [DecodeResult(job.id, error=fault) for job in batch]
         finally:
             self._busy -= 1
             decoded_s = self._clock()
-            self.policy.finished(batch, decoded_s - batched_s)
+            self.policy.finished(batch, took_s)
             self._changed.set()
         self._decoded(batch, results, decoded_s - batched_s)
         for job, result in zip(batch, results, strict=True):

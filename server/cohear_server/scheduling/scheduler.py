@@ -166,9 +166,9 @@ class Scheduler:
         """When it must be begun to be ready in time."""
         return final.due_s - self._final_s_a_second * len(final.job.pcm) / SAMPLE_RATE_HZ
 
-    def finished(self, batch: list[DecodeJob], took_s: float) -> None:
-        """The engine is through with these; their streams may have a next partial decoded."""
-        if batch[0].kind is JobKind.FINAL:
+    def finished(self, batch: list[DecodeJob], took_s: float | None) -> None:
+        """The engine is through with these, and took so long; their streams may have a next partial decoded."""
+        if batch[0].kind is JobKind.FINAL and took_s is not None:
             cost = took_s / (max(len(job.pcm) for job in batch) / SAMPLE_RATE_HZ)
             cost = min(cost, LARGEST_RISE * self._final_s_a_second)
             self._final_s_a_second += LEARNT_SHARE * (cost - self._final_s_a_second)

@@ -95,7 +95,7 @@ class ThroughputScheduler:
         self._batches += 1
         return [one.job for one in waiting[:size]]
 
-    def finished(self, batch: list[DecodeJob], took_s: float) -> None:
+    def finished(self, batch: list[DecodeJob], took_s: float | None) -> None:
         """The engine is through with these; nothing depends on it."""
 
     def _choose(self) -> Hashable | None:
