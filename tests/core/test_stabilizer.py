@@ -90,10 +90,13 @@ def test_a_new_word_at_the_edge_is_not_shown_but_one_heard_twice_is() -> None:
 
 
 def test_a_new_word_that_is_improbable_hides_all_after_it() -> None:
-    stabilizer = Stabilizer(replace(PLAIN, show_probability=0.8))
     words = [replace(w, probability=p) for w, p in zip(heard("ask nut what"), (0.9, 0.3, 0.9), strict=True)]
-    stabilizer.update(words, 10**9)
+    stabilizer = Stabilizer(replace(PLAIN, show_probability=0.8, show_anyway_ms=700))
+    stabilizer.update(words, words[1].end_samples + SAMPLE_RATE_HZ // 2)
     assert shown(stabilizer) == ("", "ask")
+    later = Stabilizer(stabilizer.options)
+    later.update(words, words[1].end_samples + SAMPLE_RATE_HZ)
+    assert shown(later) == ("", "ask nut what"), "what follows a word long heard does not change it"
 
 
 def test_agreement_counts_words_that_were_not_shown() -> None:

@@ -20,7 +20,7 @@ from .words import matched_prefix, normalised
 
 @dataclass(frozen=True, slots=True)
 class StabilizerOptions:
-    hold_back_ms: int = 300
+    hold_back_ms: int = 200
     """a word that ends this close to the window's end may be cut off"""
     sure_probability: float = 0.95
     """a word at least this probable, its predecessors committed, needs no second hypothesis"""
@@ -28,8 +28,10 @@ class StabilizerOptions:
     """after this many updates without a commit, the newest hypothesis is taken"""
     show_back_ms: int = 400
     """a word heard for the first time is not shown while it ends this close to the window's end"""
-    show_probability: float = 0.8
+    show_probability: float = 0.6
     """a word heard for the first time is shown if it is at least this probable"""
+    show_anyway_ms: int = 700
+    """or ends this long before the window's end: what follows it has not changed it"""
 
 
 class Stabilizer:
@@ -91,8 +93,11 @@ class Stabilizer:
     def _shown(self, fresh: list[HypothesisWord], committed: int, window_end: int) -> int:
         """How many of `fresh` to show: up to the first new word that is at the edge or improbable."""
         edge = window_end - _samples(self.options.show_back_ms)
+        settled = window_end - _samples(self.options.show_anyway_ms)
         for i in range(committed, len(fresh)):
-            doubtful = fresh[i].end_samples > edge or fresh[i].probability < self.options.show_probability
+            word = fresh[i]
+            improbable = word.probability < self.options.show_probability and word.end_samples > settled
+            doubtful = word.end_samples > edge or improbable
             if doubtful and not self._seen(i, fresh[i]):
                 return i
         return len(fresh)
