@@ -19,11 +19,9 @@ from .words import joined, matched_prefix
 
 @dataclass(frozen=True, slots=True)
 class ContextOptions:
-    short_s: float = 5.0
-    """A window this long is context enough. More costs a quarter more and does not hear better: 5.4 % of 4,000 words
-    wrong with 5 s, 5.5 % with up to 10 s (short LibriSpeech clips gain, 5.9 to 5.2 %; chapters lose, 5.4 to 5.7 %)."""
-    short_busy_s: float = 3.0
-    """the same on a busy engine: finals a sixth cheaper, 7.8 % of 4,200 words wrong instead of 7.7 %"""
+    short_s: float = 3.0
+    """A window this long is context enough. More does hardly hear better: 7.8 % of 4,200 words wrong (LibriSpeech and
+    LJ Speech with pauses between clips), 7.7 % with 5 s, where finals cost a fifth more; 8.0 % with 2 s."""
     gap_s: float = 2.0
     """after a longer pause the speech before it no longer helps"""
     reach_s: float = 10.0
@@ -52,15 +50,14 @@ class Context:
         self._said.append(said)
         return said
 
-    def before(self, start: int, end: int, *, busy: bool = False) -> tuple[Said, ...]:
+    def before(self, start: int, end: int) -> tuple[Said, ...]:
         """The segments to decode a segment [start, end) with, oldest first: until all together are long enough."""
         options = self._options
-        short_s = options.short_busy_s if busy else options.short_s
         found: deque[Said] = deque()
         follower = start
         for said in reversed(self._said):
             far = start - said.start > options.reach_s * SAMPLE_RATE_HZ
-            enough = end - follower >= short_s * SAMPLE_RATE_HZ
+            enough = end - follower >= options.short_s * SAMPLE_RATE_HZ
             if enough or far or follower - said.end > options.gap_s * SAMPLE_RATE_HZ:
                 break
             found.appendleft(said)

@@ -59,8 +59,6 @@ class OpenSegment:
         self._due = speech_at + _samples(options.first_ms)
         self._waiting = False
         """a window was asked for and is not being decoded yet"""
-        self.delayed = False
-        """the newest window that is decoded, or that waits, had to wait for the engine"""
 
     def due_window(self, position: int) -> Window | None:
         """The window to decode now that audio up to `position` is there, or None. It replaces the one before, unless
@@ -68,7 +66,6 @@ class OpenSegment:
         if position < self._due:
             return None
         self._due = position + _samples(REFRESH_MS)
-        self.delayed = self._waiting
         limit_s = self.options.trim_waiting_after_s if self._waiting else self.options.trim_after_s
         self._waiting = True
         long = position - self._window_start > limit_s * SAMPLE_RATE_HZ

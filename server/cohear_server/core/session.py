@@ -295,7 +295,7 @@ class Session:
 
     def _decode_final(self, segment: OpenSegment, end: int, deadline_s: float) -> tuple[str, Trial]:
         """Have the segment decoded as it is at `end`, with the speech before it if it is short."""
-        context = self._context.before(segment.start, end, busy=segment.delayed)
+        context = self._context.before(segment.start, end)
         start = context[0].start if context else segment.start
         job_id = self._submit(JobKind.FINAL, segment, Window(start, end), deadline_s)
         return job_id, Trial(segment, Window(segment.start, end), self._now_s, context)
