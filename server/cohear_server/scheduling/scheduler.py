@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, JobKind
@@ -139,24 +139,26 @@ class Scheduler:
 
         Finals and partials are not mixed: a final would wait for the partials' encoding.
         """
-        urgent: list[_Waiting] = []
-        early: list[_Waiting] = []
-        for waiting in sorted(self._finals(), key=self._rank(now_s)):
-            (early if self._begin_s(waiting) - now_s > URGENT_S else urgent).append(waiting)
-        rank = self._rank(now_s)
-        # two finals at once cost a third less each, so an urgent one takes others with it that would be next
-        for ranked in (
-            urgent and urgent + early,
-            sorted(self._partials(), key=rank),
-            early,
-            sorted(self._refines(), key=rank),
-        ):
+        for ranked in self._ranked(now_s):
             batch = self._fill(ranked) if ranked else []
             if batch and not (busy and self._may_wait(batch, now_s)):
                 for waiting in batch:
                     self._remove(waiting.job)
                 return [waiting.job for waiting in batch]
         return []
+
+    def _ranked(self, now_s: float) -> Iterator[list[_Waiting]]:
+        """What may go now, class by class, each made only when it is asked for."""
+        rank = self._rank(now_s)
+        urgent: list[_Waiting] = []
+        early: list[_Waiting] = []
+        for waiting in sorted(self._finals(), key=rank):
+            (early if self._begin_s(waiting) - now_s > URGENT_S else urgent).append(waiting)
+        # two finals at once cost a third less each, so an urgent one takes others with it that would be next
+        yield urgent and urgent + early
+        yield sorted(self._partials(), key=rank)
+        yield early
+        yield sorted(self._refines(), key=rank)
 
     def _may_wait(self, batch: list[_Waiting], now_s: float) -> bool:
         few = batch[0].job.kind is JobKind.PARTIAL and len(batch) < min(FEW_PARTIALS, self.options.max_batch)
@@ -210,8 +212,7 @@ class Scheduler:
         return batch
 
     def _key(self, job: DecodeJob) -> tuple[object, ...]:
-        steps_s = self.window_steps_s.get(job.options.model, ())
-        return *batch_key(job), bisect_left(steps_s, len(job.pcm) / SAMPLE_RATE_HZ)
+        return *batch_key(job), length_class(job, self.window_steps_s.get(job.options.model, ()))
 
     def _remove(self, job: DecodeJob) -> None:
         lane = self._lanes[job.session_id]
@@ -237,3 +238,8 @@ def batch_key(job: DecodeJob) -> tuple[object, ...]:
     must agree (CTranslate2: one option set a call, the same number of prompt tokens in each item)."""
     options = job.options
     return job.kind, options.model, options.beam_size, options.prompt, options.temperature
+
+
+def length_class(job: DecodeJob, steps_s: Sequence[float]) -> int:
+    """Between which of these its window's length lies; windows of one class cost the model alike (see `ModelInfo`)."""
+    return bisect_left(steps_s, len(job.pcm) / SAMPLE_RATE_HZ)

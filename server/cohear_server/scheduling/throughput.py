@@ -11,13 +11,12 @@ I/O, no threads. Whoever submits bounds how much waits.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
 
 from ..core.jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, DecodeJob, JobKind
-from .scheduler import batch_key
+from .scheduler import batch_key, length_class
 
 MAX_WINDOW_S = MAX_WINDOW_SAMPLES / SAMPLE_RATE_HZ
 
@@ -132,7 +131,7 @@ class ThroughputScheduler:
         return *batch_key(job), self._step(job)
 
     def _step(self, job: DecodeJob) -> int:
-        return bisect_left(self.window_steps_s, len(job.pcm) / SAMPLE_RATE_HZ)
+        return length_class(job, self.window_steps_s)
 
     def _keep(self, lane: Hashable, waiting: list[_Waiting]) -> None:
         if waiting:
