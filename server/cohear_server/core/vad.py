@@ -68,42 +68,56 @@ class WebRtcVad:
 
 
 class SileroVad:
-    """Silero v6: a small recurrent network over 32 ms chunks, run every `block` chunks.
+    """Silero v6: a small recurrent network over 32 ms chunks, run on four of them while it is sure of speech, else on
+    two. The newest probability holds until the next run.
 
-    The newest probability holds until the next run, so a frame's answer is at most `block` * 32 ms old.
+    Four at a time cost a sixth less. With four always, and the highest of each four, ends of speech were known 0.06 s
+    later (median; 0.04 s at p95).
     """
 
     CHUNK, CONTEXT = 512, 64
+    SURE, SURE_CHUNKS, CHUNKS = 0.9, 4, 2
+    HEARD = 0.5
+    """from this probability on it is taken for speech"""
 
-    def __init__(self, block: int = 4) -> None:
-        self._block_samples = block * self.CHUNK
+    def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
         """Forget what was heard, as after a long pause."""
         self._state = np.zeros((1, 1, 128), np.float32)
         self._cell = np.zeros((1, 1, 128), np.float32)
-        self._pending = np.zeros(self.CONTEXT, np.float32)
+        self._pending = [np.zeros(self.CONTEXT, np.int16)]
         self._probability = 0.0
+        self._missing = self._wanted()
 
     def push(self, frames: Pcm) -> Probabilities:
         out = np.empty(len(frames), np.float32)
         for i, frame in enumerate(frames):
-            self._pending = np.concatenate([self._pending, frame.astype(np.float32) / 32768.0])
-            if len(self._pending) >= self.CONTEXT + self._block_samples:
+            self._pending.append(frame)
+            self._missing -= len(frame)
+            if self._missing <= 0:
                 self._run()
             out[i] = self._probability
         return out
 
     def _run(self) -> None:
-        count = (len(self._pending) - self.CONTEXT) // self.CHUNK
+        pending = np.concatenate(self._pending)
+        count = (len(pending) - self.CONTEXT) // self.CHUNK
         starts = np.arange(count)[:, None] * self.CHUNK
-        windows = self._pending[starts + np.arange(self.CONTEXT + self.CHUNK)]
+        windows = pending[starts + np.arange(self.CONTEXT + self.CHUNK)].astype(np.float32) / 32768.0
         feeds = {"input": windows, "h": self._state, "c": self._cell}
-        probability, self._state, self._cell = silero_network().run(None, feeds)
-        self._pending = self._pending[count * self.CHUNK :]
-        # the highest of the block: a word's short end must not hide its beginning
-        self._probability = float(np.max(probability))
+        probabilities, self._state, self._cell = silero_network().run(None, feeds)
+        # up by the highest, so that a word's short end does not hide its beginning; down by the newest
+        heard = self._probability >= self.HEARD
+        self._probability = float(probabilities[-1] if heard else np.max(probabilities))
+        rest = pending[count * self.CHUNK :]
+        self._pending = [rest]
+        self._missing = self._wanted() - (len(rest) - self.CONTEXT)
+
+    def _wanted(self) -> int:
+        """Samples to run on next."""
+        return self.CHUNK * (self.SURE_CHUNKS if self._probability >= self.SURE else self.CHUNKS)
 
 
 class CascadeVad:
@@ -119,19 +133,21 @@ class CascadeVad:
     def push(self, frames: Pcm) -> Probabilities:
         gate = self._gate.push(frames)
         out = np.zeros(len(frames), np.float32)
-        for i, voiced in enumerate(gate):
+        first = 0
+        for i, voiced in enumerate(gate.tolist()):
             if voiced:
                 self._quiet_frames = 0
-            elif self._quiet_frames >= self.SLEEP_FRAMES:
                 continue
-            else:
+            if self._quiet_frames < self.SLEEP_FRAMES - 1:
                 self._quiet_frames += 1
-                if self._quiet_frames == self.SLEEP_FRAMES:
-                    self._silero.reset()
-                    continue
-            probability = self._silero.push(frames[i : i + 1])[0]
-            out[i] = probability if voiced else 0.0
-        return out
+                continue
+            if self._quiet_frames < self.SLEEP_FRAMES:
+                self._quiet_frames = self.SLEEP_FRAMES
+                out[first:i] = self._silero.push(frames[first:i])
+                self._silero.reset()
+            first = i + 1
+        out[first:] = self._silero.push(frames[first:])
+        return out * gate
 
 
 def level(frames: Pcm) -> NDArray[np.float32]:
