@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
@@ -31,6 +31,7 @@ from .ops.metrics import Metrics
 from .ops.revocations import Revocations
 from .ops.status import Status
 from .ops.tokens import Tokens
+from .pulse import PulsedLoop, pulse
 from .service import Service, make_backend
 from .web import origin_allowed, routes
 
@@ -97,20 +98,11 @@ def serve(config: ServerConfig) -> int:
     try:
         check_exposure(config)
         check_certificate(config)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=PulsedLoop) as runner:
             return runner.run(_serve(config))
     except CohearError as fault:
         print(f"cohear: {fault}", file=sys.stderr)
         return 1
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's, where there is one (not on Windows): a live stream takes a sixth less of the event loop with it."""
-    try:
-        import uvloop
-    except ModuleNotFoundError:
-        return None
-    return uvloop.new_event_loop
 
 
 class _Server(uvicorn.Server):
@@ -149,6 +141,7 @@ def _is_true(record: logging.LogRecord) -> bool:
 
 async def _serve(config: ServerConfig) -> int:
     service = Service(config, make_backend(config))
+    service.companions.append(lambda: pulse(lambda: len(service.streams)))
     server = make_server(service, config)
     failures: list[CohearError] = []
 
