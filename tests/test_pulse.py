@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,23 +13,22 @@ from cohear_server.pulse import PulsedLoop, pulse
 FOREVER_S = 60.0
 
 
-class Sleeps(threading.Event):
-    """In place of the loop's own event: how long each sleep might have been, and what was seen when it began."""
+class Sleeps:
+    """In place of the loop's own `rest`: how long each sleep might have been, and what was seen when it began."""
 
-    def __init__(self, enough: int, look: Callable[[], int] = lambda: 0) -> None:
-        super().__init__()
+    def __init__(self, loop: PulsedLoop, enough: int, look: Callable[[], int] = lambda: 0) -> None:
         self.asked: list[float] = []
         self.seen: list[int] = []
         self._enough = enough
         self._look = look
         self.full = asyncio.Event()
+        loop.rest = self._rest  # type: ignore[method-assign]
 
-    def wait(self, timeout: float | None = None) -> bool:
-        self.asked.append(timeout or 0.0)
+    def _rest(self, longest_s: float) -> None:
+        self.asked.append(longest_s)
         self.seen.append(self._look())
         if len(self.asked) >= self._enough:
             self.full.set()
-        return True
 
 
 def run(streams: Callable[[], int], then: Callable[[PulsedLoop], Any]) -> None:
@@ -51,7 +49,7 @@ def run(streams: Callable[[], int], then: Callable[[PulsedLoop], Any]) -> None:
 @pytest.mark.parametrize(("streams", "sleep_s"), [(8, 0.008), (12, 0.012), (20, 0.02), (500, 0.02)])
 def test_the_sleep_follows_the_number_of_streams(streams: int, sleep_s: float) -> None:
     async def then(loop: PulsedLoop) -> None:
-        sleeps = loop.woken = Sleeps(3)
+        sleeps = Sleeps(loop, 3)
         await sleeps.full.wait()
         assert sleeps.asked == pytest.approx([sleep_s] * 3)
 
@@ -67,7 +65,7 @@ def test_a_few_streams_are_served_without_sleep(monkeypatch: pytest.MonkeyPatch)
         return 7
 
     async def then(loop: PulsedLoop) -> None:
-        sleeps = loop.woken = Sleeps(1)
+        sleeps = Sleeps(loop, 1)
         for _ in range(5):
             await asked.acquire()
         assert not sleeps.asked
@@ -91,7 +89,7 @@ def test_a_chain_of_callbacks_is_run_before_the_next_sleep() -> None:
     steps: list[int] = []
 
     async def then(loop: PulsedLoop) -> None:
-        sleeps = loop.woken = Sleeps(2, lambda: len(steps))
+        sleeps = Sleeps(loop, 2, lambda: len(steps))
 
         def step(left: int) -> None:
             steps.append(left)

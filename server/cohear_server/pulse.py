@@ -13,6 +13,7 @@ The sleep blocks the loop's thread on purpose; it holds no lock of the interpret
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from contextvars import Context
@@ -41,19 +42,26 @@ class PulsedLoop(Loop):
 
     def __init__(self) -> None:
         super().__init__()
-        self.woken = threading.Event()
+        self._bell = threading.Lock()
+        self._bell.acquire()
 
     def call_soon_threadsafe(
         self, callback: Callable[[*Args], object], *args: *Args, context: Context | None = None
     ) -> asyncio.Handle:
         handle = super().call_soon_threadsafe(callback, *args, context=context)
-        self.woken.set()
+        with contextlib.suppress(RuntimeError):  # it rings already
+            self._bell.release()
         return handle
+
+    def rest(self, longest_s: float) -> None:
+        """Sleep until something is posted from a thread, or was since the last rest."""
+        self._bell.acquire(timeout=longest_s)
 
 
 async def pulse(streams: Callable[[], int]) -> None:
     """Give the running PulsedLoop a pulse that follows the number of streams, until cancelled."""
-    woken = asyncio.get_running_loop().woken  # type: ignore[attr-defined]
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, PulsedLoop)
     while True:
         sleep_s = min(LONGEST_S, STREAM_S * streams())
         if sleep_s < SHORTEST_S:
@@ -61,5 +69,4 @@ async def pulse(streams: Callable[[], int]) -> None:
             continue
         for _ in range(ROUNDS):
             await asyncio.sleep(0)
-        woken.wait(sleep_s)
-        woken.clear()
+        loop.rest(sleep_s)

@@ -26,7 +26,7 @@ def run(pattern: str, options: SegmenterOptions = OPTIONS, levels: list[float] |
     segmenter = Segmenter(options)
     probabilities = np.array([0.9 if c == "#" else 0.1 for c in pattern], np.float32)
     given_levels = np.array(levels if levels is not None else [-20.0] * len(pattern), np.float32)
-    return list(segmenter.push(probabilities, given_levels))
+    return list(segmenter.push(probabilities, np.power(10.0, given_levels / 10, dtype=np.float32)))
 
 
 def s(seconds: float) -> int:

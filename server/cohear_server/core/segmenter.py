@@ -1,6 +1,6 @@
 """Where speech starts and ends: speech probabilities in, segment boundaries out.
 
-It sees one probability and one level a frame, holds no audio, and settles boundaries to the frame.
+It sees one probability and the power of each frame, holds no audio, and settles boundaries to the frame.
 A segment begins `pre_roll_ms` before its first voiced frame and ends `post_roll_ms` after its last;
 everything outside is silence that never reaches the model.
 
@@ -20,7 +20,7 @@ from cohear_client.protocol import Reason
 from numpy.typing import NDArray
 
 from .jobs import SAMPLE_RATE_HZ
-from .vad import FRAME_SAMPLES
+from .vad import FRAME_SAMPLES, decibels
 
 FRAME_MS = 1000 * FRAME_SAMPLES // SAMPLE_RATE_HZ
 _ONSET_FRAMES = 10
@@ -89,7 +89,7 @@ class Segmenter:
         self._last_voiced = 0
         self._paused = False
         self._recent: deque[bool] = deque(maxlen=_ONSET_FRAMES)
-        self._levels: deque[float] = deque(maxlen=max(1, int(options.cut_search_s * 1000) // FRAME_MS))
+        self._powers: deque[float] = deque(maxlen=max(1, int(options.cut_search_s * 1000) // FRAME_MS))
 
     @property
     def open_since(self) -> int | None:
@@ -102,11 +102,11 @@ class Segmenter:
         kept = self.position - _samples(self.options.pre_roll_ms) - _ONSET_FRAMES * FRAME_SAMPLES
         return max(self._floor, kept)
 
-    def push(self, probabilities: NDArray[np.float32], levels_db: NDArray[np.float32]) -> Iterator[SegmentEvent]:
+    def push(self, probabilities: NDArray[np.float32], powers: NDArray[np.float32]) -> Iterator[SegmentEvent]:
         """Judge the next frames, in order. Events must be drawn before the next call."""
-        for probability, level_db in zip(probabilities.tolist(), levels_db.tolist(), strict=True):
+        for probability, power in zip(probabilities.tolist(), powers.tolist(), strict=True):
             self.position += FRAME_SAMPLES
-            self._levels.append(level_db)
+            self._powers.append(power)
             yield from self._quiet(probability) if self._start is None else self._speaking(probability)
 
     def flush(self, end: int, reason: Reason) -> SpeechEnd | None:
@@ -161,7 +161,7 @@ class Segmenter:
 
     def _quietest(self) -> int:
         """The middle of the quietest 100 ms among the remembered frames."""
-        levels = np.fromiter(self._levels, np.float64)
+        levels = decibels(np.fromiter(self._powers, np.float32))
         width = min(5, len(levels))
         smooth = np.convolve(levels, np.ones(width) / width, "valid")
         # `smooth[i]` covers frames i..i+width; counted back from the newest frame

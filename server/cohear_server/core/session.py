@@ -38,7 +38,7 @@ from .segmenter import (
     SpeechStart,
     with_endpoint,
 )
-from .vad import FRAME_SAMPLES, VadName, level, make_vad
+from .vad import FRAME_SAMPLES, VadName, make_vad, power
 
 FINAL_DEADLINE_S = 0.1
 """A final is wanted this soon after its endpoint is known."""
@@ -201,7 +201,7 @@ class Session:
         count = (self._buffer.end - first) // FRAME_SAMPLES
         if count:
             frames = self._buffer.read(first, first + count * FRAME_SAMPLES).reshape(count, FRAME_SAMPLES)
-            for event in self._segmenter.push(self._vad.push(frames), level(frames)):
+            for event in self._segmenter.push(self._vad.push(frames), power(frames)):
                 self._on_segment_event(event)
                 # inside the loop: a large frame may hold several segments
                 self._partial_if_due()

@@ -63,7 +63,8 @@ class WebRtcVad:
         self._vad = webrtcvad.Vad(mode)
 
     def push(self, frames: Pcm) -> Probabilities:
-        voiced = [self._vad.is_speech(frame.tobytes(), SAMPLE_RATE_HZ) for frame in frames]
+        pcm, size = frames.tobytes(), 2 * FRAME_SAMPLES
+        voiced = [self._vad.is_speech(pcm[at : at + size], SAMPLE_RATE_HZ) for at in range(0, len(pcm), size)]
         return np.asarray(voiced, np.float32)
 
 
@@ -152,9 +153,19 @@ class CascadeVad:
 
 def level(frames: Pcm) -> NDArray[np.float32]:
     """Level of each frame [n, samples] in dB of full scale, at least -96."""
+    return decibels(power(frames))
+
+
+def power(frames: Pcm) -> NDArray[np.float32]:
+    """Mean square of each frame [n, samples]; 1 is full scale."""
     samples = frames.astype(np.float32)
-    power = np.einsum("ij,ij->i", samples, samples) / (frames.shape[1] * 32768.0**2)
-    return np.asarray(10.0 * np.log10(np.maximum(power, 10**-9.6)), np.float32)
+    squares = np.add.reduce(samples * samples, axis=1)
+    return np.asarray(squares / (frames.shape[1] * 32768.0**2), np.float32)
+
+
+def decibels(powers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of full scale, at least -96."""
+    return np.asarray(10.0 * np.log10(np.maximum(powers, 10**-9.6)), np.float32)
 
 
 @functools.cache
