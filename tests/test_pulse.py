@@ -1,4 +1,4 @@
-"""The loop sleeps while streams are many, and a thread that posts to it ends the sleep."""
+"""The loop sleeps while the engine is busy, and a thread that posts to it ends the sleep."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Sleeps:
             self.full.set()
 
 
-def run(streams: Callable[[], int], then: Callable[[PulsedLoop], Any]) -> None:
+def run(demand: Callable[[], float], then: Callable[[PulsedLoop], Any]) -> None:
     async def both() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, PulsedLoop)
-        beat = asyncio.create_task(pulse(streams))
+        beat = asyncio.create_task(pulse(demand))
         try:
             async with asyncio.timeout(FOREVER_S / 2):
                 await then(loop)
@@ -46,23 +46,23 @@ def run(streams: Callable[[], int], then: Callable[[PulsedLoop], Any]) -> None:
         runner.run(both())
 
 
-@pytest.mark.parametrize(("streams", "sleep_s"), [(8, 0.008), (12, 0.012), (20, 0.02), (500, 0.02)])
-def test_the_sleep_follows_the_number_of_streams(streams: int, sleep_s: float) -> None:
+@pytest.mark.parametrize(("demand", "sleep_s"), [(0.5, 0.01), (0.8, 0.0256), (1.0, 0.04), (3.0, 0.04)])
+def test_the_sleep_follows_what_is_asked_of_the_engine(demand: float, sleep_s: float) -> None:
     async def then(loop: PulsedLoop) -> None:
         sleeps = Sleeps(loop, 3)
         await sleeps.full.wait()
         assert sleeps.asked == pytest.approx([sleep_s] * 3)
 
-    run(lambda: streams, then)
+    run(lambda: demand, then)
 
 
-def test_a_few_streams_are_served_without_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_no_sleep_while_the_engine_is_mostly_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "IDLE_S", 0.0)
     asked = asyncio.Semaphore(0)
 
-    def streams() -> int:
+    def demand() -> float:
         asked.release()
-        return 7
+        return 0.3
 
     async def then(loop: PulsedLoop) -> None:
         sleeps = Sleeps(loop, 1)
@@ -70,18 +70,17 @@ def test_a_few_streams_are_served_without_sleep(monkeypatch: pytest.MonkeyPatch)
             await asked.acquire()
         assert not sleeps.asked
 
-    run(streams, then)
+    run(demand, then)
 
 
 def test_a_thread_that_posts_ends_the_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LONGEST_S", FOREVER_S)
-    monkeypatch.setattr(module, "STREAM_S", FOREVER_S)
 
     async def then(loop: PulsedLoop) -> None:
         for _ in range(3):
             assert await asyncio.to_thread(lambda: "done") == "done"
 
-    run(lambda: 1, then)
+    run(lambda: 1.0, then)
 
 
 def test_a_chain_of_callbacks_is_run_before_the_next_sleep() -> None:
@@ -100,4 +99,4 @@ def test_a_chain_of_callbacks_is_run_before_the_next_sleep() -> None:
         await sleeps.full.wait()
         assert sleeps.seen == [4, 4]
 
-    run(lambda: 20, then)
+    run(lambda: 1.0, then)

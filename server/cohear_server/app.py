@@ -141,7 +141,8 @@ def _is_true(record: logging.LogRecord) -> bool:
 
 async def _serve(config: ServerConfig) -> int:
     service = Service(config, make_backend(config))
-    service.companions.append(lambda: pulse(lambda: len(service.streams)))
+    load, clock = service.dispatcher.load, service.clock
+    service.companions.append(lambda: pulse(lambda: load.demand(clock())))
     server = make_server(service, config)
     failures: list[CohearError] = []
 
