@@ -24,7 +24,9 @@ def write_tables(result: dict[str, Any], page: Path) -> None:
 def tables(result: dict[str, Any]) -> str:
     machine, versions = result["machine"], result["versions"]
     where = f"{machine['cores']} cores, {machine['cpu']}, {result['date'][:10]}, CTranslate2 {versions['ctranslate2']}"
-    parts = [f"Measured on {where}; {result['model']} int8, {result['settings']['steady_s']:g} s steady a run."]
+    parts = [
+        f"Measured on {where}; {result['model']} int8, {result['settings']['steady_s']:g} s steady a run, longer with few streams ({result['settings']['stream_s']:g} s in all)."
+    ]
     parts += [
         "### Streams carried",
         _carried(result),

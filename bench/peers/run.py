@@ -153,7 +153,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--model", default="tiny.en", help="(default: %(default)s)")
     parser.add_argument("--most", type=int, default=64, help="never more streams (default: %(default)s)")
     parser.add_argument("--refine", type=int, default=0, help="rounds of halving the gap above (default: %(default)s)")
-    parser.add_argument("--steady-s", type=float, default=40.0, help="measured time (default: %(default)s)")
+    parser.add_argument("--steady-s", type=float, default=20.0, help="measured time (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")
     parser.add_argument("--afresh", action="store_true", help="forget the rows in --out")
     parser.add_argument("--redo-disturbed", action="store_true", help="measure disturbed rows again")

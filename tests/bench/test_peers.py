@@ -301,7 +301,7 @@ def test_tables_and_picture_are_written(tmp_path: Path) -> None:
         "machine": {"cpu": "a CPU", "cores": 2},
         "versions": {"ctranslate2": "4"},
         "model": "tiny.en",
-        "settings": {"steady_s": 30.0},
+        "settings": {"steady_s": 30.0, "stream_s": 120.0},
         "rows": rows,
         "promises": ratios(rows, rivals, COHEAR),
     }
