@@ -24,9 +24,11 @@ def write_tables(result: dict[str, Any], page: Path) -> None:
 def tables(result: dict[str, Any]) -> str:
     machine, versions = result["machine"], result["versions"]
     where = f"{machine['cores']} cores, {machine['cpu']}, {result['date'][:10]}, CTranslate2 {versions['ctranslate2']}"
-    parts = [
-        f"Measured on {where}; {result['model']} int8, {result['settings']['steady_s']:g} s steady a run, longer with few streams ({result['settings']['stream_s']:g} s in all)."
-    ]
+    settings = result["settings"]
+    time = (
+        f"{settings['steady_s']:g} s steady a run, longer with few streams ({settings['stream_s']:g} s of all together)"
+    )
+    parts = [f"Measured on {where}; {result['model']} int8, {time}."]
     parts += [
         "### Streams carried",
         _carried(result),
