@@ -24,11 +24,7 @@ def write_tables(result: dict[str, Any], page: Path) -> None:
 def tables(result: dict[str, Any]) -> str:
     machine, versions = result["machine"], result["versions"]
     where = f"{machine['cores']} cores, {machine['cpu']}, {result['date'][:10]}, CTranslate2 {versions['ctranslate2']}"
-    settings = result["settings"]
-    time = (
-        f"{settings['steady_s']:g} s steady a run, longer with few streams ({settings['stream_s']:g} s of all together)"
-    )
-    parts = [f"Measured on {where}; {result['model']} int8, {time}."]
+    parts = [f"Measured on {where}; {result['model']} int8."]
     parts += [
         "### Streams carried",
         _carried(result),
@@ -52,14 +48,21 @@ def _carried(result: dict[str, Any]) -> str:
 
 
 def _rows(result: dict[str, Any]) -> str:
-    header = ["server", "streams", "final p50 / p95, ms", "text behind p50 / p95, ms", "first text p50, ms"]
+    header = [
+        "server",
+        "streams",
+        "measured, s",
+        "final p50 / p95, ms",
+        "text behind p50 / p95, ms",
+        "first text p50, ms",
+    ]
     header += ["word error, %", "words lost, %", "cores a stream", "memory, MB", "keeps"]
     body: list[list[object]] = []
     order = list(RIVALS)
     for row in sorted(result["rows"], key=lambda row: (order.index(row["name"]), row["streams"])):
         rival = RIVALS[row["name"]]
         if "failed" in row:
-            body.append([rival.title, row["streams"], f"failed: {row['failed'][:80]}", *[""] * 7])
+            body.append([rival.title, row["streams"], "-", f"failed: {row['failed'][:80]}", *[""] * 7])
             continue
         ms, server = row["ms"], row["server"]
         kept = [promise.name for promise in PROMISES if not row["broken"][promise.name]]
@@ -67,6 +70,7 @@ def _rows(result: dict[str, Any]) -> str:
             [
                 rival.title + (" (disturbed)" if row["disturbed"] else ""),
                 row["streams"],
+                f"{row['steady_s']:g}",
                 *(_marks(ms[name]) for name in (rival.judged, "lag")),
                 f"{ms['first_text']['p50']:.0f}" if ms["first_text"]["count"] else "-",
                 row["word_error"]["wer_percent"] if row["word_error"] else "-",

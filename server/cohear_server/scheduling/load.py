@@ -45,7 +45,7 @@ class LoadOptions:
     elastic: float = 0.67
     """So much of the usual number of partials keeps the promise (cursor lag <= 1 s): measured on 2 cores, where they
     came 0.6 s apart, not 0.4, at the last number of streams that kept it."""
-    keep: float = 0.66
+    keep: float = 0.8
     """Share of the engine that may be asked for before finals come too late: batches cannot be taken back, so a final
     waits for those that are at work (2 cores: 12 streams kept the promise where 22 would have filled the engine)."""
     full_batch: int = 8
