@@ -322,7 +322,7 @@ def test_tables_and_picture_are_written(tmp_path: Path) -> None:
     assert text.endswith("after\n")
     assert "old" not in text
     assert "**2 x**" in text
-    assert "| WhisperLive | 1 | 10 / 700 | 10 / 800 |" in text
+    assert "| WhisperLive | 1 | 20 | 10 / 700 | 10 / 800 |" in text
     plot(result, tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 1_000
     page.write_text("no marks")
