@@ -24,7 +24,7 @@ from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, JobKind
 DEADLINE_SLOT_S = 0.05
 """Deadlines this close together count as equal, and fair share decides between them."""
 
-URGENT_S = 0.1
+URGENT_S = 0.12
 """a final that must be begun this soon goes before all partials: its endpoint is known, or about to be"""
 
 FINAL_S_A_SECOND = 0.015
