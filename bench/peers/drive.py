@@ -196,12 +196,14 @@ async def _measure(rival: Rival, streams: int, shape: Shape, material: Material,
     cores = (after.cpu_s - before.cpu_s) / steady_s
     others = (after.machine_cpu_s - before.machine_cpu_s - ours_after + ours_before) / steady_s - cores
     cost = {"cores": round(cores, 3), "cores_per_stream": round(cores / streams, 4), "rss_mb": after.rss_mb}
-    measured = {"steady_s": steady_s, "date": datetime.now(UTC).isoformat(timespec="seconds")}
-    return (
-        measured
-        | sums.report()
-        | {"server": cost, "other_programs_cores": round(others, 3), "disturbed": others > BUSY_CORES}
-    )
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "steady_s": steady_s,
+        **sums.report(),
+        "server": cost,
+        "other_programs_cores": round(others, 3),
+        "disturbed": others > BUSY_CORES,
+    }
 
 
 async def _warm_up(rival: Rival, shape: Shape, material: Material, servers: Servers) -> None:

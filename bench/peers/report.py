@@ -24,8 +24,8 @@ def write_tables(result: dict[str, Any], page: Path) -> None:
 def tables(result: dict[str, Any]) -> str:
     machine, versions = result["machine"], result["versions"]
     where = f"{machine['cores']} cores, {machine['cpu']}, {result['date'][:10]}, CTranslate2 {versions['ctranslate2']}"
-    parts = [f"Measured on {where}; {result['model']} int8."]
-    parts += [
+    parts = [
+        f"Measured on {where}; {result['model']} int8.",
         "### Streams carried",
         _carried(result),
         "### Every run",
@@ -48,15 +48,8 @@ def _carried(result: dict[str, Any]) -> str:
 
 
 def _rows(result: dict[str, Any]) -> str:
-    header = [
-        "server",
-        "streams",
-        "measured, s",
-        "final p50 / p95, ms",
-        "text behind p50 / p95, ms",
-        "first text p50, ms",
-    ]
-    header += ["word error, %", "words lost, %", "cores a stream", "memory, MB", "keeps"]
+    header = ["server", "streams", "measured, s", "final p50 / p95, ms", "text behind p50 / p95, ms"]
+    header += ["first text p50, ms", "word error, %", "words lost, %", "cores a stream", "memory, MB", "keeps"]
     body: list[list[object]] = []
     order = list(RIVALS)
     for row in sorted(result["rows"], key=lambda row: (order.index(row["name"]), row["streams"])):

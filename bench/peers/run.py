@@ -109,8 +109,11 @@ def spelled(clip: Spoken) -> bool:
 
 
 def _begin(args: argparse.Namespace, shape: Shape) -> dict[str, Any]:
-    """What was measured before under the same settings, or nothing. Disturbed rows are not kept if asked so."""
-    settings = {k: v for k, v in asdict(shape).items() if k not in ("steady_s", "stream_s")} | {"clips": CLIPS}
+    """What was measured before under the same settings, or nothing. Disturbed rows are not kept if asked so. Each row
+    says itself how long it was measured."""
+    settings = asdict(shape) | {"clips": CLIPS}
+    for name in ("steady_s", "stream_s"):
+        del settings[name]
     fresh = {"benchmark": "peers", **circumstances(), "model": args.model, "settings": settings, "rows": []}
     if not args.out.exists() or args.afresh:
         return fresh

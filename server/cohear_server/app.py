@@ -141,8 +141,7 @@ def _is_true(record: logging.LogRecord) -> bool:
 
 async def _serve(config: ServerConfig) -> int:
     service = Service(config, make_backend(config))
-    load, clock = service.dispatcher.load, service.clock
-    service.companions.append(lambda: pulse(lambda: load.demand(clock())))
+    service.companions.append(lambda: pulse(lambda: service.demand))
     server = make_server(service, config)
     failures: list[CohearError] = []
 

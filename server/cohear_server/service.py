@@ -128,6 +128,11 @@ class Service:
         return self._backend.slots
 
     @property
+    def demand(self) -> float:
+        """Share of the engine that the streams ask for."""
+        return self.dispatcher.load.demand(self.clock())
+
+    @property
     def capacity(self) -> int:
         """How many streams like the present ones keep the promise, as far as is known; `max_streams` at most."""
         return int(min(self.config.max_streams, self.dispatcher.load.fits(self.clock())))

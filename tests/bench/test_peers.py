@@ -251,16 +251,8 @@ def row(name: str, streams: int, final_ms: float = 700.0, lag_ms: float = 800.0,
     error = {"clips": 1, "words": 10, "wer_percent": 9.5, "interval_percent": [1.0, 20.0]}
     figures = {"valid": True, "disturbed": False, "unserved": 0, "shed_samples": 0, "lost_words_percent": 0.0}
     server = {"cores": 1.0, "cores_per_stream": 0.5, "rss_mb": 400.0}
-    return {
-        "name": name,
-        "streams": streams,
-        "steady_s": 20.0,
-        **figures,
-        "ms": ms,
-        "word_error": error,
-        "server": server,
-        **changes,
-    }
+    row = {"name": name, "streams": streams, "steady_s": 20.0, **figures, "ms": ms, "word_error": error}
+    return row | {"server": server, **changes}
 
 
 STRICT, LAX = PROMISES[0], PROMISES[2]

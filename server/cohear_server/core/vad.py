@@ -138,15 +138,14 @@ class CascadeVad:
         for i, voiced in enumerate(gate.tolist()):
             if voiced:
                 self._quiet_frames = 0
-                continue
-            if self._quiet_frames < self.SLEEP_FRAMES - 1:
+            elif self._quiet_frames == self.SLEEP_FRAMES:
+                first = i + 1
+            else:
                 self._quiet_frames += 1
-                continue
-            if self._quiet_frames < self.SLEEP_FRAMES:
-                self._quiet_frames = self.SLEEP_FRAMES
-                out[first:i] = self._silero.push(frames[first:i])
-                self._silero.reset()
-            first = i + 1
+                if self._quiet_frames == self.SLEEP_FRAMES:
+                    out[first:i] = self._silero.push(frames[first:i])
+                    self._silero.reset()
+                    first = i + 1
         out[first:] = self._silero.push(frames[first:])
         return out * gate
 

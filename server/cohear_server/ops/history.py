@@ -172,7 +172,7 @@ class History:
             refused=_total(metrics.refusals),
             errors=_total(metrics.errors),
             capacity=service.capacity,
-            demand=service.dispatcher.load.demand(service.clock()),
+            demand=service.demand,
             rung=service.dispatcher.load.rung,
             model_busy_s=model_busy_s,
             model_audio_s=_by_label(metrics.decoded_audio, "model"),

@@ -266,9 +266,7 @@ class _Readings(Collector):
             "cohear_streams_capacity", "Streams like the present ones that would keep the promise.", service.capacity
         )
         load = service.dispatcher.load
-        yield GaugeMetricFamily(
-            "cohear_engine_demand", "Share of the engine that the streams ask for.", load.demand(service.clock())
-        )
+        yield GaugeMetricFamily("cohear_engine_demand", "Share of the engine that the streams ask for.", service.demand)
         rungs = "Partials come 0 as usual, 1 half as often, 2 so and from a smaller model, 3 not at all."
         yield GaugeMetricFamily("cohear_rung", rungs, load.rung)
         depth = GaugeMetricFamily("cohear_queue_depth", "Windows that wait for the engine.", labels=["kind"])
