@@ -173,6 +173,7 @@ class Service:
             prompt=start.prompt or "",
         )
         session = Session(secrets.token_hex(8), start, options, replace(self._options, tenant=caller.tenant))
+        session.hurry(self.dispatcher.load.haste(self.clock()))
         stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session))
         stream.caller = caller
         self.streams[session.id] = stream
@@ -197,11 +198,14 @@ class Service:
             )
 
     async def _govern(self) -> None:
-        """Take the ladder's steps, and tell every stream of each."""
-        rung = Rung.USUAL
+        """Take the ladder's steps, and tell every stream of each, and how much haste there is."""
+        load, rung = self.dispatcher.load, Rung.USUAL
         while True:
             await asyncio.sleep(GOVERN_S)
-            before, rung = rung, self.dispatcher.load.step(self.clock())
+            before, rung = rung, load.step(self.clock())
+            haste = load.haste(self.clock())
+            for stream in self.streams.values():
+                stream.session.hurry(haste)
             if rung is before:
                 continue
             logger.warning("partials: %s, at %d streams", rung.name.lower().replace("_", " "), len(self.streams))

@@ -19,10 +19,12 @@ from .words import joined, matched_prefix
 
 @dataclass(frozen=True, slots=True)
 class ContextOptions:
-    short_s: float = 3.0
-    """A window this long is context enough: 8.1 % of 4,602 words are wrong (bench/wer.py), 8.0 % with 4 s, 7.8 % with
-    5 s, where finals cost a fifth more. It is clips of LibriSpeech as streams of their own that lose by it (7.5, 7.0,
-    6.4 %), not recordings of minutes (5.5, 5.5, 5.4 %)."""
+    short_s: float = 5.0
+    """a window this long is context enough"""
+    hasty_short_s: float = 3.0
+    """The same in full haste: finals cost a sixth less, and 8.2 % of 4,602 words are wrong (bench/wer.py) instead of 7.8
+    %. It is clips of LibriSpeech as streams of their own that lose by it (7.6 instead of 6.4 %), not recordings of
+    minutes (5.5 and 5.4 %)."""
     gap_s: float = 2.0
     """after a longer pause the speech before it no longer helps"""
     reach_s: float = 10.0
@@ -51,14 +53,16 @@ class Context:
         self._said.append(said)
         return said
 
-    def before(self, start: int, end: int) -> tuple[Said, ...]:
-        """The segments to decode a segment [start, end) with, oldest first: until all together are long enough."""
+    def before(self, start: int, end: int, haste: float = 0.0) -> tuple[Said, ...]:
+        """The segments to decode a segment [start, end) with, oldest first: until all together are long enough. The
+        more haste, 0 to 1, the less is."""
         options = self._options
+        short_s = options.short_s + haste * (options.hasty_short_s - options.short_s)
         found: deque[Said] = deque()
         follower = start
         for said in reversed(self._said):
             far = start - said.start > options.reach_s * SAMPLE_RATE_HZ
-            enough = end - follower >= options.short_s * SAMPLE_RATE_HZ
+            enough = end - follower >= short_s * SAMPLE_RATE_HZ
             if enough or far or follower - said.end > options.gap_s * SAMPLE_RATE_HZ:
                 break
             found.appendleft(said)

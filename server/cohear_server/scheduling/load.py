@@ -4,6 +4,7 @@
     final_decoded, partial_decoded    --> engine seconds asked for by a second of audio
                                 |
                                 +--> admits: may one more stream come?
+                                +--> haste:  how easy on the engine are sessions to be?
                                 +--> step:   the rung of the ladder, USUAL, SLOWER, SMALLER, NO_PARTIALS
 
 What counts is what is asked for, not what is done: a busy engine does all it can, and partials that it gets to late are
@@ -63,6 +64,10 @@ class LoadOptions:
     """the cost that warm-up foretold counts as much as so much audio"""
     quiet_share: float = 0.25
     """of continuous speech that any stream is expected to bring, however quiet all are now"""
+    leisure: float = 0.2
+    haste: float = 0.5
+    """shares of the engine asked for between which sessions go over from what is most exact to what is cheapest
+    (`Session.hurry`): what keeps the promise asks for two thirds"""
     climb_at: float = 1.08
     """share of the engine asked for beyond which the next rung is taken"""
     descend_at: float = 0.9
@@ -141,6 +146,11 @@ class Load:
         share = PARTIAL_SHARE[rung] * (self.smaller_cost if rung is Rung.SMALLER else 1.0)
         elastic = partials * self.options.elastic * share
         return (len(self._opened) + more) * (finals + elastic) / self.options.slots
+
+    def haste(self, now_s: float) -> float:
+        """How easy on the engine sessions are to be, 0 to 1."""
+        options = self.options
+        return min(1.0, max(0.0, (self.demand(now_s) - options.leisure) / (options.haste - options.leisure)))
 
     def fits(self, now_s: float) -> float:
         """How many streams like the present ones keep the promise; infinite while nothing is known of them."""
