@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from cohear_server.core.jobs import SAMPLE_RATE_HZ
 from cohear_server.core.segmenter import (
     Pause,
@@ -21,9 +22,12 @@ from hypothesis import strategies as st
 OPTIONS = SegmenterOptions()
 
 
-def run(pattern: str, options: SegmenterOptions = OPTIONS, levels: list[float] | None = None) -> list[SegmentEvent]:
+def run(
+    pattern: str, options: SegmenterOptions = OPTIONS, levels: list[float] | None = None, haste: float = 0.0
+) -> list[SegmentEvent]:
     """`#` a voiced frame, `.` an unvoiced one."""
     segmenter = Segmenter(options)
+    segmenter.haste = haste
     probabilities = np.array([0.9 if c == "#" else 0.1 for c in pattern], np.float32)
     given_levels = np.array(levels if levels is not None else [-20.0] * len(pattern), np.float32)
     return list(segmenter.push(probabilities, np.power(10.0, given_levels / 10, dtype=np.float32)))
@@ -91,6 +95,17 @@ def test_long_speech_that_is_cut_in_a_pause_leaves_nothing_behind() -> None:
     assert events[3].at >= s(15.0)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("haste", "speech_s", "ends"), [(1, 2.7, False), (1, 2.9, True), (0.5, 6.2, False), (0.5, 6.4, True), (0, 8, False)]
+)
+def test_in_haste_a_long_segment_ends_at_a_pause_that_is_none(haste: float, speech_s: float, ends: bool) -> None:
+    events = run("#" * round(speech_s * 50) + "." * 15 + "#" * 20 + "." * 30, haste=haste)
+    pause = s(speech_s + 0.2)
+    cut = [SpeechEnd(pause, "max_length"), SpeechStart(pause, pause, continues=True)]
+    assert events[1:-2] == [Pause(pause), *(cut if ends else [Resumption()])]
+    assert events[-1] == SpeechEnd(s(speech_s + 0.9), "endpoint")
+
+
 def test_hysteresis_keeps_weak_speech() -> None:
     segmenter = Segmenter(OPTIONS)
     probabilities = np.array([0.9] * 20 + [0.4] * 100, np.float32)
@@ -114,12 +129,14 @@ def test_flush_in_silence_is_nothing() -> None:
     st.lists(st.tuples(st.floats(0, 1), st.floats(-90, 0)), max_size=400),
     st.lists(st.integers(1, 60), min_size=1, max_size=20),
     st.sampled_from([200, 500, 1_000, 2_000]),
+    st.floats(0, 1),
 )
 def test_segments_are_ordered_disjoint_and_bounded(
-    frames: list[tuple[float, float]], sizes: list[int], endpoint_ms: int
+    frames: list[tuple[float, float]], sizes: list[int], endpoint_ms: int, haste: float
 ) -> None:
-    options = replace(OPTIONS, max_segment_s=5.0, cut_search_s=2.0, endpoint_ms=endpoint_ms)
+    options = replace(OPTIONS, max_segment_s=5.0, cut_search_s=2.0, hasty_cut_s=1.0, endpoint_ms=endpoint_ms)
     segmenter = Segmenter(options)
+    segmenter.haste = haste
     floor, start, at = 0, None, 0
     for size in sizes * (1 + len(frames) // sum(sizes)):
         block = frames[at : at + size]

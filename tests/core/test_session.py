@@ -139,6 +139,17 @@ def test_speech_that_resumes_takes_the_speculation_back() -> None:
     assert len(driver.release().of(Final)) == 1
 
 
+def test_in_haste_what_was_decoded_at_a_pause_is_the_final_of_a_long_segment() -> None:
+    driver = Driver()
+    driver.session.hurry(1.0)
+    driver.feed(np.concatenate([silence(1), speech(4), silence(0.35), speech(1), silence(1)])).stop()
+    first, second = driver.of(Final)
+    assert (first.reason, second.reason) == ("max_length", "endpoint")
+    assert first.end_s == second.start_s == pytest.approx(5.2, abs=0.05)
+    assert [job.segment_id for job in driver.jobs if job.kind is JobKind.FINAL] == [0, 1], "neither in vain"
+    assert len(driver.of(SpeechStarted)) == len(driver.of(SpeechEnded)) == 1, "one utterance"
+
+
 def test_finals_leave_in_order_though_results_come_backwards() -> None:
     driver = Driver(hold=True).feed(np.concatenate([utterance(), utterance(), utterance()]))
     assert driver.of(Final) == []
@@ -197,7 +208,8 @@ def test_long_speech_is_cut_and_nothing_between_is_lost() -> None:
 
 
 def test_what_was_heard_behind_a_cut_moves_to_the_next_segment_at_once() -> None:
-    driver = Driver().feed(np.concatenate([silence(1), speech(13)]))
+    quieter = speech(0.12) // 4
+    driver = Driver().feed(np.concatenate([silence(1), speech(7), quieter, speech(6)]))
     shown = driver.of(Partial)
     moved = next(i for i, partial in enumerate(shown) if partial.segment_id == 1)
     before, cut, follower = shown[moved - 2 : moved + 1]

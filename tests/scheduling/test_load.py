@@ -152,6 +152,14 @@ def test_each_rung_is_taken_at_its_load_and_kept(speakers: Speakers, share: floa
     assert set(speakers.speak(30)) == {rung}
 
 
+@pytest.mark.parametrize(("share", "haste"), [(0.15, 0.0), (0.35, 0.5), (0.6, 1.0)])
+def test_haste_grows_with_what_is_asked_for(speakers: Speakers, share: float, haste: float) -> None:
+    speakers.join(round(share * CAPACITY))
+    assert speakers.load.haste(0.0) == 0.0, "nothing is known yet"
+    speakers.speak(20)
+    assert speakers.load.haste(speakers.now_s) == pytest.approx(haste, abs=0.1)
+
+
 def test_rungs_come_one_by_one(speakers: Speakers) -> None:
     speakers.join(3 * CAPACITY)
     assert steps(speakers.speak(20)) == WITHOUT

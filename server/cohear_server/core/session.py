@@ -20,7 +20,7 @@ from cohear_client import protocol
 from .audio import AudioDecoder, AudioFormat
 from .buffer import AudioBuffer
 from .clock import JitterClock
-from .context import Context, ContextOptions, Said, own_words
+from .context import Context, ContextOptions, own_words
 from .events import SegmentSpan, final_message, lost_message, partial_message
 from .jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, JobKind, Pcm
 from .language import SessionLanguage
@@ -192,7 +192,7 @@ class Session:
 
     def hurry(self, haste: float) -> None:
         """How much the engine has to do, 0 to 1: the more, the cheaper are segments, and a little less exact."""
-        self._segmenter.haste = haste
+        self._segmenter.haste = self._context.haste = haste
 
     def samples(self) -> protocol.SampleCount:
         return self._ledger.count()
@@ -282,7 +282,7 @@ class Session:
         if window is not None:
             segment = self._segment
             whole = options.with_context and window.start == segment.start
-            context = self._earlier(segment, window.end) if whole else ()
+            context = self._context.before(segment.start, window.end) if whole else ()
             decoded = replace(window, start=context[0].start) if context else window
             job_id = self._submit(JobKind.PARTIAL, segment, decoded, options.interval_ms / 1000)
             self._trials.pop(self._waiting, None)
@@ -299,13 +299,10 @@ class Session:
 
     def _decode_final(self, segment: OpenSegment, end: int, deadline_s: float) -> tuple[str, Trial]:
         """Have the segment decoded as it is at `end`, with the speech before it if it is short."""
-        context = self._earlier(segment, end)
+        context = self._context.before(segment.start, end)
         start = context[0].start if context else segment.start
         job_id = self._submit(JobKind.FINAL, segment, Window(start, end), deadline_s)
         return job_id, Trial(segment, Window(segment.start, end), self._now_s, context)
-
-    def _earlier(self, segment: OpenSegment, end: int) -> tuple[Said, ...]:
-        return self._context.before(segment.start, end, self._segmenter.haste)
 
     def _drop_speculation(self) -> None:
         if self._speculation is not None:
