@@ -267,6 +267,8 @@ class _Readings(Collector):
         )
         load = service.dispatcher.load
         yield GaugeMetricFamily("cohear_engine_demand", "Share of the engine that the streams ask for.", service.demand)
+        haste = "How far segments are cut and decoded for little work, 0 to 1, rather than most exactly."
+        yield GaugeMetricFamily("cohear_haste", haste, load.haste(service.clock()))
         rungs = "Partials come 0 as usual, 1 half as often, 2 so and from a smaller model, 3 not at all."
         yield GaugeMetricFamily("cohear_rung", rungs, load.rung)
         depth = GaugeMetricFamily("cohear_queue_depth", "Windows that wait for the engine.", labels=["kind"])
