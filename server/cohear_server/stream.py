@@ -62,9 +62,10 @@ class _Emitted:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A job in the dispatcher's hands."""
+    """A job in the dispatcher's hands. Not the job: its audio is the dispatcher's."""
 
-    job: DecodeJob
+    kind: JobKind
+    window_s: float
     arrived_s: float
     taken_s: float
 
@@ -172,8 +173,9 @@ class Stream:
             self._sent.pop(job_id, None)
             self._traces.pop(job_id, None)
         for job in map(self._routed, output.jobs):
-            self._sent[job.id] = _Sent(job, arrived_s, taken_s)
-            self._dispatcher.submit(job, self._deliver, self.session.begun)
+            self._sent[job.id] = _Sent(job.kind, len(job.pcm) / SAMPLE_RATE_HZ, arrived_s, taken_s)
+            replaced = self._dispatcher.submit(job, self._deliver, self.session.begun)
+            self._sent.pop(replaced or "", None)
         now_s = self._clock()
         for emission in output.emissions:
             trace = self._traces.get(emission.job_id or "")
@@ -201,10 +203,11 @@ class Stream:
     def _deliver(self, result: DecodeResult, times: JobTimes) -> None:
         sent = self._sent.pop(result.job_id, None)
         if sent is not None:
-            window_s = len(sent.job.pcm) / SAMPLE_RATE_HZ
-            self._traces[result.job_id] = JobTrace(sent.arrived_s, sent.taken_s, times, result.batch_size, window_s)
+            self._traces[result.job_id] = JobTrace(
+                sent.arrived_s, sent.taken_s, times, result.batch_size, sent.window_s
+            )
         now_s = self._clock()
         self._apply(self.session.resolve(result, now_s), now_s, now_s)
-        if sent is not None and sent.job.kind is JobKind.PARTIAL:
+        if sent is not None and sent.kind is JobKind.PARTIAL:
             self._traces.pop(result.job_id, None)
         self._room.set()

@@ -99,14 +99,15 @@ class Dispatcher:
         """Batches in the engine now."""
         return self._busy
 
-    def submit(self, job: DecodeJob, deliver: Deliver, begun: Begun | None = None) -> None:
+    def submit(self, job: DecodeJob, deliver: Deliver, begun: Begun | None = None) -> str | None:
         """Queue a job. `deliver` is called once, unless the job is cancelled or replaced before it is decoded;
-        `begun` is called before, when it can be no more."""
+        `begun` is called before, when it can be no more. Returns the id of the job that it replaces."""
         now_s = self._clock()
         replaced = self.policy.submit(job, now_s)
         wanted_s = now_s if replaced is None else self._waiting.pop(replaced.id).wanted_s
         self._waiting[job.id] = _Entry(now_s, wanted_s, deliver, begun)
         self._changed.set()
+        return replaced.id if replaced else None
 
     def cancel(self, job_id: str, session_id: str) -> bool:
         """The result is not needed. False for a job in the engine: that runs on, and is still delivered."""
