@@ -28,6 +28,6 @@ def test_windows_that_newer_ones_replaced_are_forgotten() -> None:
     audio = burst(5.0)
     for at in range(0, len(audio), FRAME_BYTES):
         stream.receive(audio[at : at + FRAME_BYTES], at / 32_000)
-    held = [thing for thing in gc.get_objects() if isinstance(thing, DecodeJob) and thing.session_id == session.id]
+    held = [thing for thing in gc.get_objects() if type(thing) is DecodeJob and thing.session_id == session.id]
     assert dispatcher.policy.replaced > 20  # type: ignore[attr-defined]
     assert len(held) == 1
