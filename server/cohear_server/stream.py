@@ -175,7 +175,8 @@ class Stream:
         for job in map(self._routed, output.jobs):
             self._sent[job.id] = _Sent(job.kind, len(job.pcm) / SAMPLE_RATE_HZ, arrived_s, taken_s)
             replaced = self._dispatcher.submit(job, self._deliver, self.session.begun)
-            self._sent.pop(replaced or "", None)
+            if replaced is not None:
+                self._sent.pop(replaced, None)
         now_s = self._clock()
         for emission in output.emissions:
             trace = self._traces.get(emission.job_id or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,6 +57,8 @@ class Echo:
         self.model = ModelInfo("echo", "cpu", "int8", languages, True, True, STEPS_S)
         self.slots = slots
         self.batches: list[list[DecodeJob]] = []
+        self.begun = threading.Event()
+        """a batch has come"""
         self.started = self.closed = 0
         self.refusal: Exception | None = None
         """raised when it is started"""
@@ -73,6 +76,7 @@ class Echo:
 
     async def decode(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
         self.batches.append(list(batch))
+        self.begun.set()
         await asyncio.sleep(0)
         return [self._heard(job) for job in batch]
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -138,8 +137,7 @@ def test_the_window_that_tells_the_language_goes_at_once(tmp_path: Path) -> None
 
     def inputs() -> Iterator[Path]:
         yield lonely
-        while len(backend.batches) < 1:  # no end and no None: only that others wait for it sends it off
-            time.sleep(0.001)
+        assert backend.begun.wait(10)  # no end and no None: only that others wait for it sends it off
 
     finished(pipeline(backend), inputs())
     assert [job.deadline_s for job in backend.batches[0]] == [0.0]

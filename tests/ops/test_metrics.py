@@ -74,6 +74,7 @@ async def test_a_stream_is_counted_from_admission_to_its_last_sample() -> None:
     assert before["cohear_streams_admitted_total",] == 0
     assert before["cohear_streams_capacity",] == 7
     assert before["cohear_rung",] == 0
+    assert before["cohear_haste",] == 0
     assert got["cohear_streams_admitted_total",] == 1
     assert got["cohear_streams_live",] == 0
     fates = {fate: got["cohear_audio_seconds_total", fate] for fate in ("received", "transcribed", "silent", "shed")}

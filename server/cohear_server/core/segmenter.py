@@ -139,13 +139,10 @@ class Segmenter:
     def _speaking(self, probability: float) -> Iterator[SegmentEvent]:
         options = self.options
         if probability >= options.keep_probability:
-            paused, self._paused = self._paused, False
-            pause = self._natural_end()
-            self._last_voiced = self.position
-            if paused and self._long_enough(pause):
-                yield from self._cut(pause)
-            elif paused:
-                yield Resumption()
+            pause = self._natural_end() if self._paused else None
+            self._last_voiced, self._paused = self.position, False
+            if pause is not None:
+                yield from self._cut(pause) if self._long_enough(pause) else (Resumption(),)
         unvoiced_ms = (self.position - self._last_voiced) * 1000 // SAMPLE_RATE_HZ
         if unvoiced_ms >= options.endpoint_ms:
             yield self._end(self._natural_end(), "endpoint")
