@@ -30,8 +30,9 @@ from faster_whisper import WhisperModel
 from speech import Clip, choose, circumstances, error_rate, rate_difference, read_clips, word_errors, write_result
 
 FRAMES_MS = (20, 40, 60, 100)
-AT_LEISURE, IN_HASTE = (1e6, 2e6), (-2.0, -1.0)
-"""where haste begins and is full, as shares of the engine"""
+STREAMED = {"streaming": (1e6, 2e6), "in_haste": (-2.0, -1.0)}
+"""Where haste begins and is full, as shares of the engine: never, and always."""
+WAYS = (*STREAMED, "whole_file")
 SILENCE_S = 0.3
 """sent after each clip: some are cut close behind the last word, and a live stream goes on"""
 
@@ -41,9 +42,8 @@ class Heard:
     """What came of one clip, each way."""
 
     clip: Clip
-    streamed: str
-    hasty: str
-    whole: str
+    texts: dict[str, str]
+    """by way"""
 
 
 def main() -> int:
@@ -56,13 +56,15 @@ def main() -> int:
         max_streams=args.streams,
         admission=False,
     )
-    begun_s = time.perf_counter()
-    streamed = asyncio.run(stream_all(clips, config, args.streams, AT_LEISURE))
-    hasty = asyncio.run(stream_all(clips, config, args.streams, IN_HASTE))
-    streamed_s = time.perf_counter() - begun_s
-    whole = transcribe_all(clips, args)
-    whole_s = time.perf_counter() - begun_s - streamed_s
-    heard = [Heard(*each) for each in zip(clips, streamed, hasty, whole, strict=True)]
+    texts, elapsed_s = {}, {}
+    for way in WAYS:
+        begun_s = time.perf_counter()
+        if way in STREAMED:
+            texts[way] = asyncio.run(stream_all(clips, config, args.streams, STREAMED[way]))
+        else:
+            texts[way] = transcribe_all(clips, args)
+        elapsed_s[way] = round(time.perf_counter() - begun_s, 1)
+    heard = [Heard(clip, {way: texts[way][i] for way in WAYS}) for i, clip in enumerate(clips)]
     result = {
         "benchmark": "wer",
         **circumstances(),
@@ -70,13 +72,9 @@ def main() -> int:
         "settings": {"streams": args.streams, "frames_ms": FRAMES_MS, "workers": args.workers, "silence_s": SILENCE_S}
         | {"compute_type": args.compute_type, "endpoint_ms": config.endpoint_ms, "vad": config.vad},
         "audio_s": round(sum(clip.seconds for clip in clips), 1),
-        "elapsed_s": {"streaming": round(streamed_s, 1), "whole_file": round(whole_s, 1)},
+        "elapsed_s": elapsed_s,
         **summary(heard),
-        "clips": [
-            {"file": str(h.clip.path.relative_to(args.speech)), "ours": h.streamed, "in_haste": h.hasty}
-            | {"whole_file": h.whole}
-            for h in heard
-        ],
+        "clips": [{"file": str(h.clip.path.relative_to(args.speech)), **h.texts} for h in heard],
     }
     if args.out:
         write_result(args.out, result)
@@ -171,37 +169,29 @@ def summary(heard: Sequence[Heard]) -> dict[str, Any]:
         "word_error": {name: compare(members) for name, members in groups.items() if members},
         "words_on_non_speech": {
             "clips": len(unspoken),
-            "streaming": sum(word_errors("", h.streamed, "en").errors for h in unspoken),
-            "in_haste": sum(word_errors("", h.hasty, "en").errors for h in unspoken),
-            "whole_file": sum(word_errors("", h.whole, "en").errors for h in unspoken),
+            **{way: sum(word_errors("", h.texts[way], "en").errors for h in unspoken) for way in WAYS},
         },
     }
 
 
 def compare(heard: Sequence[Heard]) -> dict[str, Any]:
-    ours = [word_errors(h.clip.reference, h.streamed, h.clip.lang) for h in heard]
-    hasty = [word_errors(h.clip.reference, h.hasty, h.clip.lang) for h in heard]
-    theirs = [word_errors(h.clip.reference, h.whole, h.clip.lang) for h in heard]
+    counts = {way: [word_errors(h.clip.reference, h.texts[way], h.clip.lang) for h in heard] for way in WAYS}
     return {
-        "streaming": error_rate(ours),
-        "in_haste": error_rate(hasty),
-        "whole_file": error_rate(theirs),
-        "difference": rate_difference(ours, theirs),
-        "difference_in_haste": rate_difference(hasty, theirs),
+        **{way: error_rate(counts[way]) for way in WAYS},
+        "difference": {way: rate_difference(counts[way], counts["whole_file"]) for way in STREAMED},
     }
 
 
 def show(result: dict[str, Any]) -> None:
-    titles = f"{'streaming':>11}{'in haste':>10}{'whole file':>12}{'difference':>12}{'in haste':>10}"
-    print(f"{'word error, %':<18}{'clips':>6}{'words':>7}{titles}")
+    titles = [f"{way.replace('_', ' '):>12}" for way in WAYS]
+    print(f"{'word error, %':<18}{'clips':>6}{'words':>7}{''.join(titles)}   differences")
     for name, row in result["word_error"].items():
-        ours, hasty, theirs = (row[way]["wer_percent"] for way in ("streaming", "in_haste", "whole_file"))
-        counts = f"{name:<18}{row['streaming']['clips']:>6}{row['streaming']['words']:>7}"
-        rates = f"{ours:>11.2f}{hasty:>10.2f}{theirs:>12.2f}"
-        differences = f"{row['difference']['points']:>+12.2f}{row['difference_in_haste']['points']:>+10.2f}"
-        print(counts + rates + differences)
+        rates = [f"{row[way]['wer_percent']:>12.2f}" for way in WAYS]
+        differences = [f"{row['difference'][way]['points']:+.2f}" for way in STREAMED]
+        size = row["whole_file"]
+        print(f"{name:<18}{size['clips']:>6}{size['words']:>7}{''.join(rates)}   {', '.join(differences)}")
     words = result["words_on_non_speech"]
-    counts = ", ".join(f"{way.replace('_', ' ')} {words[way]}" for way in ("streaming", "in_haste", "whole_file"))
+    counts = ", ".join(f"{way.replace('_', ' ')} {words[way]}" for way in WAYS)
     print(f"words on {words['clips']} clips without speech: {counts}")
 
 

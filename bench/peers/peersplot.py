@@ -46,7 +46,7 @@ def plot(result: dict[str, Any], path: Path) -> None:
     errors.set(title="Word error", ylabel="%", ylim=(0, 100))
     for axes in (finals, lags, errors):
         axes.set(xlabel="streams", xscale="log")
-        ticks = sorted({row["streams"] for row in rows})
+        ticks = sorted({row["streams"] for row in rows if row["streams"].bit_count() == 1})
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.minorticks_off()
     bars.legend(fontsize=7)
