@@ -112,7 +112,7 @@ def clock() -> SimClock:
     return SimClock()
 
 
-@pytest.mark.parametrize(("speakers", "highest"), [(8, Rung.USUAL), (24, Rung.SLOWER), (34, Rung.NO_PARTIALS)])
+@pytest.mark.parametrize(("speakers", "highest"), [(8, Rung.USUAL), (28, Rung.SLOWER), (46, Rung.NO_PARTIALS)])
 def test_each_number_of_speakers_has_its_rung(clock: SimClock, speakers: int, highest: Rung) -> None:
     """All are let in, as if they had come silent; no final is lost on any rung."""
     found = crowd(clock, staggered(speakers, 6), admission=False)
@@ -147,7 +147,7 @@ def spelled(letter: str) -> Callable[[Pcm], list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("speakers", "highest"), [(8, Rung.USUAL), (22, Rung.SLOWER), (38, Rung.SMALLER), (58, Rung.NO_PARTIALS)]
+    ("speakers", "highest"), [(8, Rung.USUAL), (26, Rung.SLOWER), (44, Rung.SMALLER), (67, Rung.NO_PARTIALS)]
 )
 def test_with_a_smaller_model_too_each_number_has_its_rung(clock: SimClock, speakers: int, highest: Rung) -> None:
     found = crowd(clock, staggered(speakers, 8), Two().both, admission=False)
@@ -156,25 +156,25 @@ def test_with_a_smaller_model_too_each_number_has_its_rung(clock: SimClock, spea
 
 
 def test_so_many_have_no_partials_without_it(clock: SimClock) -> None:
-    found = crowd(clock, staggered(38, 8), admission=False)
+    found = crowd(clock, staggered(44, 8), admission=False)
     assert max(rung for _, rung in found.rungs) is Rung.NO_PARTIALS
 
 
 def test_partials_move_to_the_smaller_model_and_back_and_finals_never(clock: SimClock) -> None:
     two = Two()
-    found = crowd(clock, [*staggered(38, 8), (0.0, 2, 50.0)], two.both, admission=False)
+    found = crowd(clock, [*staggered(44, 8), (0.0, 2, 50.0)], two.both, admission=False)
     taken = [rung for rung, _ in groupby(rung for _, rung in found.rungs)]
     assert taken == [Rung.USUAL, Rung.SLOWER, Rung.SMALLER, Rung.SLOWER, Rung.USUAL]
     assert len(two.moved()) > 100
     assert {job.kind for job in two.moved()} == {JobKind.PARTIAL}
     for heard in found.heard:
         assert all(isinstance(e, Final) and "m" in e.text and "s" not in e.text for e in heard.of(Final))
-    assert sum(len(heard.of(Final)) for heard in found.heard) == 38 * 8 + 2
+    assert sum(len(heard.of(Final)) for heard in found.heard) == 44 * 8 + 2
     assert [e for heard in found.heard for e in heard.of(Partial) if isinstance(e, Partial) and "s" in e.stable]
 
 
 def test_clients_hear_of_the_smaller_model_and_of_each_step_back(clock: SimClock) -> None:
-    found = crowd(clock, [*staggered(38, 8), (0.0, 2, 50.0)], Two().both, admission=False)
+    found = crowd(clock, [*staggered(44, 8), (0.0, 2, 50.0)], Two().both, admission=False)
     patient = max(found.heard, key=lambda heard: heard.events[-1][0])
     told = [w for w in patient.of(Warning) if isinstance(w, Warning)]
     assert [w.code for w in told] == ["degraded", "degraded", "degraded", "restored"]
@@ -183,7 +183,7 @@ def test_clients_hear_of_the_smaller_model_and_of_each_step_back(clock: SimClock
 
 def test_a_stream_in_a_language_that_only_the_main_model_knows_stays_with_it(clock: SimClock) -> None:
     two = Two()
-    speakers = [(*speaker, "de" if i % 4 == 0 else "en") for i, speaker in enumerate(staggered(38, 8))]
+    speakers = [(*speaker, "de" if i % 4 == 0 else "en") for i, speaker in enumerate(staggered(44, 8))]
     found = crowd(clock, speakers, two.both, admission=False)
     assert Rung.SMALLER in {rung for _, rung in found.rungs}
     assert {job.options.language for job in two.moved()} == {"en"}
@@ -202,7 +202,7 @@ def test_clients_hear_of_each_rung_and_of_the_end(clock: SimClock) -> None:
 
 
 def test_slower_partials_come_half_as_often(clock: SimClock) -> None:
-    few, many = crowd(clock, staggered(4, 6)), crowd(SimClock(), staggered(24, 6), admission=False)
+    few, many = crowd(clock, staggered(4, 6)), crowd(SimClock(), staggered(28, 6), admission=False)
     usual = sum(len(heard.of(Partial)) for heard in few.heard) / 4
     slow = [
         sum(1 for at_s, event in heard.events if isinstance(event, Partial) and _rung_at(many, at_s) is Rung.SLOWER)

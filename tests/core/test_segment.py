@@ -7,6 +7,7 @@ from cohear_server.core.jobs import SAMPLE_RATE_HZ
 from cohear_server.core.segment import OpenSegment, PartialOptions, Window
 
 OPTIONS = PartialOptions()
+FIRST_S = 1.3 + OPTIONS.first_ms / 1000
 
 
 def at(seconds: float) -> int:
@@ -33,12 +34,12 @@ def wanted(segment: OpenSegment, until_s: float, begin: bool) -> list[Window]:
 
 def test_an_idle_engine_has_one_each_interval(segment: OpenSegment) -> None:
     ends = [window.end for window in wanted(segment, 4.0, begin=True)]
-    assert ends == [at(1.5 + OPTIONS.interval_ms / 1000 * i) for i in range(7)]
+    assert ends == [at(FIRST_S + OPTIONS.interval_ms / 1000 * i) for i in range(7)]
 
 
 def test_a_window_that_waits_is_replaced_by_a_fresher_one(segment: OpenSegment) -> None:
     ends = [window.end for window in wanted(segment, 2.0, begin=False)]
-    assert ends == [at(1.5 + 0.1 * i) for i in range(6)]
+    assert ends == [at(FIRST_S + 0.1 * i) for i in range(6)]
 
 
 @pytest.mark.parametrize(("begin", "limit_s"), [(True, OPTIONS.trim_after_s), (False, OPTIONS.trim_waiting_after_s)])

@@ -122,11 +122,12 @@ class SileroVad:
 
 
 class CascadeVad:
-    """WebRTC's yes and Silero's probability; Silero sleeps after a pause, and starts afresh on the frames before the one
-    that wakes it.
+    """WebRTC's yes and Silero's probability; Silero sleeps after a pause, and starts afresh on the frames before the
+    one that wakes it.
 
     A short word alone is over before Silero is sure of anything if it begins to listen in its middle: of 250 spoken
-    digits of 0.14 to 1.15 s it missed 6, 14 and 43 in noise of -70, -50 and -40 dB; with 5 frames before them 0, 0 and 2.
+    digits of 0.14 to 1.15 s it missed 6, 14 and 43 in noise of -70, -50 and -40 dB; with 5 frames before them 0, 0 and
+    2.
     """
 
     SLEEP_FRAMES = 15

@@ -46,7 +46,7 @@ class LoadOptions:
     elastic: float = 0.67
     """So much of the usual number of partials keeps the promise (cursor lag <= 1 s): measured on 2 cores, where they
     came 0.6 s apart, not 0.4, at the last number of streams that kept it."""
-    keep: float = 0.66
+    keep: float = 0.76
     """Share of the engine that may be asked for before finals come too late: batches cannot be taken back, so a final
     waits for those that are at work (2 cores, where 21 streams keep the promise: 0.8 let in 24, whose finals were 38 ms
     late at p95)."""
@@ -68,9 +68,11 @@ class LoadOptions:
     haste: float = 0.5
     """shares of the engine asked for between which sessions go over from what is most exact to what is cheapest
     (`Session.hurry`): what keeps the promise asks for two thirds"""
-    climb_at: float = 1.08
-    """share of the engine asked for beyond which the next rung is taken"""
-    descend_at: float = 0.9
+    climb_at: float = 1.25
+    """Share of the engine asked for beyond which the next rung is taken. Where the promise ends, at 1, partials have
+    made room by themselves: with 1.08 the last streams that kept it were degraded, and their text was 1.2 s behind, not
+    1.0; with 36 streams, beyond it, 1.6 s, not 1.4, and finals came no sooner (2 cores)."""
+    descend_at: float = 1.0
     """the rung before is taken when it would ask for less than this"""
     climb_after_s: float = 1.0
     descend_after_s: float = 2.5
