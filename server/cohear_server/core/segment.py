@@ -24,7 +24,7 @@ _CUT_MARGIN_SAMPLES = SAMPLE_RATE_HZ // 20
 class PartialOptions:
     interval_ms: int = 400
     """New audio between two partials of a stream, at least; a busy engine makes it longer by itself. With 500, words
-    are as steady (7.4 % unstable instead of 8.0) and shown 0.1 s later."""
+    are as steady (8.2 % unstable instead of 8.1) and shown 0.1 s later."""
     first_ms: int = 120
     """Audio after the start of speech before the first partial. With 200 it comes 0.08 s later, and words are no
     steadier; with 100 and less more of them change."""
