@@ -35,7 +35,7 @@ LEARNT_SHARE = 0.1
 """of each final, in what is known of their cost"""
 
 LARGEST_RISE = 2.0
-"""a final that is decoded a second time, padded to 30 s, counts as no more than so many"""
+"""a final that is decoded a second time counts as no more than so many"""
 
 FEW_PARTIALS = 8
 """fewer than this cost more each: 4 a tenth, 2 two fifths, 1 nearly twice as much (bench/engine.py)"""
