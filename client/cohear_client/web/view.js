@@ -25,6 +25,7 @@ export class TranscriptView {
   #shown = new Map();
   #following = true;
   #scrolling = 0;
+  #top = 0;
 
   /**
    * @param {object} parts
@@ -111,7 +112,10 @@ export class TranscriptView {
 
   #noticeReader() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
-    this.#following = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    const near = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    // a scroll of our own may be told of when more text is there already; only a reader goes up
+    this.#following = near || (this.#following && scrollTop >= this.#top);
+    this.#top = scrollTop;
     if (this.#following) this.#toNewest.hidden = true;
   }
 
