@@ -9,6 +9,7 @@ What counts as a start or an end of speech is the segmenter's business, not this
 from __future__ import annotations
 
 import functools
+from collections import deque
 from importlib import metadata
 from pathlib import Path
 from typing import Literal, Protocol, get_args
@@ -137,18 +138,19 @@ class CascadeVad:
         self._gate = WebRtcVad()
         self._silero = SileroVad()
         self._quiet_frames = self.SLEEP_FRAMES
-        self._lead = np.zeros((self.LEAD_FRAMES, FRAME_SAMPLES), np.int16)
+        silence = np.zeros((self.LEAD_FRAMES, FRAME_SAMPLES), np.int16)
+        self._lead = deque(silence, maxlen=self.LEAD_FRAMES)
+        """the newest frames"""
 
     def push(self, frames: Pcm) -> Probabilities:
         gate = self._gate.push(frames)
         out = np.zeros(len(frames), np.float32)
-        led = np.concatenate([self._lead, frames])
         first = 0
-        for i, voiced in enumerate(gate.tolist()):
+        for i, (frame, voiced) in enumerate(zip(frames, gate.tolist(), strict=True)):
             asleep = self._quiet_frames == self.SLEEP_FRAMES
             if voiced:
                 if asleep:
-                    self._silero.push(led[i : i + self.LEAD_FRAMES])
+                    self._silero.push(np.stack(self._lead))
                     first = i
                 self._quiet_frames = 0
             elif not asleep:
@@ -156,9 +158,9 @@ class CascadeVad:
                 if self._quiet_frames == self.SLEEP_FRAMES:
                     out[first:i] = self._silero.push(frames[first:i])
                     self._silero.reset()
+            self._lead.append(frame)
         if self._quiet_frames < self.SLEEP_FRAMES:
             out[first:] = self._silero.push(frames[first:])
-        self._lead = led[len(frames) :]
         return out * gate
 
 

@@ -67,7 +67,7 @@ class _Window:
 
     job: DecodeJob
     short: bool
-    """encoded with less silence than Whisper was trained with: not padded to 30 s"""
+    """not padded to 30 s"""
     states: States
     """with their tail"""
     language: str
@@ -190,10 +190,9 @@ class WhisperEngine:
         if not doubted:
             return list(heard)
         jobs = [heard[i].window.job for i in doubted]
+        samples = [_retried_samples(job) for job in jobs]
         with self._padding():
-            again = dict(
-                zip(doubted, self._decoded(self._windows(jobs, list(map(_retried_samples, jobs)))), strict=True)
-            )
+            again = dict(zip(doubted, self._decoded(self._windows(jobs, samples)), strict=True))
         self.retries += len(doubted)
         return [_likelier(one, again[i]) if i in again else one for i, one in enumerate(heard)]
 
@@ -301,10 +300,9 @@ class WhisperEngine:
         return self.profile and self.profile.of(job.kind)
 
     def _encoded_samples(self, job: DecodeJob) -> int:
-        setting = self._setting(job)
-        if self.profile is None or setting is None or not self.profile.allows(len(job.pcm) / SAMPLE_RATE_HZ):
+        if self.profile is None or not self.profile.allows(len(job.pcm) / SAMPLE_RATE_HZ):
             return MAX_WINDOW_SAMPLES
-        return padded_length(len(job.pcm), setting.silence_ms, self.model.bucket_samples)
+        return padded_length(len(job.pcm), self.profile.of(job.kind).silence_ms, self.model.bucket_samples)
 
     def _max_tokens(self, job: DecodeJob) -> int:
         per_s = self.profile.tokens_per_s if self.profile else PADDED_TOKENS_PER_S

@@ -67,7 +67,7 @@ class LoadOptions:
     leisure: float = 0.2
     haste: float = 0.5
     """shares of the engine asked for between which sessions go over from what is most exact to what is cheapest
-    (`Session.hurry`): what keeps the promise asks for two thirds"""
+    (`Session.hurry`): the most streams that keep the promise ask for some nine tenths"""
     climb_at: float = 1.25
     """Share of the engine asked for beyond which the next rung is taken. Where the promise ends, at 1, partials have
     made room by themselves: with 1.08 the last streams that kept it were degraded, and their text was 1.2 s behind, not
