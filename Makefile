@@ -4,7 +4,7 @@
 .PHONY: help setup run demo test format lint types bench eval docs
 
 BIN := .venv/bin
-CODE := server client tests bench scripts
+CODE := server client testing tests bench scripts
 READY := .venv/.ready
 
 help:  ## show this

@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cohear_server.decoding.calibration import BINS, Calibration, calibration_error, fit
-from cohear_server.decoding.catalog import find_model
-from cohear_server.decoding.clips import Clip, choose, grouped, read_clips
-from cohear_server.decoding.engine import WhisperEngine
-from cohear_server.decoding.evaluation import Heard, hear, known, load
-from cohear_server.decoding.profile import profiles_dir
-from cohear_server.decoding.sources import SourceOptions
+from cohear_server.engine.calibration import BINS, Calibration, calibration_error, fit
+from cohear_server.engine.engine import WhisperEngine
+from cohear_server.engine.profile import profiles_dir
+from cohear_server.lab.clips import Clip, choose, grouped, read_clips
+from cohear_server.lab.evaluation import Heard, hear, known, load
+from cohear_server.models.catalog import find_model
+from cohear_server.models.sources import SourceOptions
 
 NOT_FITTED = frozenset({"long", "fsdd"})
 """long recordings repeat what others hold; lone digits over a telephone have no match in the training speech"""

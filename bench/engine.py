@@ -24,14 +24,14 @@ from typing import Any
 
 import numpy as np
 from cohear_server.core.jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, DecodeOptions, JobKind
-from cohear_server.decoding.catalog import find_model
-from cohear_server.decoding.features import padded_length, waveform
-from cohear_server.decoding.options import EngineOptions
-from cohear_server.decoding.profile import Profile, find_profile
-from cohear_server.decoding.prompts import Prompt
-from cohear_server.decoding.sources import SourceOptions
-from cohear_server.decoding.tail import MAX_STATES, filled_length
-from cohear_server.decoding.whisper import Search, WhisperModel
+from cohear_server.engine.features import padded_length, waveform
+from cohear_server.engine.options import EngineOptions
+from cohear_server.engine.profile import Profile, find_profile
+from cohear_server.engine.prompts import Prompt
+from cohear_server.engine.tail import MAX_STATES, filled_length
+from cohear_server.engine.whisper import Search, WhisperModel
+from cohear_server.models.catalog import find_model
+from cohear_server.models.sources import SourceOptions
 from numpy.typing import NDArray
 from speech import circumstances, write_result
 from voice import read_spoken

@@ -2,7 +2,7 @@
 
     python bench/eval.py --speech DIR [--clips 60] [--model NAME ...] [--out FILE] [--readme models/README.md]
 
-Models that are not named keep the figures that the result file has of them. The measuring is `decoding.evaluation`, and
+Models that are not named keep the figures that the result file has of them. The measuring is `lab.evaluation`, and
 `cohear models eval` does the same on any speech.
 """
 
@@ -21,12 +21,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cohear_server.decoding.catalog import find_model
-from cohear_server.decoding.clips import Clip, choose, grouped, read_clips
-from cohear_server.decoding.evaluation import HEADINGS, Evaluation, SetResult, evaluate, known, load, table
-from cohear_server.decoding.scoring import ErrorRate
-from cohear_server.decoding.sources import SourceOptions
-from cohear_server.decoding.weights import ModelFiles
+from cohear_server.lab.clips import Clip, choose, grouped, read_clips
+from cohear_server.lab.evaluation import HEADINGS, Evaluation, SetResult, evaluate, known, load, table
+from cohear_server.lab.scoring import ErrorRate
+from cohear_server.models.catalog import find_model
+from cohear_server.models.sources import SourceOptions
+from cohear_server.models.weights import ModelFiles
 from speech import circumstances, write_result
 from word_starts import median_apart_ms
 

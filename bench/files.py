@@ -21,8 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cohear_server.decoding.catalog import find_model
-from cohear_server.decoding.sources import SourceOptions
+from cohear_server.models.catalog import find_model
+from cohear_server.models.sources import SourceOptions
 from filesystems import Settings, run
 from speech import Clip, choose, circumstances, error_rate, rate_difference, read_clips, word_errors, write_result
 from subtitlecheck import check_subtitles

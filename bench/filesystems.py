@@ -86,7 +86,7 @@ def batched(settings: Settings) -> Outcome:
 
 
 def cohear_cli(settings: Settings) -> Outcome:
-    command = [sys.executable, "-c", "import sys; from cohear_client.cli import main; sys.exit(main())", "transcribe"]
+    command = [sys.executable, "-c", "import sys; from cohear_cli import main; sys.exit(main())", "transcribe"]
     command += ["--model", settings.model_dir, "--language", settings.language, "--device", "cpu", "--no-cache"]
     command += ["--compute-type", "int8", "--format", "txt", "--beam-size", str(settings.beam_size)]
     return _command(command, settings)

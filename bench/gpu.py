@@ -34,13 +34,13 @@ from capacityplot import plot
 from cohear_server.app import address, make_server
 from cohear_server.config import ServerConfig
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, JobKind
-from cohear_server.decoding.engine import WhisperEngine
-from cohear_server.decoding.guard import GuardOptions
-from cohear_server.decoding.local import LocalBackend
-from cohear_server.decoding.options import EngineOptions
-from cohear_server.decoding.profile import Profile, write_profile
-from cohear_server.decoding.tail import MAX_STATES, TailStates
-from cohear_server.service import Service
+from cohear_server.engine.engine import WhisperEngine
+from cohear_server.engine.guard import GuardOptions
+from cohear_server.engine.local import LocalBackend
+from cohear_server.engine.options import EngineOptions
+from cohear_server.engine.profile import Profile, write_profile
+from cohear_server.engine.tail import MAX_STATES, TailStates
+from cohear_server.live.service import Service
 from load import LoadOptions, add_load_arguments, load_options, measure, settings
 from process import Server
 from random_model import SHAPES, Shape, save_random_model

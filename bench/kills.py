@@ -23,7 +23,7 @@ from pathlib import Path
 
 from speech import choose, circumstances, read_clips, write_result
 
-COHEAR = [sys.executable, "-c", "import sys; from cohear_client.cli import main; sys.exit(main())"]
+COHEAR = [sys.executable, "-c", "import sys; from cohear_cli import main; sys.exit(main())"]
 
 
 @dataclass(slots=True)

@@ -15,9 +15,9 @@ from cohear_client.protocol import Final, Partial
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, JobKind, Pcm
 from cohear_server.core.output import Output
 from cohear_server.core.session import Session
-from cohear_server.decoding.catalog import SourceOptions, find_model
-from cohear_server.decoding.engine import WhisperEngine
-from cohear_server.decoding.options import EngineOptions
+from cohear_server.engine.engine import WhisperEngine
+from cohear_server.engine.options import EngineOptions
+from cohear_server.models.catalog import SourceOptions, find_model
 
 FRAME = SAMPLE_RATE_HZ // 50
 Event = tuple[float, Partial | Final]

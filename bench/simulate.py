@@ -28,8 +28,8 @@ from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, De
 from cohear_server.core.output import Output
 from cohear_server.core.segment import PartialOptions
 from cohear_server.core.session import Session, SessionOptions
-from cohear_server.decoding.profile import Profile, find_profile
-from cohear_server.decoding.tail import filled_length
+from cohear_server.engine.profile import Profile, find_profile
+from cohear_server.engine.tail import filled_length
 from cohear_server.scheduling.scheduler import Scheduler, SchedulerOptions
 from measures import (
     Heard,

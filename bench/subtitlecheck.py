@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cohear_client.cli.outputs import render
-from cohear_client.cli.subtitles import LINE_CHARS, LINES
+from cohear_cli.outputs import render
+from cohear_cli.subtitles import LINE_CHARS, LINES
 from cohear_client.fileevents import Finished
 from cohear_client.protocol import Word
 from cohear_server.batch.model import BatchModel
 from cohear_server.batch.options import HearingOptions, ModelChoice
 from cohear_server.batch.pipeline import Pipeline
-from cohear_server.decoding.scoring import matched
+from cohear_server.lab.scoring import matched
 
 TIMES = re.compile(r"(\d\d):(\d\d):(\d\d),(\d{3}) --> (\d\d):(\d\d):(\d\d),(\d{3})")
 

@@ -25,14 +25,14 @@ from typing import Any
 
 import numpy as np
 from cohear_server.core.jobs import JobKind
-from cohear_server.decoding.catalog import find_model
-from cohear_server.decoding.engine import WhisperEngine
-from cohear_server.decoding.options import EngineOptions
-from cohear_server.decoding.profile import Profile, read_profile
-from cohear_server.decoding.profiling import build_tail
-from cohear_server.decoding.sources import SourceOptions
-from cohear_server.decoding.trial_speech import read_speech
-from cohear_server.decoding.trials import BATCH, Heard, Utterance, cut_in_speech, ends_in_loop, hear
+from cohear_server.engine.engine import WhisperEngine
+from cohear_server.engine.options import EngineOptions
+from cohear_server.engine.profile import Profile, read_profile
+from cohear_server.lab.profiling import build_tail
+from cohear_server.lab.trial_speech import read_speech
+from cohear_server.lab.trials import BATCH, Heard, Utterance, cut_in_speech, ends_in_loop, hear
+from cohear_server.models.catalog import find_model
+from cohear_server.models.sources import SourceOptions
 from speech import Clip, Errors, circumstances, error_rate, rate_difference, read_clips, word_errors, write_result
 
 SECONDS = (1.0, 15.0)
@@ -48,7 +48,7 @@ def main() -> int:
     engine = WhisperEngine(EngineOptions(args.model, folder, device="cpu", compute_type="int8", threads=1))
     profile = read_profile(args.profile) if args.profile else engine.profile
     if profile is None:
-        raise SystemExit(f"model {args.model} has no profile; make one with decoding.profiling.make_profile")
+        raise SystemExit(f"model {args.model} has no profile; make one with lab.profiling.make_profile")
     if args.train:
         fit = [one.pcm.astype(np.float32) / np.float32(32768) for one in read_speech(args.train)[:FIT]]
         profile = replace(profile, tail=build_tail(engine.model, fit))

@@ -26,14 +26,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from cohear_server.core.jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, DecodeOptions, Pcm
-from cohear_server.decoding.catalog import find_model
-from cohear_server.decoding.clips import Clip, read_clips
-from cohear_server.decoding.features import padded_length, waveform
-from cohear_server.decoding.options import EngineOptions
-from cohear_server.decoding.profile import Profile, find_profile, kept_tables, profiles_dir, write_profile
-from cohear_server.decoding.sources import SourceOptions
-from cohear_server.decoding.tail import MAX_STATES, EndStates, States, filled_length
-from cohear_server.decoding.whisper import WhisperModel
+from cohear_server.engine.features import padded_length, waveform
+from cohear_server.engine.options import EngineOptions
+from cohear_server.engine.profile import Profile, find_profile, kept_tables, profiles_dir, write_profile
+from cohear_server.engine.tail import MAX_STATES, EndStates, States, filled_length
+from cohear_server.engine.whisper import WhisperModel
+from cohear_server.lab.clips import Clip, read_clips
+from cohear_server.models.catalog import find_model
+from cohear_server.models.sources import SourceOptions
 from ct2_weights import read_weights
 from numpy.typing import NDArray
 from whisper_jax import Array, Decoder

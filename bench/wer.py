@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from cohear_client.protocol import Done, Final, SampleCount, Start
 from cohear_server.config import ServerConfig
-from cohear_server.decoding.catalog import find_model
-from cohear_server.decoding.sources import SourceOptions
-from cohear_server.service import Service
+from cohear_server.live.service import Service
+from cohear_server.models.catalog import find_model
+from cohear_server.models.sources import SourceOptions
 from faster_whisper import WhisperModel
 from speech import Clip, choose, circumstances, error_rate, rate_difference, read_clips, word_errors, write_result
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, HypothesisWord, JobKind, Pcm
-from cohear_server.decoding.clips import Clip
-from cohear_server.decoding.engine import WhisperEngine
-from cohear_server.decoding.scoring import matched
+from cohear_server.engine.engine import WhisperEngine
+from cohear_server.lab.clips import Clip
+from cohear_server.lab.scoring import matched
 from faster_whisper import WhisperModel
 
 

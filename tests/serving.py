@@ -12,8 +12,8 @@ import numpy as np
 from cohear_client import protocol
 from cohear_server.app import address, make_server
 from cohear_server.config import ServerConfig
-from cohear_server.decoding.backend import DecodeBackend
-from cohear_server.service import Service
+from cohear_server.engine.backend import DecodeBackend
+from cohear_server.live.service import Service
 from websockets.asyncio.client import ClientConnection, connect
 
 

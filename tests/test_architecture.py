@@ -1,4 +1,4 @@
-"""The import rule: client.protocol <- core <- scheduling, decoding <- stream, service <- gateway <- app."""
+"""Imports go one way: cohear_cli -> cohear_server -> cohear_client, and inside the server as `LAYERS` says."""
 
 from __future__ import annotations
 
@@ -8,50 +8,57 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SERVER, CLIENT = ROOT / "server" / "cohear_server", ROOT / "client" / "cohear_client"
-MODULES = sorted([*SERVER.rglob("*.py"), *CLIENT.rglob("*.py")])
-OUTER = {
-    "app",
-    "gateway",
-    "service",
-    "stream",
-    "local_stream",
-    "outbox",
-    "observer",
-    "caller",
-    "timing",
-    "config",
-    "web",
+PACKAGES = {
+    "cohear_client": ROOT / "client" / "cohear_client",
+    "cohear_cli": ROOT / "client" / "cohear_cli",
+    "cohear_server": ROOT / "server" / "cohear_server",
+}
+MODULES = sorted(path for folder in PACKAGES.values() for path in folder.rglob("*.py"))
+
+# what each package may import of the others
+BELOW = {
+    "cohear_client": set(),
+    "cohear_server": {"cohear_client"},
+    "cohear_cli": {"cohear_client", "cohear_server"},
 }
 
-# what each part of the server may import of the server itself
-ALLOWED = {
-    "core": {"core", "errors"},
-    "batch": {"batch", "core", "decoding", "scheduling.dispatcher", "scheduling.throughput", "errors"},
-    "decoding": {"core", "decoding", "errors"},
-    "scheduling": {"core", "scheduling", "decoding.backend", "errors"},
+# what each part of the server may import of the server: the parts in its row, and itself
+LAYERS: dict[str, set[str]] = {
+    "errors": set(),
+    "core": {"errors"},
+    "models": {"errors"},
+    "engine": {"core", "errors", "models"},
+    "scheduling": {"core", "engine.backend", "errors"},
+    "config": {"core", "errors"},
+    "access": {"config", "errors", "live", "wire.web"},
+    "live": {"access.caller", "config", "core", "engine", "errors", "models", "scheduling"},
+    "wire": {"access.caller", "config", "core", "errors", "live"},
+    "ops": {"core", "live", "scheduling"},
+    "batch": {"core", "engine", "errors", "models", "scheduling.dispatcher", "scheduling.throughput"},
+    "lab": {"core", "engine", "errors", "models"},
+    "app": {"access", "config", "errors", "live", "ops", "wire"},
 }
 
 # third parties that only these may know
 ONLY = {
     "starlette": {
         "cohear_server.app",
-        "cohear_server.gateway",
-        "cohear_server.web",
+        "cohear_server.wire.gateway",
+        "cohear_server.wire.web",
         "cohear_server.ops.pages",
-        "cohear_server.ops.gate",
+        "cohear_server.access.gate",
     },
     "prometheus_client": {"cohear_server.ops.metrics", "cohear_server.ops.history", "cohear_server.ops.pages"},
     "uvicorn": {"cohear_server.app"},
     "av": {"cohear_server.batch.sources"},
-    "ctranslate2": {"cohear_server.decoding.whisper"},
-    "faster_whisper": {"cohear_server.decoding.whisper"},
+    "ctranslate2": {"cohear_server.engine.whisper"},
+    "faster_whisper": {"cohear_server.engine.whisper"},
 }
 
 
 def name_of(path: Path) -> str:
-    base = SERVER if path.is_relative_to(SERVER) else CLIENT
-    parts = path.relative_to(base.parent).with_suffix("").parts
+    package = next(name for name, folder in PACKAGES.items() if path.is_relative_to(folder))
+    parts = (package, *path.relative_to(PACKAGES[package]).with_suffix("").parts)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -69,21 +76,34 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+def within(name: str, parts: set[str]) -> bool:
+    return any(name == part or name.startswith(part + ".") for part in parts)
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_imports(path: Path) -> None:
+def test_imports_go_one_way(path: Path) -> None:
     name = name_of(path)
-    part = name.split(".")[1] if name.count(".") else ""
+    package, _, inner = name.partition(".")
+    part = inner.split(".")[0]
     for imported in imports(path):
-        top = imported.split(".")[0]
+        top, _, theirs = imported.partition(".")
         assert top not in ONLY or name in ONLY[top], f"{name} must not know {top}"
-        inner = imported.removeprefix("cohear_server.")
-        if part in ALLOWED and imported.startswith("cohear_server."):
-            allowed = ALLOWED[part]
-            assert any(inner == a or inner.startswith(a + ".") for a in allowed), f"{name} imports {imported}"
-        if part == "core":
-            assert top not in {"asyncio", "time", "threading", "socket"}, f"{name} imports {top}"
-        if name.startswith("cohear_client") and not name.startswith("cohear_client.cli"):
-            assert top != "cohear_server", f"{name} imports the server"
+        if top in PACKAGES and top != package:
+            assert top in BELOW[package], f"{name} imports {imported}"
+        if package == top == "cohear_server" and theirs and part:
+            assert within(theirs, {*LAYERS[part], part}), f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_the_core_knows_no_clock_and_no_loop(path: Path) -> None:
+    if name_of(path).startswith("cohear_server.core"):
+        assert {"asyncio", "time", "threading", "socket"}.isdisjoint(imports(path))
+
+
+def test_every_part_of_the_server_has_its_layer() -> None:
+    server = PACKAGES["cohear_server"]
+    parts = {path.relative_to(server).with_suffix("").parts[0] for path in server.rglob("*.py")}
+    assert parts - {"__init__"} == set(LAYERS)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

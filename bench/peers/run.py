@@ -17,8 +17,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cohear_server.decoding.catalog import find_model
-from cohear_server.decoding.sources import SourceOptions
+from cohear_server.models.catalog import find_model
+from cohear_server.models.sources import SourceOptions
 from load import BUSY_CORES
 from speech import circumstances, write_result
 from voice import Spoken, read_spoken

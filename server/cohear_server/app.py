@@ -19,21 +19,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from .access.exposure import check_certificate, check_exposure
+from .access.gate import Door, Gate, token_route
+from .access.keyring import Keyring
+from .access.revocations import Revocations
+from .access.tokens import Tokens
 from .config import ServerConfig, allowed_origins
 from .errors import CohearError
-from .gateway import serve_stream
+from .live.pulse import PulsedLoop, pulse
+from .live.service import Service, make_backend
 from .ops import pages
-from .ops.exposure import check_certificate, check_exposure
-from .ops.gate import Door, Gate, token_route
 from .ops.history import History
-from .ops.keyring import Keyring
 from .ops.metrics import Metrics
-from .ops.revocations import Revocations
 from .ops.status import Status
-from .ops.tokens import Tokens
-from .pulse import PulsedLoop, pulse
-from .service import Service, make_backend
-from .web import origin_allowed, routes
+from .wire.gateway import serve_stream
+from .wire.web import origin_allowed, routes
 
 DRAIN_S = 10.0
 """how long open streams may take to hear their last finals when the server shuts down"""

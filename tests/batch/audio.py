@@ -11,7 +11,7 @@ import av
 import numpy as np
 import soundfile
 from cohear_server.core.jobs import DecodeJob, DecodeResult, HypothesisWord, Pcm
-from cohear_server.decoding.backend import ModelInfo
+from cohear_server.engine.backend import ModelInfo
 from cohear_server.errors import ServerError
 
 STEPS_S = (2.0, 4.0)

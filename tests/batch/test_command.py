@@ -11,14 +11,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from cohear_client.cli import main
-from cohear_client.cli.outputs import FORMATS
+from cohear_cli import main
+from cohear_cli.outputs import FORMATS
 
 from ..samples import FOLDER as SAMPLES
 from .audio import bursts, write, write_video
 
 pytestmark = pytest.mark.model
-COHEAR = [sys.executable, "-c", "import sys; from cohear_client.cli import main; sys.exit(main())"]
+COHEAR = [sys.executable, "-c", "import sys; from cohear_cli import main; sys.exit(main())"]
 Output = pytest.CaptureFixture[str]
 
 

@@ -10,7 +10,7 @@ from cohear_server.batch.memory import Memory
 from cohear_server.batch.options import HearingOptions
 from cohear_server.batch.pipeline import Pipeline
 from cohear_server.batch.splitter import SplitOptions
-from cohear_server.decoding.cache import Cache
+from cohear_server.engine.cache import Cache
 from cohear_server.errors import BackendUnavailable, ClientError
 from cohear_server.scheduling.throughput import ThroughputOptions
 

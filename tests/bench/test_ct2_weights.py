@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cohear_server.decoding.catalog import find_model
-from cohear_server.decoding.sources import SourceOptions
+from cohear_server.models.catalog import find_model
+from cohear_server.models.sources import SourceOptions
 from ct2_weights import FORMAT, read_weights
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from cohear_server.core.jobs import DecodeJob, DecodeOptions, JobKind
-from cohear_server.decoding.engine import WhisperEngine
-from cohear_server.decoding.options import EngineOptions
+from cohear_server.engine.engine import WhisperEngine
+from cohear_server.engine.options import EngineOptions
 from gpu import LENIENT, NAME, make_model
 from random_model import Shape
 

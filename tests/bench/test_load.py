@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 import pytest
-from cohear_server.decoding.fake import FakeBackend, FakeOptions, ServiceTime
+from cohear_testing.fake import FakeBackend, FakeOptions, ServiceTime
 from livestream import binary_frame, text_frame
 from load import LoadOptions, measure
 from process import usage

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cohear_server.decoding.profile import find_profile
+from cohear_server.engine.profile import find_profile
 from simulate import Policy, Run
 from voice import read_spoken
 

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, JobKind
-from cohear_server.decoding.backend import DecodeBackend
-from cohear_server.decoding.cache import Cache
-from cohear_server.decoding.cached import CachedBackend
-from cohear_server.decoding.fake import FAKE_MODEL, FakeBackend, FakeOptions
-from cohear_server.decoding.local import LocalBackend
-from cohear_server.decoding.options import EngineOptions
-from cohear_server.decoding.results import Results
-from cohear_server.decoding.tiers import TieredBackend
+from cohear_server.engine.backend import DecodeBackend
+from cohear_server.engine.cache import Cache
+from cohear_server.engine.cached import CachedBackend
+from cohear_server.engine.local import LocalBackend
+from cohear_server.engine.options import EngineOptions
+from cohear_server.engine.results import Results
+from cohear_server.engine.tiers import TieredBackend
 from cohear_server.errors import BackendUnavailable, ClientError
+from cohear_testing.fake import FAKE_MODEL, FakeBackend, FakeOptions
 from numpy.typing import NDArray
 
 SPEECH_LEVEL = 3000

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cohear_server.decoding.sources import SourceOptions
-from cohear_server.decoding.weights import Model, Part, PinnedFile
+from cohear_server.models.sources import SourceOptions
+from cohear_server.models.weights import Model, Part, PinnedFile
 
 CONTENTS = {
     "model.bin": b"first half, second half",

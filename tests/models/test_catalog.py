@@ -12,11 +12,11 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
-from cohear_server.decoding import hub
-from cohear_server.decoding.catalog import Catalog, find_entry, find_model, models_dir, read_catalog
-from cohear_server.decoding.sources import SourceOptions
-from cohear_server.decoding.weights import Model
 from cohear_server.errors import ClientError
+from cohear_server.models import hub
+from cohear_server.models.catalog import Catalog, find_entry, find_model, models_dir, read_catalog
+from cohear_server.models.sources import SourceOptions
+from cohear_server.models.weights import Model
 from huggingface_hub import constants
 from huggingface_hub.errors import LocalEntryNotFoundError
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, JobKind, Pcm
-from cohear_server.decoding.catalog import find_model
-from cohear_server.decoding.engine import WhisperEngine
-from cohear_server.decoding.options import EngineOptions
-from cohear_server.decoding.sources import SourceOptions
+from cohear_server.engine.engine import WhisperEngine
+from cohear_server.engine.options import EngineOptions
 from cohear_server.errors import ClientError
+from cohear_server.models.catalog import find_model
+from cohear_server.models.sources import SourceOptions
 
 pytestmark = pytest.mark.model
 

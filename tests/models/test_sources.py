@@ -10,10 +10,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from cohear_server.decoding import sources
-from cohear_server.decoding.sources import SourceOptions, from_cache, from_packages, in_cache, is_packaged
-from cohear_server.decoding.weights import Model, missing_files, only_language
 from cohear_server.errors import ClientError
+from cohear_server.models import sources
+from cohear_server.models.sources import SourceOptions, from_cache, from_packages, in_cache, is_packaged
+from cohear_server.models.weights import Model, missing_files, only_language
 
 from .conftest import CONTENTS, Install
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cohear_server.decoding.catalog import Catalog
-from cohear_server.decoding.sources import SourceOptions
-from cohear_server.decoding.verify import Verification, verify_model
-from cohear_server.decoding.weights import Model
 from cohear_server.errors import ClientError
+from cohear_server.models.catalog import Catalog
+from cohear_server.models.sources import SourceOptions
+from cohear_server.models.verify import Verification, verify_model
+from cohear_server.models.weights import Model
 from huggingface_hub import constants
 
 from .conftest import CONTENTS

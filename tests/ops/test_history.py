@@ -8,10 +8,10 @@ from cohear_client.protocol import Start
 from cohear_server.config import ServerConfig
 from cohear_server.core.jobs import DecodeOptions, DecodeResult, JobKind
 from cohear_server.core.session import Session, SessionOptions
-from cohear_server.decoding.fake import FakeBackend
+from cohear_server.live.service import Service
 from cohear_server.ops.history import STEP_S, STEPS, History, percentiles
 from cohear_server.ops.metrics import LATENCY_S, Metrics
-from cohear_server.service import Service
+from cohear_testing.fake import FakeBackend
 
 from ..scheduling.test_scheduler import job
 

@@ -12,12 +12,12 @@ from cohear_server.app import create_app
 from cohear_server.config import ServerConfig
 from cohear_server.core.jobs import DecodeOptions, JobKind
 from cohear_server.core.session import Session, SessionOptions
-from cohear_server.decoding.fake import FAKE_MODEL, FAULT_MARKER, FakeBackend, FakeOptions
-from cohear_server.decoding.tiers import TieredBackend
+from cohear_server.engine.tiers import TieredBackend
+from cohear_server.live.service import Service
 from cohear_server.ops.metrics import MAX_LABELS, Metrics
 from cohear_server.scheduling.load import Rung
 from cohear_server.scheduling.scheduler import Scheduler, SchedulerOptions
-from cohear_server.service import Service
+from cohear_testing.fake import FAKE_MODEL, FAULT_MARKER, FakeBackend, FakeOptions
 from prometheus_client.parser import text_string_to_metric_families
 
 from ..scheduling.test_scheduler import job

@@ -6,8 +6,8 @@ import httpx
 from cohear_client.protocol import Ready, Start, encode
 from cohear_server.app import create_app
 from cohear_server.config import ServerConfig
-from cohear_server.decoding.fake import FakeBackend
-from cohear_server.service import Service
+from cohear_server.live.service import Service
+from cohear_testing.fake import FakeBackend
 
 from ..serving import heard_until, serving
 

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, JobKind
-from cohear_server.decoding.fake import FAULT_MARKER, FakeBackend, FakeOptions, ServiceTime
-from cohear_server.decoding.simclock import SimClock
 from cohear_server.scheduling.dispatcher import Dispatcher, JobTimes
 from cohear_server.scheduling.scheduler import Scheduler, SchedulerOptions
 from cohear_server.scheduling.throughput import ThroughputOptions, ThroughputScheduler
+from cohear_testing.fake import FAULT_MARKER, FakeBackend, FakeOptions, ServiceTime
+from cohear_testing.simclock import SimClock
 
 PARTIAL, FINAL = JobKind.PARTIAL, JobKind.FINAL
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from cohear_server.decoding.fake import FakeBackend
-from cohear_server.ops.keys import add_key, revoke_key
+from cohear_server.access.keys import add_key, revoke_key
+from cohear_testing.fake import FakeBackend
 
 from ..serving import Running, serving
 from .browser import Browser, Page, Setup, expect, state, tab

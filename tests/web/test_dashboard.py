@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from cohear_client import protocol
 from cohear_client.protocol import Error, Finalized, Ready, Start, encode
-from cohear_server.decoding.cache import Cache
-from cohear_server.decoding.cached import CachedBackend
-from cohear_server.decoding.fake import FakeBackend
-from cohear_server.decoding.results import Results
+from cohear_server.engine.cache import Cache
+from cohear_server.engine.cached import CachedBackend
+from cohear_server.engine.results import Results
 from cohear_server.scheduling.load import Rung
+from cohear_testing.fake import FakeBackend
 
 from ..serving import Running, heard_until, serving
 from .browser import Browser, Page, Setup, expect, state, tab

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from cohear_server.decoding.fake import FakeBackend
+from cohear_testing.fake import FakeBackend
 
 from ..serving import serving
 from .browser import Browser, tab

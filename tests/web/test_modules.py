@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
-from cohear_client.cli.subtitles import srt, vtt
+from cohear_cli.subtitles import srt, vtt
 from cohear_client.protocol import Final, Timing, Word
 from cohear_client.transcript import Transcript
-from cohear_server.decoding.fake import FakeBackend
+from cohear_testing.fake import FakeBackend
 
 from ..serving import serving
 from .browser import Browser, Page, tab

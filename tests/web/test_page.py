@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cohear_client.protocol import Ready, Start, encode
-from cohear_server.decoding.fake import FakeBackend
+from cohear_testing.fake import FakeBackend
 
 from ..serving import Running, heard_until, quiet, serving
 from .browser import Browser, Page, Setup, downloaded, expect, launched, opened, state, tab, write_wav

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from cohear_client.protocol import SUBPROTOCOL
-from cohear_server.decoding.fake import FakeBackend
+from cohear_testing.fake import FakeBackend
 
+from ..live.test_reconnect import AUDIO, FRAME, UTTERANCE, Network, undisturbed
+from ..live.test_reconnect import finals as finals_of
 from ..serving import burst, quiet, serving
-from ..test_reconnect import AUDIO, FRAME, UTTERANCE, Network, undisturbed
-from ..test_reconnect import finals as finals_of
 from .browser import Browser, Page, Setup, tab
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

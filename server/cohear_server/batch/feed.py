@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from ..core.jobs import DecodeJob, DecodeResult
-from ..decoding.backend import DecodeBackend
+from ..engine.backend import DecodeBackend
 from ..scheduling.dispatcher import Begun, Dispatcher, JobTimes
 from ..scheduling.throughput import ThroughputOptions, ThroughputScheduler
 

@@ -1,7 +1,7 @@
 """What a run remembers of earlier ones: transcripts of whole files, and what was heard in single windows.
 
 Keys hold the audio itself and all that decides its text, so a file that was moved or renamed is known, and one that was
-changed is not. Windows let a killed run go on in the middle of a file; their entries are those of `decoding.results`,
+changed is not. Windows let a killed run go on in the middle of a file; their entries are those of `engine.results`,
 so how files are split and when a text counts as wrong is no part of them.
 """
 
@@ -16,14 +16,14 @@ from cohear_client.errors import ClientError
 from cohear_client.transcript import Transcript
 
 from ..core.jobs import DecodeJob, DecodeResult
-from ..decoding.cache import Cache, key_of
-from ..decoding.results import Results
+from ..engine.cache import Cache, key_of
+from ..engine.results import Results
 from .options import HearingOptions
 from .sources import content_hash
 
 
 class Memory:
-    """`cache` None remembers nothing. `identity` is that of the model (see `decoding.results`)."""
+    """`cache` None remembers nothing. `identity` is that of the model (see `engine.results`)."""
 
     def __init__(self, cache: Cache | None, identity: str, hearing: HearingOptions) -> None:
         self._cache = cache

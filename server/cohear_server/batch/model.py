@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..decoding.catalog import SourceOptions, find_model
-from ..decoding.local import LocalBackend, suited
-from ..decoding.options import EngineOptions
-from ..decoding.results import identity_of
-from ..decoding.tail import FINE_STATES, STATE_S
-from ..decoding.weights import only_language
+from ..engine.local import LocalBackend, suited
+from ..engine.options import EngineOptions
+from ..engine.results import identity_of
+from ..engine.tail import FINE_STATES, STATE_S
+from ..models.catalog import SourceOptions, find_model
+from ..models.weights import only_language
 from ..scheduling.throughput import MAX_WINDOW_S, ThroughputOptions
 from .options import HearingOptions, ModelChoice
 
@@ -56,5 +56,5 @@ class BatchModel:
         return replace(hearing, language=hearing.language or only_language(self.options.model_dir))
 
     def identity(self) -> str:
-        """Of this model and how it runs; see `decoding.results`."""
+        """Of this model and how it runs; see `engine.results`."""
         return identity_of(self.options)

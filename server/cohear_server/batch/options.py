@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..core.jobs import DecodeOptions
-from ..decoding.cache import key_of
+from ..engine.cache import key_of
 from .speech import DetectorName
 from .splitter import SplitOptions
 

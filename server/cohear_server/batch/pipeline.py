@@ -20,7 +20,7 @@ from cohear_client.fileevents import Advanced, Event, Finished, Started
 from cohear_client.transcript import Transcript
 
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind, Pcm
-from ..decoding.backend import DecodeBackend
+from ..engine.backend import DecodeBackend
 from ..errors import CohearError, ServerError
 from ..scheduling.throughput import ThroughputOptions
 from .feed import Feed

@@ -15,7 +15,7 @@ from cohear_client.transcript import Statistics, Transcript
 
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeResult
 from ..core.words import UNSPACED
-from ..decoding.guard import compression_ratio
+from ..engine.guard import compression_ratio
 from .splitter import Window
 
 SENTENCE_ENDS = (".", "?", "!", "。", "？", "！", "…")

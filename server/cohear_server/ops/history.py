@@ -15,7 +15,7 @@ from typing import Any
 from prometheus_client.metrics import MetricWrapperBase
 
 from ..core.jobs import JobKind
-from ..service import Service
+from ..live.service import Service
 from .metrics import JITTER_S, LATENCY_S, Metrics
 
 STEP_S = 5.0

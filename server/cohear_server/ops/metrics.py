@@ -20,8 +20,8 @@ from prometheus_client.registry import Collector
 
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
 from ..core.session import Session
-from ..service import Service
-from ..timing import JobTrace, timing
+from ..live.service import Service
+from ..live.timing import JobTrace, timing
 
 LATENCY_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 STAGE_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 5.0)

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
+from ..live.service import Service
 from ..scheduling.load import Rung
-from ..service import Service
 from .history import STEP_S, History
 from .metrics import Metrics
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..core.jobs import DecodeJob, DecodeResult, JobKind
-from ..decoding.backend import DecodeBackend
+from ..engine.backend import DecodeBackend
 from ..errors import BackendUnavailable
 from .load import Load, LoadOptions
 

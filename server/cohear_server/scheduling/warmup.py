@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, JobKind
-from ..decoding.backend import DecodeBackend, ModelInfo
+from ..engine.backend import DecodeBackend, ModelInfo
 
 WINDOW_S = 3.0
 BATCH = 8

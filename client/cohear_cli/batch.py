@@ -1,0 +1,70 @@
+"""The command line's way into `cohear_server.batch`: from flags to a run over files in this process."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .transcribe import wants_word_times
+
+if TYPE_CHECKING:
+    from cohear_server.batch.options import HearingOptions
+    from cohear_server.batch.pipeline import Pipeline
+
+
+@contextlib.contextmanager
+def open_run(args: argparse.Namespace) -> Iterator[Pipeline]:
+    """Raises ClientError for a model, a setting or a cache that cannot be had."""
+    from cohear_server.batch.memory import Memory
+    from cohear_server.batch.model import BatchModel
+    from cohear_server.batch.options import ModelChoice
+    from cohear_server.batch.pipeline import Pipeline
+    from cohear_server.config import load
+    from cohear_server.engine.cache import open_cache
+
+    logging.basicConfig(level=logging.WARNING, format="cohear: %(message)s")
+    config = load(args)
+    model = BatchModel(
+        ModelChoice(
+            name=config.model,
+            model_dir=Path(config.model_dir) if config.model_dir else None,
+            offline=config.offline,
+            device=config.device,
+            compute_type=config.compute_type,
+            workers=config.workers,
+            threads=config.threads,
+        )
+    )
+    hearing = model.settled(hearing_options(args))
+    cache = None if args.no_cache else open_cache(config.cache_dir, config.cache_limit_mb)
+    try:
+        memory = Memory(cache, model.identity() if cache else "", hearing)
+        yield Pipeline(model.backend(), hearing, model.throughput(args.batch_size), memory)
+    finally:
+        if cache is not None:
+            cache.close()
+
+
+def hearing_options(args: argparse.Namespace) -> HearingOptions:
+    """What the flags say of hearing."""
+    from cohear_server.batch.options import HearingOptions
+
+    first, step = args.temperature, args.temperature_increment_on_fallback
+    steps = int((1.0 - first) / step + 1e-6) if step else 0
+    return HearingOptions(
+        language=args.language,
+        task=args.task,
+        prompt=args.prompt or "",
+        hotwords=args.hotwords,
+        beam_size=args.beam_size,
+        word_times=wants_word_times(args),
+        temperatures=(first, *(round(first + step * (n + 1), 3) for n in range(steps))),
+        compression_ratio_threshold=args.compression_ratio_threshold,
+        logprob_threshold=args.logprob_threshold,
+        no_speech_threshold=args.no_speech_threshold,
+        vad="silero" if args.vad_filter else "none",
+    )

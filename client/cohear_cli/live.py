@@ -1,0 +1,48 @@
+"""Running one live stream from the command line, from any source of audio, into a view."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import AsyncIterable
+
+from cohear_client.connection import connect
+from cohear_client.conversation import converse
+from cohear_client.pcm import Pcm
+from cohear_client.protocol import ServerMessage, Start
+
+from .report import LatencyReport
+from .view import JsonView, PlainView, View
+
+
+async def show(args: argparse.Namespace, start: Start, audio: AsyncIterable[Pcm | bytes], speed: float) -> None:
+    """Stream `audio` to `args.url`, show its events, and the latency table at the end.
+
+    `speed` is how many times faster than real time the audio comes; 0 when unknown.
+    """
+    report = LatencyReport(speed)
+    async with connect(args.url, start, api_key=args.key) as stream:
+        with open_view(as_json=args.json) as view:
+
+            def hear(event: ServerMessage) -> None:
+                received_s = view.show(event)
+                report.add(event, received_s)
+
+            hear(stream.ready)
+            try:
+                await converse(stream, audio, hear)
+            finally:
+                view.end(report)
+
+
+def open_view(*, as_json: bool) -> View:
+    """The view that fits stdout."""
+    if as_json:
+        return JsonView()
+    if sys.stdout.isatty():
+        try:
+            from .terminal import TerminalView
+        except ModuleNotFoundError:  # rich is an extra; plain lines do as well
+            return PlainView()
+        return TerminalView()
+    return PlainView()

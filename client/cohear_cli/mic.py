@@ -1,0 +1,65 @@
+"""`cohear mic`: the microphone, streamed to a server."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+
+from .usage import Help, Subparsers, add_live_options, stream_options
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "mic",
+        help="stream the microphone to a server",
+        formatter_class=Help,
+        description="""Stream the microphone to a server and watch the text come. Ctrl-C ends the recording; what was
+said is still transcribed. Needs `pip install 'cohear[mic]'`.""",
+        epilog="""examples:
+  cohear mic
+  cohear mic --list-devices
+  cohear mic --device 3 --language en
+  cohear mic --json > talk.jsonl""",
+    )
+    parser.add_argument("--device", metavar="NAME", help="number, or part of the name (default: the system's)")
+    parser.add_argument("--list-devices", action="store_true", help="print the microphones and exit")
+    add_live_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Record until Ctrl-C."""
+    if args.list_devices:
+        from cohear_client.mic import input_devices
+
+        print("\n".join(input_devices()) or "no microphone found")
+        return 0
+    asyncio.run(_record(args))
+    return 0
+
+
+async def _record(args: argparse.Namespace) -> None:
+    from cohear_client.mic import Microphone
+
+    from .live import show
+
+    device = int(args.device) if args.device and args.device.isdigit() else args.device
+    async with Microphone(device) as microphone:
+        # the first Ctrl-C ends the recording and its finals still come; the second interrupts
+        loop = asyncio.get_running_loop()
+
+        def end() -> None:
+            loop.remove_signal_handler(signal.SIGINT)
+            microphone.close()
+
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C interrupts at once
+            loop.add_signal_handler(signal.SIGINT, end)
+        print("listening; Ctrl-C ends", file=sys.stderr)
+        await show(args, microphone.start(**stream_options(args)), microphone.blocks(), 1.0)
+    if microphone.dropped_samples:
+        lost_s = microphone.dropped_samples / microphone.rate_hz
+        print(f"cohear: {lost_s:.1f} s of audio were dropped because the server was too slow", file=sys.stderr)

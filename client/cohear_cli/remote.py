@@ -1,0 +1,93 @@
+"""Files transcribed by a server: each a stream of its own, some at a time, as fast as the server takes them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cohear_client.connection import connect
+from cohear_client.conversation import transcribe
+from cohear_client.errors import CohearError, OverloadError
+from cohear_client.fileevents import Advanced, Event, Finished, Started
+from cohear_client.files import AudioFile
+from cohear_client.protocol import ServerMessage
+from cohear_client.transcript import TranscriptBuilder
+
+from .progress import settled_s
+
+RETRIES = 10
+"""How often a file waits for a service that has no room, each time as long as that asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteOptions:
+    url: str
+    jobs: int
+    """files at a time"""
+    start: dict[str, Any]
+    """fields of each stream's `start`"""
+    api_key: str | None = None
+
+
+def transcribe_remotely(paths: Sequence[Path], options: RemoteOptions, hear: Callable[[Event], None]) -> None:
+    """Every file, with its events as they come. Faults of a file are in its `Finished`."""
+    asyncio.run(_all(paths, _Remote(options, hear)))
+
+
+async def _all(paths: Sequence[Path], work: _Remote) -> None:
+    async with asyncio.TaskGroup() as group:
+        for path in paths:
+            group.create_task(work.one(path))
+
+
+class _Remote:
+    def __init__(self, options: RemoteOptions, hear: Callable[[Event], None]) -> None:
+        self._options = options
+        self._tell = hear
+        self._free = asyncio.Semaphore(options.jobs)
+
+    async def one(self, path: Path) -> None:
+        async with self._free:
+            heard = TranscriptBuilder()
+            fault: CohearError | None = None
+            audio_s = 0.0
+            try:
+                audio_s = await self._patiently(path, heard)
+            except CohearError as damage:
+                fault = damage
+            whole = heard.transcript()
+            if fault is not None and not (fault.code == "truncated" and whole.samples is not None):
+                self._tell(Finished(path, None, fault, 0.0))
+            else:
+                self._tell(Finished(path, whole, fault, audio_s))
+
+    async def _patiently(self, path: Path, heard: TranscriptBuilder) -> float:
+        for _ in range(RETRIES):
+            try:
+                return await self._hear(path, heard)
+            except OverloadError as full:
+                if heard.transcript().segments:
+                    raise
+                await asyncio.sleep(full.retry_after_s)
+        return await self._hear(path, heard)
+
+    async def _hear(self, path: Path, heard: TranscriptBuilder) -> float:
+        with AudioFile(path) as audio:
+            self._tell(Started(path, audio.duration_s))
+            before_s = 0.0
+
+            def hear(event: ServerMessage) -> None:
+                nonlocal before_s
+                heard.add(event)
+                settled = settled_s(event, audio.rate_hz)
+                if settled is not None and settled > before_s:
+                    self._tell(Advanced(path, settled - before_s))
+                    before_s = settled
+
+            opened = partial(connect, self._options.url, api_key=self._options.api_key)
+            await transcribe(audio, opened, audio.start(**self._options.start), hear)
+            return audio.duration_s or 0.0

@@ -1,0 +1,82 @@
+"""`cohear stream`: a file or a pipe, streamed to a server as if it were live."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from cohear_client.protocol import ENCODINGS
+
+from .usage import Help, Subparsers, add_live_options, stream_options
+
+BLOCK_S = 0.02
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "stream",
+        help="stream a file or a pipe to a server as live audio",
+        formatter_class=Help,
+        description="""Stream a file to a server at the pace of speech and watch the text come: stable text plain,
+text that may still change dimmed, uncertain words coloured, and at the end where the latency
+went. A pipe (`-`) is sent as it comes: a WAV by its header, else raw 16-bit samples at 16 kHz.""",
+        epilog="""examples:
+  cohear stream talk.flac
+  cohear stream talk.flac --json | jq -r 'select(.type == "final").text'
+  cohear stream talk.flac --url http://gpu-box:8765 --speed 4
+  arecord -q -f S16_LE -r 16000 -t raw | cohear stream -
+  ffmpeg -v 0 -i rtsp://camera/1 -f s16le -ac 1 -ar 8000 - | cohear stream - --rate 8000""",
+    )
+    parser.add_argument("file", metavar="FILE", help="audio file, or - for standard input")
+    parser.add_argument(
+        "--speed",
+        type=_speed,
+        metavar="X",
+        help="times real time; 0 is as fast as the server takes it (default: 1 for a file, 0 for a pipe)",
+    )
+    add_live_options(parser)
+    raw = parser.add_argument_group("raw audio from a pipe")
+    raw.add_argument("--rate", type=int, default=16_000, metavar="HZ", help="samples a second (default: %(default)s)")
+    raw.add_argument("--encoding", choices=ENCODINGS, default="pcm_s16le", help="(default: %(default)s)")
+    raw.add_argument("--channels", type=int, default=1, metavar="N", help="(default: %(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Stream the file or pipe to its end."""
+    asyncio.run(_stream_pipe(args) if args.file == "-" else _stream_file(args))
+    return 0
+
+
+async def _stream_file(args: argparse.Namespace) -> None:
+    from cohear_client.files import AudioFile
+    from cohear_client.pacing import paced
+
+    from .live import show
+
+    speed = 1.0 if args.speed is None else args.speed
+    with AudioFile(args.file) as file:
+        start = file.start(**stream_options(args))
+        await show(args, start, paced(file.blocks(BLOCK_S), start, speed), speed)
+
+
+async def _stream_pipe(args: argparse.Namespace) -> None:
+    from cohear_client.pacing import paced
+    from cohear_client.pipe import PipeAudio, stdin_bytes
+    from cohear_client.protocol import Start
+
+    from .live import show
+
+    raw = Start(args.rate, args.encoding, args.channels, **stream_options(args))
+    async with stdin_bytes() as source:
+        pipe = await PipeAudio.open(source, raw)
+        speed = args.speed or 0.0
+        await show(args, pipe.start, paced(pipe.blocks(BLOCK_S), pipe.start, speed), speed)
+
+
+def _speed(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not in 0 to 1000")
+    return value

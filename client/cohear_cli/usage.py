@@ -1,0 +1,99 @@
+"""What commands share: their names, help layout, stream options, and how to install what is missing."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, TypeAlias
+
+from cohear_client.protocol import MAX_ENDPOINT_MS, MIN_ENDPOINT_MS
+
+DEFAULT_URL = "ws://127.0.0.1:8765"
+
+COMMANDS = {
+    "serve": "run the transcription server",
+    "stream": "stream a file or a pipe to a server as live audio",
+    "mic": "stream the microphone to a server",
+    "transcribe": "transcribe files and folders, with or without a server",
+    "cache": "what `transcribe` remembers: how much, how often used; check or drop it",
+    "models": "list, fetch, check and measure models",
+    "bench": "measure: live load, capacity, word error",
+    "keys": "make, list and revoke API keys of a server",
+}
+
+_EXTRAS = {
+    "server": {
+        "cohear_server",
+        "starlette",
+        "uvicorn",
+        "faster_whisper",
+        "ctranslate2",
+        "webrtcvad",
+        "onnxruntime",
+        "soxr",
+        "prometheus_client",
+        "av",
+    },
+    "cli": {"rich"},
+    "mic": {"sounddevice"},
+    "eval": {"jiwer", "whisper_normalizer"},
+    "bench": {"matplotlib"},
+}
+
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Help = argparse.RawDescriptionHelpFormatter
+
+
+def missing_extra(module: str | None) -> str | None:
+    """The command that installs the extra with `module`; None when no extra has it."""
+    top = (module or "").split(".")[0]
+    return next((f"pip install 'cohear[{extra}]'" for extra, names in _EXTRAS.items() if top in names), None)
+
+
+def add_stream_options(parser: argparse.ArgumentParser) -> None:
+    """What is wanted of the transcription: fields of `start`."""
+    group = parser.add_argument_group("transcription")
+    group.add_argument(
+        "--language", metavar="CODE", help="language spoken, such as en or de (default: the model finds out)"
+    )
+    group.add_argument(
+        "--task", choices=("transcribe", "translate"), default="transcribe", help="translate gives English"
+    )
+    group.add_argument("--prompt", metavar="TEXT", help="names and terms to expect")
+    group.add_argument(
+        "--endpoint-ms",
+        type=_endpoint_ms,
+        metavar="MS",
+        help=f"silence that ends a segment, {MIN_ENDPOINT_MS} to {MAX_ENDPOINT_MS} (default: the server's)",
+    )
+
+
+def add_live_options(parser: argparse.ArgumentParser) -> None:
+    """What `stream` and `mic` share: server, output, events."""
+    parser.add_argument("--url", default=DEFAULT_URL, help="server (default: %(default)s)")
+    add_key_option(parser)
+    parser.add_argument("--json", action="store_true", help="print each event as one line of JSON")
+    parser.add_argument("--no-partials", action="store_true", help="only finished segments")
+    parser.add_argument("--no-words", action="store_true", help="no times and confidence of single words")
+    add_stream_options(parser)
+
+
+def add_key_option(parser: argparse._ActionsContainer) -> None:
+    """`--key`, for servers that ask for one."""
+    parser.add_argument(
+        "--key", metavar="KEY", help="API key of the server (better: COHEAR_API_KEY; other users see flags)"
+    )
+
+
+def stream_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of `start` that `add_stream_options` (and `add_live_options`) asked for."""
+    options = {"language": args.language, "task": args.task, "prompt": args.prompt, "endpoint_ms": args.endpoint_ms}
+    if "no_partials" in args:
+        options |= {"partials": not args.no_partials, "words": not args.no_words}
+    return options
+
+
+def _endpoint_ms(text: str) -> int:
+    value = int(text)
+    if not MIN_ENDPOINT_MS <= value <= MAX_ENDPOINT_MS:
+        raise argparse.ArgumentTypeError(f"{value} is not in {MIN_ENDPOINT_MS} to {MAX_ENDPOINT_MS}")
+    return value

@@ -1,0 +1,134 @@
+"""The one gate in front of everything that the server answers: without a key it is closed.
+
+It stands before the routes, so that a new one is closed until it is named here. Open to all are health checks and the
+pages' own files, which hold nothing of anybody. A key comes in the Authorization header, never in an address, which
+ends up in logs; a browser's websocket can send no header, and names a token as a second subprotocol.
+"""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from ..errors import ClientError
+from ..live.service import Service
+from ..wire.web import sharing
+from .caller import SCOPE, Caller
+from .keyring import Keyring
+from .tokens import LIFE_S, Tokens
+
+OPEN_PATHS = frozenset({"/", "/dashboard", "/healthz", "/readyz"})
+OPEN_FILES = "/web/"
+TOKEN_PATH = "/v1/token"
+TOKEN_PREFIX = "cohear.token."
+"""a subprotocol that begins so carries what the Authorization header would"""
+
+_HOW = "send one as `Authorization: Bearer KEY`; the operator makes them with `cohear keys add NAME`"
+NO_KEY = ClientError("unauthorized", "this server asks for a key", _HOW)
+BAD_KEY = ClientError("unauthorized", "this server does not know that key, or it was revoked", _HOW)
+NOT_A_KEY = ClientError("unauthorized", "a token cannot get another one", f"ask with the key; tokens hold {LIFE_S} s")
+
+
+class Door:
+    """Who may pass: the keys and the tokens of one server."""
+
+    def __init__(self, keyring: Keyring, tokens: Tokens) -> None:
+        self.keyring = keyring
+        self.tokens = tokens
+
+    def caller_of(self, secret: str) -> Caller | None:
+        """By a key, or by a token whose key still holds."""
+        caller = self.keyring.caller_of(secret)
+        if caller is None:
+            caller = self.tokens.caller_of(secret)
+            if caller is not None and not self.keyring.holds(caller):
+                return None
+        return caller
+
+
+class Gate:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp, *, door: Door, service: Service) -> None:
+        self._app = app
+        self._door = door
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket") or _is_open(scope):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if _is_preflight(scope, headers):
+            await self._preflight(headers)(scope, receive, send)
+            return
+        secret = _secret(scope, headers)
+        caller = self._door.caller_of(secret) if secret else None
+        if caller is None:
+            fault = BAD_KEY if secret else NO_KEY
+            self._service.observer.refused(fault.code)
+            await _refusal(fault, sharing(headers, self._service), scope)(scope, receive, send)
+            return
+        scope[SCOPE] = caller
+        await self._app(scope, receive, send)
+
+    def _preflight(self, headers: Headers) -> Response:
+        """A page of another host asks whether it may ask; browsers send no key with that."""
+        allowed = sharing(headers, self._service)
+        if "access-control-allow-origin" in allowed:
+            methods = {"access-control-allow-methods": "GET, POST", "access-control-allow-headers": "authorization"}
+            return Response(status_code=204, headers={**allowed, **methods, "access-control-max-age": "600"})
+        return Response(status_code=403, headers=allowed)
+
+
+def token_route(door: Door, service: Service) -> BaseRoute:
+    """`POST /v1/token`: a token for whoever has a key."""
+
+    async def token(request: Request) -> Response:
+        headers = {**sharing(request.headers, service), "cache-control": "no-store"}
+        caller = door.keyring.caller_of(_bearer(request.headers))
+        if caller is None:
+            return JSONResponse(_told(NOT_A_KEY), status_code=403, headers=headers)
+        return JSONResponse({"token": door.tokens.issue(caller), "expires_in_s": LIFE_S}, headers=headers)
+
+    return Route(TOKEN_PATH, token, methods=["POST"])
+
+
+def _is_open(scope: Scope) -> bool:
+    if scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD"):
+        return False
+    path: str = scope["path"]
+    return path in OPEN_PATHS or path.startswith(OPEN_FILES)
+
+
+def _is_preflight(scope: Scope, headers: Headers) -> bool:
+    asked = scope["type"] == "http" and scope["method"] == "OPTIONS"
+    return asked and "origin" in headers and "access-control-request-method" in headers
+
+
+def _secret(scope: Scope, headers: Headers) -> str:
+    """What the connection shows: a key or a token; empty if nothing."""
+    if scope["type"] == "websocket" and "authorization" not in headers:
+        kinds = [kind for kind in scope.get("subprotocols", []) if kind.startswith(TOKEN_PREFIX)]
+        return kinds[0].removeprefix(TOKEN_PREFIX) if kinds else ""
+    return _bearer(headers)
+
+
+def _bearer(headers: Headers) -> str:
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
+
+
+def _refusal(fault: ClientError, headers: dict[str, str], scope: Scope) -> ASGIApp:
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+        return WebSocketClose()  # this server can say no more than 403
+    headers = {**headers, "www-authenticate": 'Bearer realm="cohear"', "cache-control": "no-store"}
+    return JSONResponse(_told(fault), status_code=401, headers=headers)
+
+
+def _told(fault: ClientError) -> dict[str, str]:
+    return {"code": fault.code, "message": fault.message, "remedy": fault.remedy}

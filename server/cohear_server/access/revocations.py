@@ -1,0 +1,33 @@
+"""Ends the streams of keys that hold no more, in order. Nobody is let in or kept out here; that is the gate's part."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..errors import ClientError
+from ..live.service import Service
+from .caller import ANYONE
+from .keyring import Keyring
+
+EVERY_S = 1.0
+
+REVOKED = ClientError("key_revoked", "the key of this stream was revoked", "ask the operator for another one")
+
+
+class Revocations:
+    def __init__(self, service: Service, keyring: Keyring) -> None:
+        self._service = service
+        self._keyring = keyring
+
+    async def run(self) -> None:
+        """Look at the file of keys until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            self.enforce()
+
+    def enforce(self) -> None:
+        """End each stream whose key is not among those of the file as it is now; this process's own have none."""
+        self._keyring.refresh()
+        for stream in list(self._service.streams.values()):
+            if stream.caller != ANYONE and not self._keyring.holds(stream.caller):
+                self._service.expel(stream, REVOKED)

@@ -1,0 +1,44 @@
+"""Short-lived tokens for browsers, which cannot keep a key: signed by a secret that lives as long as this process."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+
+from .caller import Caller
+
+LIFE_S = 60
+"""It is needed only while a connection is opened; what is open stays open."""
+
+_MAX_CHARS = 512
+
+
+class Tokens:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._secret = secrets.token_bytes(32)
+
+    def issue(self, caller: Caller) -> str:
+        """Good for `LIFE_S`; made of characters that a websocket subprotocol may hold."""
+        body = _encoded(f"{self._clock() + LIFE_S:.3f}:{caller.key_id}:{caller.tenant}".encode())
+        return f"{body}.{_encoded(self._seal(body))}"
+
+    def caller_of(self, token: str) -> Caller | None:
+        """Whom it was issued to; None if it is not ours, or no longer good."""
+        body, dot, seal = token[:_MAX_CHARS].partition(".")
+        # compared as bytes: a text with other characters than ASCII would raise
+        if not dot or not hmac.compare_digest(seal.encode(), _encoded(self._seal(body)).encode()):
+            return None
+        expires_s, key_id, tenant = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).decode().split(":", 2)
+        return Caller(tenant, key_id) if float(expires_s) > self._clock() else None
+
+    def _seal(self, body: str) -> bytes:
+        return hmac.digest(self._secret, body.encode(), hashlib.sha256)
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")

@@ -1,0 +1,1 @@
+"""The laboratory, which works offline: profiles are made, settings are tried, models are scored."""

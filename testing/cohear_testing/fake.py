@@ -1,0 +1,137 @@
+"""A backend without a model: scripted words, modelled service times, and faults on demand.
+
+It sleeps as long as its `ServiceTime` says: no time at all under `simclock.SimClock`, and real time on a real
+event loop, where it stands in for an engine in load tests. The contract suite holds it to what `LocalBackend` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from cohear_server.core.jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, DecodeJob, DecodeResult, HypothesisWord, Pcm
+from cohear_server.engine.backend import ModelInfo
+from cohear_server.errors import BackendUnavailable, ClientError, ServerError
+
+Script = Callable[[Pcm], Sequence[str]]
+"""the words heard in a window"""
+
+FAULT_MARKER = np.array([-32768, 32767, -32768, 32767], np.int16)
+"""a window that begins with these samples cannot be decoded"""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTime:
+    """How long a batch takes: (fixed + per_job * jobs + per_window_s * seconds of audio) * factor."""
+
+    fixed_ms: float = 0.0
+    per_job_ms: float = 0.0
+    per_window_s_ms: float = 0.0
+    factor: float = 1.0
+
+    def of(self, batch: Sequence[DecodeJob]) -> float:
+        """In ms."""
+        audio_s = sum(len(job.pcm) for job in batch) / SAMPLE_RATE_HZ
+        return self.factor * (self.fixed_ms + self.per_job_ms * len(batch) + self.per_window_s_ms * audio_s)
+
+
+def two_words_a_second(pcm: Pcm) -> list[str]:
+    """w0 w1 ...; none for digital silence."""
+    return [f"w{i}" for i in range(2 * len(pcm) // SAMPLE_RATE_HZ)] if pcm.any() else []
+
+
+FAKE_MODEL = ModelInfo(
+    name="fake", device="none", compute_type="none", languages=("en",), translates=False, short_windows=True
+)
+
+
+@dataclass(slots=True)
+class FakeOptions:
+    """May be changed while the backend runs: that is how faults and slowness begin and end."""
+
+    slots: int = 1
+    script: Script = two_words_a_second
+    service: ServiceTime = field(default_factory=ServiceTime)
+    unavailable: bool = False
+    """every call raises BackendUnavailable"""
+    model: ModelInfo = FAKE_MODEL
+    """what it says it is; of another language it knows but the name"""
+
+
+class FakeBackend:
+    def __init__(self, options: FakeOptions | None = None) -> None:
+        self.options = options or FakeOptions()
+        self.batches: list[list[DecodeJob]] = []
+        """every batch that was posted, oldest first"""
+        self._free = asyncio.Semaphore(self.options.slots)
+        self._running = False
+
+    @property
+    def slots(self) -> int:
+        return self.options.slots
+
+    @property
+    def model(self) -> ModelInfo:
+        return self.options.model
+
+    async def start(self) -> None:
+        if self.options.unavailable:
+            raise BackendUnavailable("the fake engine is told to be unavailable")
+        self._running = True
+
+    async def decode(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
+        if not self._running:
+            raise BackendUnavailable("the fake engine is not running")
+        self.batches.append(list(batch))
+        posted_s = asyncio.get_running_loop().time()
+        async with self._free:
+            begun_s = asyncio.get_running_loop().time()
+            service_ms = self.options.service.of(batch)
+            if service_ms:
+                await asyncio.sleep(service_ms / 1000)
+            if self.options.unavailable:
+                raise BackendUnavailable("the fake engine is told to be unavailable")
+        wait_ms = 1000 * (begun_s - posted_s)
+        return [self._result(job, wait_ms, service_ms, len(batch)) for job in batch]
+
+    async def aclose(self) -> None:
+        self._running = False
+        for _ in range(self.slots):  # each permit back means one batch fewer in the engine
+            await self._free.acquire()
+        for _ in range(self.slots):
+            self._free.release()
+
+    def _result(self, job: DecodeJob, wait_ms: float, decode_ms: float, batch_size: int) -> DecodeResult:
+        error = _fault(job, self.model)
+        words = () if error else _spread(self.options.script(job.pcm), len(job.pcm))
+        return DecodeResult(
+            job_id=job.id,
+            text=" ".join(word.text for word in words),
+            words=words,
+            timed=job.options.word_times and bool(words),
+            language="" if error else job.options.language or self.model.languages[0],
+            confidence=1.0 if words else 0.0,
+            wait_ms=wait_ms,
+            decode_ms=decode_ms,
+            batch_size=batch_size,
+            error=error,
+        )
+
+
+def _fault(job: DecodeJob, model: ModelInfo) -> ClientError | ServerError | None:
+    if not 0 < len(job.pcm) <= MAX_WINDOW_SAMPLES:
+        return ClientError("bad_audio", f"a window of {len(job.pcm)} samples cannot be decoded")
+    if job.options.language not in (None, *model.languages):
+        return ClientError("unsupported_language", f"the fake engine does not know {job.options.language!r:.40}")
+    if job.options.task == "translate":
+        return ClientError("unsupported_task", "the fake engine only transcribes")
+    if np.array_equal(job.pcm[: len(FAULT_MARKER)], FAULT_MARKER):
+        return ServerError("decode_failed", "this window carries the fault marker")
+    return None
+
+
+def _spread(texts: Sequence[str], samples: int) -> tuple[HypothesisWord, ...]:
+    edges = [samples * i // max(1, len(texts)) for i in range(len(texts) + 1)]
+    return tuple(HypothesisWord(text, edges[i], edges[i + 1], 1.0) for i, text in enumerate(texts))

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cohear_cli import inputs
+from cohear_cli.inputs import Input, find_inputs, targets, watch
+from cohear_client.errors import ClientError
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_folders_globs_and_files_each_file_once(tmp_path: Path) -> None:
+    touch(tmp_path, "b.wav", "a.MP3", "sub/c.mkv", "notes.txt", ".hidden.wav", ".git/d.wav", "odd[1].wav")
+    whole = [str(one.path.relative_to(tmp_path)) for one in find_inputs([str(tmp_path), str(tmp_path / "b.wav")])]
+    assert whole == ["a.MP3", "b.wav", "odd[1].wav", "sub/c.mkv"]
+    assert [one.below for one in find_inputs([str(tmp_path / "**/*.mkv")])] == [Path("c.mkv")]
+    assert [one.path.name for one in find_inputs([str(tmp_path / "odd[1].wav")])] == ["odd[1].wav"]
+    assert [one.path.name for one in find_inputs([str(tmp_path / "notes.txt")])] == ["notes.txt"]
+
+
+def test_a_missing_file_is_left_for_its_turn_but_a_folder_without_audio_is_an_error(tmp_path: Path) -> None:
+    assert find_inputs([str(tmp_path / "none.wav")]) == [Input(tmp_path / "none.wav", Path("none.wav"))]
+    with pytest.raises(ClientError, match="no audio or video files"):
+        find_inputs([str(tmp_path)])
+    with pytest.raises(ClientError, match="nothing has such a name"):
+        find_inputs([str(tmp_path / "*.wav")])
+
+
+def test_loops_of_links_end(tmp_path: Path) -> None:
+    touch(tmp_path, "sub/a.wav")
+    os.symlink(tmp_path, tmp_path / "sub" / "loop")
+    os.symlink("self.wav", tmp_path / "self.wav")
+    found = find_inputs([str(tmp_path)])
+    assert sorted(one.path.name for one in found) == ["a.wav", "self.wav"]
+
+
+def test_outputs_lie_as_the_files_do_and_never_on_each_other() -> None:
+    files = [Input(Path("in/x/a.wav"), Path("x/a.wav")), Input(Path("in/x/a.mp3"), Path("x/a.mp3"))]
+    files.append(Input(Path("b.wav"), Path("b.wav")))
+    assert [str(path) for path in targets(files, Path("out")).values()] == ["out/x/a.wav", "out/x/a.mp3", "out/b"]
+    with pytest.raises(ClientError, match="same name"):
+        targets([Input(Path("x/a.wav"), Path("a.wav")), Input(Path("y/a.wav"), Path("a.wav"))], Path())
+
+
+def test_watching_gives_a_new_file_when_it_has_stopped_growing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "WATCH_S", 0.0)
+    touch(tmp_path, "old.wav")
+    coming: Iterator[Input | None] = watch([str(tmp_path)], find_inputs([str(tmp_path)]))
+    assert next(coming) is None
+    (tmp_path / "new.wav").write_bytes(b"1")
+    assert next(coming) is None  # seen, may still grow
+    (tmp_path / "new.wav").write_bytes(b"12")
+    assert next(coming) is None  # it did
+    assert next(coming) == Input(tmp_path / "new.wav", Path("new.wav"))
+    assert next(coming) is None
