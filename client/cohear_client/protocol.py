@@ -21,6 +21,8 @@ SUBPROTOCOL = "cohear.v1"
 PATH = "/v1/stream"
 MAX_FRAME_BYTES = 1 << 20
 """Largest binary frame: over 30 s of 16 kHz PCM16. Larger ones are refused, not split."""
+MAX_TEXT_BYTES = 64 << 10
+"""Largest text frame from a client. Larger ones are refused unread."""
 
 Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
 Task = Literal["transcribe", "translate"]

@@ -20,6 +20,7 @@ from .core.vad import VAD_NAMES
 from .errors import ClientError
 
 ENVIRONMENT_PREFIX = "COHEAR_"
+_HOST = re.compile(r"\*|[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 
 
@@ -48,10 +49,17 @@ class ServerConfig:
     partial_interval_ms: int = _setting(400, "new audio between two partials of a stream, at least")
     max_segment_s: float = _setting(10.0, "longer speech without a pause is cut at its quietest point")
     max_streams: int = _setting(200, "more streams than this are refused, with a time to retry")
+    max_streams_per_key: int = _setting(0, "of them of one key; 0: all of them")
+    max_streams_per_address: int = _setting(0, "of them from one address; 0: all of them")
+    max_connections: int = _setting(0, "open connections of all kinds; 0: as many as open files allow")
+    max_connections_per_address: int = _setting(0, "of them from one address; 0: all of them")
     admission: bool = _setting(True, "refuse a stream that would break the latency promise to those already here")
     idle_timeout_s: float = _setting(60.0, "a stream without audio, keepalive or messages is closed after this")
     resume_window_s: float = _setting(30.0, "a stream whose connection was lost can be resumed for this long")
     allowed_origins: str = _setting("", "pages of other hosts that may stream, as https://a.example,https://b.example")
+    allowed_hosts: str = _setting(
+        "", "names that the server is reached by, as a.example,b.example; addresses always are"
+    )
     keys: str = _setting("", "file of API keys (see `cohear keys`): without one of them nobody gets in")
     open: bool = _setting(False, "let anybody who reaches it use a server that other machines reach, without keys")
     ssl_certfile: str = _setting("", "certificate of the server, with its chain (PEM): https and wss")
@@ -71,12 +79,19 @@ class ServerConfig:
         _check("partial_interval_ms", self.partial_interval_ms, 100, 10_000)
         _check("max_segment_s", self.max_segment_s, 5, 28)
         _check("max_streams", self.max_streams, 1, 100_000)
+        for name in ("max_streams_per_key", "max_streams_per_address", "max_connections_per_address"):
+            _check(name, getattr(self, name), 0, 100_000)
+        if self.max_connections:
+            _check("max_connections", self.max_connections, 32, 100_000)
         _check("resume_window_s", self.resume_window_s, 0, 3_600)
         _check("idle_timeout_s", self.idle_timeout_s, 1, 86_400)
         _check("cache_limit_mb", self.cache_limit_mb, 1, 1_000_000)
         for origin in allowed_origins(self):
             if not _ORIGIN.fullmatch(origin):
                 raise _bad("allowed_origins", repr(origin), "name each as https://host or https://host:port, or use *")
+        for host in allowed_hosts(self):
+            if not _HOST.fullmatch(host):
+                raise _bad("allowed_hosts", repr(host), "name each as host.example, without scheme and port, or use *")
         for item in fields(self):
             choices = item.metadata["choices"]
             if choices and getattr(self, item.name) not in choices:
@@ -85,7 +100,16 @@ class ServerConfig:
 
 def allowed_origins(config: ServerConfig) -> tuple[str, ...]:
     """The origins in the list, in lower case; `*` stands for all."""
-    return tuple(origin for part in config.allowed_origins.split(",") if (origin := part.strip().lower()))
+    return _listed(config.allowed_origins)
+
+
+def allowed_hosts(config: ServerConfig) -> tuple[str, ...]:
+    """The names in the list, in lower case; `*` stands for all."""
+    return _listed(config.allowed_hosts)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(item for part in text.split(",") if (item := part.strip().lower()))
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, only: tuple[str, ...] = ()) -> None:
