@@ -70,6 +70,12 @@ def test_a_folder_gives_every_format_and_a_second_run_nothing_new(speech: Path, 
     assert "0 hits" not in capsys.readouterr().out
 
 
+def test_a_clip_of_one_word_is_heard(capsys: Output) -> None:
+    """It begins with its first sound and ends with its last."""
+    assert transcribe(SAMPLES / "5_lucas_0.flac", "--no-cache") == 0
+    assert "5" in capsys.readouterr().out
+
+
 def test_skip_existing_and_quiet(speech: Path, tmp_path: Path, capsys: Output) -> None:
     arguments = (speech, "--format", "txt", "--output-dir", tmp_path / "out", "--quiet", "--no-cache")
     assert transcribe(*arguments) == 0
