@@ -105,12 +105,14 @@ def test_each_bad_file_is_one_line_and_the_rest_is_done(tmp_path: Path, capsys: 
         "bad\\nname.wav",
         "cut.flac",
         "empty.wav",
+        "high.wav",
         "loop.wav",
         "none.wav",
         "silent.mp4",
         "text.wav",
     ]
-    assert all(line.count(": ") >= 2 for line in lines)  # file, fault, remedy
+    faults = [line for line in lines if not line.startswith(f"{folder}/high.wav: no words were heard")]
+    assert all(line.count(": ") >= 2 for line in faults)  # file, fault, remedy
     assert sorted(outputs(out)) == ["cut.txt", "good.txt", "high.txt"]
 
 
@@ -157,7 +159,7 @@ def test_ctrl_c_says_how_to_go_on(speech: Path, tmp_path: Path) -> None:
         run.send_signal(signal.SIGINT)
         _, err = run.communicate()
     assert run.returncode == 130
-    assert err.startswith("cohear: interrupted with ")
+    assert err.splitlines()[-1].startswith("cohear: interrupted with ")
     assert err.endswith(" files left; the same command goes on from there\n")
     assert all(not name.startswith(".") for name in outputs(tmp_path / "out"))
 
