@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from .codec import build, plain
 from .errors import ClientError, CohearError, OverloadError, ServerError
+from .text import check_text
 
 SUBPROTOCOL = "cohear.v1"
 PATH = "/v1/stream"
@@ -163,6 +164,9 @@ class Finalize:
 
     TYPE: ClassVar[str] = "finalize"
     id: str = ""
+
+    def __post_init__(self) -> None:
+        check_text("id", self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +395,7 @@ def _check_options(endpoint_ms: int | None, prompt: str | None) -> None:
         _within("endpoint_ms", endpoint_ms, MIN_ENDPOINT_MS, MAX_ENDPOINT_MS)
     if prompt is not None and len(prompt) > MAX_PROMPT_CHARS:
         raise _bad("prompt", f"{len(prompt)} characters long", f"use at most {MAX_PROMPT_CHARS} characters")
+    check_text("prompt", prompt)
 
 
 def _bad(name: str, value: object, remedy: str) -> ClientError:
