@@ -12,7 +12,7 @@ from ..engine.cache import key_of
 from .speech import DetectorName
 from .splitter import SplitOptions
 
-CACHE_VERSION = "2"
+CACHE_VERSION = "3"
 """of transcripts of files; raised when the same options give other text"""
 
 
