@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from cohear_client.text import check_text
+from cohear_client.messages import check_text
 
 from ..core.jobs import DecodeOptions
 from ..engine.cache import key_of
 from .speech import DetectorName
 from .splitter import SplitOptions
 
-CACHE_VERSION = "2"
+CACHE_VERSION = "3"
 """of transcripts of files; raised when the same options give other text"""
 
 
@@ -33,7 +33,7 @@ class ModelChoice:
 
 @dataclass(frozen=True, slots=True)
 class HearingOptions:
-    """All that decides the text, but for the model. Raises ClientError(`bad_field`) for text that no prompt can hold."""
+    """All that decides the text, but for the model. Raises ClientError(`bad_field`) for a text that no prompt holds."""
 
     language: str | None = None
     """None: found once a file, from its first window"""

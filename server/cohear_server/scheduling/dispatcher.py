@@ -169,11 +169,11 @@ class Dispatcher:
             if result.again is not None and not entry.unwanted:
                 self._try_again(job, result.again, entry)
                 continue
-            if result.error is not None and job.second_try is not None:
-                result = job.second_try.best  # the first text is not lost with the second try
+            # a second try that fails does not lose the first text
+            told = job.second_try.best if job.second_try and result.error else result
             times = JobTimes(entry.submitted_s, batched_s, begun_s, decoded_s)
             try:
-                entry.deliver(result, times)
+                entry.deliver(told, times)
             except Exception:  # one stream's fault must not take the engine's results from the others
                 logger.exception("stream %s failed on a result", job.session_id)
 

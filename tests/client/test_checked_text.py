@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 from cohear_client.errors import ClientError
+from cohear_client.messages import check_text
 from cohear_client.protocol import Configure, Finalize, Start
-from cohear_client.text import check_text
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,4 +35,3 @@ def test_all_other_text_is_taken(text: str) -> None:
 
 def test_what_only_looks_like_a_token_is_taken() -> None:
     check_text("prompt", "if x <| y, use | or >")
-    check_text("prompt", None)
