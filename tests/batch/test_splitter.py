@@ -116,7 +116,8 @@ def test_a_file_is_heard_with_silence_around_it_and_places_are_the_files() -> No
     assert piece.at == pytest.approx(OPTIONS.before_s * SAMPLE_RATE_HZ, abs=CHUNK_SAMPLES)
     after = len(window.pcm) - piece.at - piece.length
     assert after == pytest.approx(OPTIONS.after_s * SAMPLE_RATE_HZ, abs=CHUNK_SAMPLES)
-    assert not np.any(window.pcm[: piece.at]) and not np.any(window.pcm[-after:])
+    assert not np.any(window.pcm[: piece.at])
+    assert not np.any(window.pcm[-after:])
     assert (window.place(0), window.place(len(window.pcm), end=True)) == (0, len(pcm))
 
 
