@@ -7,7 +7,9 @@ sockets; when to replay is `stream`'s part.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from .pcm import frame_bytes
 from .protocol import Final, Partial, Refined, ServerMessage, SpeechEnded, SpeechStarted, Start, Word

@@ -10,10 +10,10 @@ server no longer has it) and sends again what was not heard.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol, TypeAlias
 
+import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
@@ -248,7 +248,7 @@ class Stream:
         assert self._reopen is not None
         claim = Resume(self.ready.session_id, self.ready.token, max(0, self._last_seq - self._shift.seq))
         try:
-            socket, ready = await self._reopen(dataclasses.replace(self.start, resume=claim))
+            socket, ready = await self._reopen(msgspec.structs.replace(self.start, resume=claim))
         except ClientError as refusal:
             if refusal.code != "unknown_session":
                 raise
