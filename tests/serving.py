@@ -50,14 +50,14 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def serving(
-    backend: DecodeBackend, *, sockets: SocketLimits | None = None, **settings: object
+    backend: DecodeBackend, limits: SocketLimits | None = None, /, **settings: object
 ) -> AsyncIterator[Running]:
     """Up and ready on a free port until left."""
     config = ServerConfig(port=0, vad="energy", **settings)  # type: ignore[arg-type]
     service = Service(config, backend)
     server = make_server(create_app(service), config)
-    if sockets is not None:
-        server.server_state = Connections(sockets)
+    if limits is not None:
+        server.server_state = Connections(limits)
     up = asyncio.Event()
     startup = server.startup
 

@@ -78,13 +78,13 @@ async def gone(running: Running) -> None:
 
 @pytest.mark.parametrize("begun", [b"", b"GET /healthz HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "])
 async def test_a_head_that_does_not_come_is_not_waited_for(begun: bytes) -> None:
-    async with serving(FakeBackend(), sockets=SocketLimits(head_s=SOON_S)) as running, raw(running, begun) as (r, _):
+    async with serving(FakeBackend(), SocketLimits(head_s=SOON_S)) as running, raw(running, begun) as (r, _):
         assert await everything(r) == b""
         await alive(running)
 
 
 async def test_a_head_that_drips_is_not_waited_for_either() -> None:
-    async with serving(FakeBackend(), sockets=SocketLimits(head_s=SOON_S)) as running, raw(running) as (reader, writer):
+    async with serving(FakeBackend(), SocketLimits(head_s=SOON_S)) as running, raw(running) as (reader, writer):
 
         async def drip() -> None:
             while True:
@@ -98,7 +98,7 @@ async def test_a_head_that_drips_is_not_waited_for_either() -> None:
 
 
 async def test_nor_is_the_body_that_nobody_asked_for() -> None:
-    async with serving(FakeBackend(), sockets=SocketLimits(head_s=SOON_S)) as running:
+    async with serving(FakeBackend(), SocketLimits(head_s=SOON_S)) as running:
         head = request(running, "Content-Length: 1000000", path="/v1/nothing", method="POST")
         async with raw(running, head) as (reader, writer):
             dripping = asyncio.create_task(_drip(writer))
@@ -114,7 +114,7 @@ async def _drip(writer: asyncio.StreamWriter) -> None:
 
 async def test_an_answer_that_is_not_read_is_given_up() -> None:
     limits = SocketLimits(stall_s=SOON_S)
-    async with serving(FakeBackend(), sockets=limits) as running:
+    async with serving(FakeBackend(), limits) as running:
         ask = request(running, path="/web/cohear.js") * 2_000
         async with raw(running) as (reader, writer):
             reader._transport.pause_reading()  # type: ignore[attr-defined]
@@ -157,7 +157,7 @@ async def test_a_handshake_with_too_many_headers_is_answered_and_closed() -> Non
 async def test_silent_connections_keep_nobody_out() -> None:
     """Three times as many as fit: the ones that have been silent longest give way."""
     limits = SocketLimits(connections=20, spare=4)
-    async with serving(FakeBackend(), sockets=limits) as running, contextlib.AsyncExitStack() as stack:
+    async with serving(FakeBackend(), limits) as running, contextlib.AsyncExitStack() as stack:
         for _ in range(60):
             await stack.enter_async_context(raw(running))
         await alive(running)
@@ -168,7 +168,7 @@ async def test_silent_connections_keep_nobody_out() -> None:
 
 async def test_websockets_that_never_start_keep_nobody_out() -> None:
     limits = SocketLimits(connections=20, spare=4)
-    async with serving(FakeBackend(), sockets=limits) as running, contextlib.AsyncExitStack() as stack:
+    async with serving(FakeBackend(), limits) as running, contextlib.AsyncExitStack() as stack:
         for _ in range(60):
             reader, _ = await stack.enter_async_context(raw(running, handshake(running)))
             await reader.readuntil(b"\r\n\r\n")
@@ -179,7 +179,7 @@ async def test_websockets_that_never_start_keep_nobody_out() -> None:
 
 async def test_streams_do_not_give_way_and_health_is_still_answered() -> None:
     limits = SocketLimits(connections=10, spare=4)
-    async with serving(FakeBackend(), sockets=limits) as running, contextlib.AsyncExitStack() as stack:
+    async with serving(FakeBackend(), limits) as running, contextlib.AsyncExitStack() as stack:
         held = [await stack.enter_async_context(running.socket()) for _ in range(6)]
         for ws in held:
             await begin(ws)
@@ -198,7 +198,7 @@ async def test_streams_do_not_give_way_and_health_is_still_answered() -> None:
 
 async def test_one_address_cannot_have_all_connections() -> None:
     async with (
-        serving(FakeBackend(), sockets=SocketLimits(per_address=2)) as running,
+        serving(FakeBackend(), SocketLimits(per_address=2)) as running,
         running.socket() as first,
         running.socket() as second,
         raw(running, handshake(running)) as (reader, _),
@@ -257,7 +257,7 @@ async def test_a_message_far_beyond_all_limits_closes_the_connection() -> None:
 
 
 async def test_a_message_in_endless_pieces_closes_the_connection() -> None:
-    async with serving(FakeBackend(), sockets=SocketLimits(fragments=100)) as running, running.socket() as ws:
+    async with serving(FakeBackend(), SocketLimits(fragments=100)) as running, running.socket() as ws:
         await begin(ws)
         pieces = [Frame(Opcode.TEXT, b"", fin=False), *[Frame(Opcode.CONT, b"", fin=False)] * 200]
         for piece in pieces:
@@ -267,7 +267,7 @@ async def test_a_message_in_endless_pieces_closes_the_connection() -> None:
 
 async def test_pings_whose_answers_nobody_reads_close_the_connection() -> None:
     limits = SocketLimits(unsent_bytes=100_000)
-    async with serving(FakeBackend(), sockets=limits) as running, running.socket() as ws:
+    async with serving(FakeBackend(), limits) as running, running.socket() as ws:
         await begin(ws)
         ws.transport.pause_reading()
         ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True, extensions=[]) * 1_000
@@ -281,7 +281,7 @@ async def test_pings_whose_answers_nobody_reads_close_the_connection() -> None:
 async def test_a_websocket_that_was_refused_does_not_linger() -> None:
     """It neither reads the close nor closes."""
     limits = SocketLimits(close_s=SOON_S)
-    async with serving(FakeBackend(), sockets=limits) as running, running.socket() as ws:
+    async with serving(FakeBackend(), limits) as running, running.socket() as ws:
         ws.transport.pause_reading()
         await ws.send("{")
         await gone(running)
