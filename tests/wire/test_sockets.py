@@ -240,7 +240,7 @@ async def test_a_first_message_is_small(first: str | bytes) -> None:
 async def test_a_text_is_refused_unread_beyond_its_limit_and_the_stream_goes_on() -> None:
     async with serving(FakeBackend()) as running, running.socket() as ws:
         await begin(ws)
-        await ws.send(encode(protocol.Finalize("x" * protocol.MAX_TEXT_BYTES)))
+        await ws.send(json.dumps({"type": "finalize", "id": "x" * protocol.MAX_TEXT_BYTES}))
         (error,) = await heard_until(ws, Error)
         assert isinstance(error, Error)
         assert (error.code, error.fatal) == ("message_too_large", False)
