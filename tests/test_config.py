@@ -76,14 +76,8 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
 
 
 def test_a_variable_that_is_no_setting_is_told_with_the_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
-    environment = {
-        "COHEAR_MAX_SEGMNT_S": "6",
-        "COHEAR_XYZ": "1",
-        "COHEAR_API_KEY": "secret",
-        "HOME": "/",
-        "COHEAR_HOST": "h",
-    }
-    assert load(parsed(), environment) == ServerConfig(host="h")
+    strange = {"COHEAR_MAX_SEGMNT_S": "6", "COHEAR_XYZ": "1"}
+    assert load(parsed(), {**strange, "COHEAR_API_KEY": "secret", "HOME": "/", "COHEAR_HOST": "h"}).host == "h"
     told = capsys.readouterr().err
     assert "COHEAR_MAX_SEGMNT_S is no setting and changes nothing; do you mean COHEAR_MAX_SEGMENT_S?" in told
     assert "COHEAR_XYZ is no setting" in told

@@ -22,9 +22,9 @@ from cohear_client.fields import WrongField, explain, given, hints, type_info, w
 from cohear_client.protocol import MAX_ENDPOINT_MS, MIN_ENDPOINT_MS
 from msgspec import inspect
 
+from .core.options import SessionOptions
 from .core.segment import PartialOptions
 from .core.segmenter import SegmenterOptions
-from .core.session import SessionOptions
 from .core.vad import VadName
 from .errors import ClientError
 from .scheduling.scheduler import SchedulerOptions
