@@ -268,7 +268,10 @@ class Finalized:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """How the stream fares: arrival jitter (RFC 3550), audio not settled yet, and each sample's fate."""
+    """How the stream fares: arrival jitter (RFC 3550), audio not settled yet, and each sample's fate.
+
+    Audio before `settled_s` is final or silent: no session has to hear it again.
+    """
 
     TYPE: ClassVar[str] = "stats"
     jitter_ms: float
@@ -276,20 +279,26 @@ class Stats:
     drift_ppm: float
     gaps: int
     samples: SampleCount
+    settled_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Warning:
-    """Something is less than promised, but the stream goes on."""
+    """Something is less than promised, but the stream goes on. With `start_s` and `end_s`: what audio it is about."""
 
     TYPE: ClassVar[str] = "warning"
     code: str
     message: str
+    start_s: float | None = None
+    end_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """Something failed. When `fatal`, remaining finals and `done` still follow, then the close."""
+    """Something failed. When `fatal`, remaining finals and `done` still follow, then the close.
+
+    With `start_s` and `end_s`: this audio has no text, and will have none.
+    """
 
     TYPE: ClassVar[str] = "error"
     code: str
@@ -297,6 +306,8 @@ class Error:
     remedy: str = ""
     fatal: bool = True
     retry_after_s: float | None = None
+    start_s: float | None = None
+    end_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ CUT_DEADLINE_S = 0.8
 """That of a segment cut for its length may take longer: nobody waits for its end, and its words are on the screen."""
 
 STATS_INTERVAL_S = 5.0
+"""Statistics come this often by the clock, and by the audio: a client that sends fast learns what is settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Session:
         self._waiting = ""
         """the partial job that a newer one would replace"""
         self._pending: deque[PendingFinal | Mark] = deque()
-        self._counter = self._segments = self._seq = 0
+        self._counter = self._segments = self._seq = self._audio_since_stats = 0
         self._now_s = self._heard_s = self._stats_s = 0.0
         self.stopping = self.done = self._clipping_told = False
         self._out = Output()
@@ -110,6 +111,9 @@ class Session:
         self._clock.on_frame(self._decoder.received - before, now_s)
         self._now_s = self._heard_s = now_s
         self._advance(pcm)
+        self._audio_since_stats += self._decoder.received - before
+        if self._audio_since_stats >= STATS_INTERVAL_S * self._decoder.format.sample_rate_hz:
+            self._emit_stats()
         if self._decoder.clipped and not self._clipping_told:
             self._clipping_told = True
             self._emit(protocol.Warning("clipped", "float samples beyond -1..1 were limited; lower the level"))
@@ -121,8 +125,7 @@ class Session:
         if self._segment is not None and now_s - self._heard_s >= self.options.stall_s:
             self._cut_off("endpoint")
         if now_s - self._stats_s >= STATS_INTERVAL_S:
-            self._stats_s = now_s
-            self._emit(self._stats())
+            self._emit_stats()
         return self._take()
 
     def begun(self, job_id: str) -> None:
@@ -385,10 +388,14 @@ class Session:
         message = final_message(self._seq, span, own, self._decode)
         self._out.emissions.append(Emission(message, result.job_id, final.origin_s))
 
-    def _stats(self) -> protocol.Stats:
+    def _emit_stats(self) -> None:
+        self._stats_s, self._audio_since_stats = self._now_s, 0
         lag_s = (self._buffer.end - self._ledger.settled) / SAMPLE_RATE_HZ + self.backlog_s
+        waiting = (p.said.start for p in self._pending if isinstance(p, PendingFinal))
+        settled_s = next(waiting, self._ledger.settled) / SAMPLE_RATE_HZ
         jitter_ms, drift_ppm = round(1000 * self._clock.jitter_s, 3), round(self._clock.drift_ppm, 1)
-        return protocol.Stats(jitter_ms, round(lag_s, 3), drift_ppm, self._clock.gaps, self._ledger.count())
+        count = self._ledger.count()
+        self._emit(protocol.Stats(jitter_ms, round(lag_s, 3), drift_ppm, self._clock.gaps, count, settled_s))
 
     def _emit(self, message: protocol.ServerMessage) -> None:
         self._out.emissions.append(Emission(message))
