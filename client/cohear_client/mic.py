@@ -1,7 +1,7 @@
 """The microphone as a source of audio blocks. Needs the extra `cohear[mic]` (sounddevice).
 
-The sound card's thread hands blocks to the event loop. A sender that is a minute behind costs the oldest blocks: silence
-takes their place, so that times stay those of the recording, and which places these are is kept.
+The sound card's thread hands blocks to the event loop. A sender that is a minute behind costs the oldest blocks:
+silence takes their place, so that times stay those of the recording, and which places these are is kept.
 """
 
 from __future__ import annotations
