@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from cohear_client import protocol
 from cohear_client.protocol import Final, Partial
@@ -148,7 +149,7 @@ class Run:
             message = emission.message
             if isinstance(message, Final):
                 took = protocol.Timing(decode_ms=1000 * (now_s - emission.origin_s))
-                message = replace(message, timing=took)
+                message = msgspec.structs.replace(message, timing=took)
             if isinstance(message, Partial | Final):
                 self._shown[i].append((now_s - self._begun_s[i], message))
         for job in output.jobs:

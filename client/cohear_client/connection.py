@@ -7,7 +7,6 @@ stream, and when to open it again, is `stream`'s part.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import inspect
 import logging
 import os
@@ -17,12 +16,14 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
+import msgspec
 import websockets.asyncio.client as ws
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
 from .errors import ClientError, CohearError, OverloadError, ServerError
 from .link import PING_S, Socket, lost
+from .messages import tag_of
 from .protocol import PATH, SUBPROTOCOL, Error, Ready, Start, encode, error_exception
 from .stream import Stream, parse
 
@@ -60,7 +61,7 @@ async def connect(
     Raises ClientError (`bad_url`, `unauthorized`, or what the server refused), OverloadError (no room now) or
     ServerError (`connection_refused`, `connection_lost`, `timeout`, `not_cohear`).
     """
-    start = dataclasses.replace(start or Start(), **options)
+    start = msgspec.structs.replace(start or Start(), **options)
     target = endpoint(url)
     headers = _authorization(os.environ.get(KEY_VARIABLE, "") if api_key is None else api_key)
 
@@ -147,7 +148,7 @@ async def _greet(socket: Socket, start: Start, timeout_s: float, target: str) ->
     if isinstance(answer, Error):
         raise error_exception(answer)
     if not isinstance(answer, Ready):
-        raise _not_cohear(target, f"its first message is {answer.TYPE!r}")
+        raise _not_cohear(target, f"its first message is {tag_of(answer)!r}")
     return answer
 
 

@@ -6,9 +6,10 @@ what `take` gives, and `timeline` knows what is settled.
 
 from __future__ import annotations
 
-import dataclasses
 from bisect import bisect_left
 from typing import TypeAlias
+
+from msgspec.structs import asdict, replace
 
 from .errors import ClientError
 from .pcm import frame_bytes
@@ -63,12 +64,12 @@ class Replay:
 
     def awaits(self, mark: str) -> bool:
         """Whether `finalize` was asked with this mark and is not answered."""
-        return Finalize(mark) in (request for _, request in self._requests)
+        return any(_asks(request, mark) for _, request in self._requests)
 
     def answered(self, mark: str) -> bool:
         """Take in the answer to `finalize`; False if it was answered before, or never asked."""
         for index, (_, request) in enumerate(self._requests):
-            if request == Finalize(mark):
+            if _asks(request, mark):
                 self._forget(index)
                 return True
         return False
@@ -111,8 +112,12 @@ class Replay:
 
 def configured(start: Start, changes: Configure) -> Start:
     """The options after `changes`."""
-    made = {field.name: getattr(changes, field.name) for field in dataclasses.fields(changes)}
-    return dataclasses.replace(start, **{name: value for name, value in made.items() if value is not None})
+    made = {name: value for name, value in asdict(changes).items() if value is not None}
+    return replace(start, **made)
+
+
+def _asks(request: Request, mark: str) -> bool:
+    return isinstance(request, Finalize) and request.id == mark
 
 
 def _place(entry: tuple[int, Request]) -> int:

@@ -10,10 +10,11 @@ again. What comes waits, bounded, in `inbox`.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Protocol, TypeAlias
+
+from msgspec.structs import replace
 
 from .errors import ClientError, CohearError, OverloadError, ServerError
 from .inbox import Inbox
@@ -232,7 +233,7 @@ class Stream:
         assert self._reopen is not None
         claim = Resume(self.ready.session_id, self.ready.token, self._timeline.session_seq)
         try:
-            socket, ready = await self._reopen(dataclasses.replace(self._replay.options, resume=claim))
+            socket, ready = await self._reopen(replace(self._replay.options, resume=claim))
         except ClientError as refusal:
             if refusal.code != "unknown_session":
                 raise

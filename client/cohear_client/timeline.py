@@ -8,7 +8,8 @@ is final or silent, and no session has to hear it again. It knows no sockets and
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from .protocol import (
     Done,

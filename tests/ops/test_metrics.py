@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import httpx
+import msgspec
 import pytest
 from cohear_client import protocol
 from cohear_client.protocol import Done, Error, Finalized, Partial, SampleCount, Start, Stop, encode
@@ -147,8 +148,8 @@ def test_the_first_partial_and_the_first_words_are_timed_from_where_speech_began
     blank = protocol.Partial(1, 0, 1, "", "", 0.0, 1.4, protocol.Timing())
     stream.emitted(protocol.SpeechStarted(1.0), 9.0, None, 0.0)
     stream.emitted(blank, 9.9, None, 9.8)
-    stream.emitted(replace(blank, volatile="word", audio_end_s=1.5), 10.1, None, 10.0)
-    stream.emitted(replace(blank, volatile="word or two", audio_end_s=2.0), 10.6, None, 10.5)
+    stream.emitted(msgspec.structs.replace(blank, volatile="word", audio_end_s=1.5), 10.1, None, 10.0)
+    stream.emitted(msgspec.structs.replace(blank, volatile="word or two", audio_end_s=2.0), 10.6, None, 10.5)
     got = values(counting.text().decode())
     assert got["cohear_first_partial_seconds_count",] == 1
     assert got["cohear_first_partial_seconds_sum",] == pytest.approx(0.5)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import msgspec
 from cohear_client.protocol import Final, Partial, ServerMessage, Stats
 
 from .observer import UNOBSERVED, StreamObserver
@@ -78,7 +79,9 @@ class Outbox:
         entry = self._entries.popleft()
         message = entry.message
         if entry.trace is not None and isinstance(message, Partial | Final):
-            message = replace(message, timing=timing(entry.trace, entry.origin_s, entry.emitted_s, now_s))
+            message = msgspec.structs.replace(
+                message, timing=timing(entry.trace, entry.origin_s, entry.emitted_s, now_s)
+            )
             if not entry.again:
                 self._observer.sent(message, now_s - entry.emitted_s)
         return message

@@ -3,6 +3,9 @@
 No timer gathers batches: an idle engine starts at once, and while it works the next batch fills by
 itself. Results go back to the stream that asked, with the times of each stage. It decides nothing
 about order or composition; that is a policy: `scheduler` for live streams, `throughput` for files.
+
+A result may ask for a second try (`DecodeResult.again`, see `engine.second_try`). Then the window is queued once more,
+and delivered when that is settled.
 """
 
 from __future__ import annotations
@@ -10,10 +13,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from ..core.jobs import DecodeJob, DecodeResult, JobKind
+from ..core.jobs import DecodeJob, DecodeResult, JobKind, SecondTry
 from ..engine.backend import DecodeBackend
 from ..errors import BackendUnavailable
 from .load import Load, LoadOptions
@@ -71,8 +74,12 @@ class _Entry:
     submitted_s: float
     wanted_s: float
     """when the first of the windows that it replaced was submitted"""
+    asked_s: float
+    """when it was submitted, or its second try"""
     deliver: Deliver
     begun: Begun | None
+    unwanted: bool = False
+    """cancelled when it was in the engine already: it is not worth a second try"""
 
 
 class Dispatcher:
@@ -105,7 +112,7 @@ class Dispatcher:
         now_s = self._clock()
         replaced = self.policy.submit(job, now_s)
         wanted_s = now_s if replaced is None else self._waiting.pop(replaced.id).wanted_s
-        self._waiting[job.id] = _Entry(now_s, wanted_s, deliver, begun)
+        self._waiting[job.id] = _Entry(now_s, wanted_s, now_s, deliver, begun)
         self._changed.set()
         return replaced.id if replaced else None
 
@@ -114,6 +121,8 @@ class Dispatcher:
         waited = self.policy.cancel(job_id, session_id)
         if waited:
             del self._waiting[job_id]
+        elif job_id in self._waiting:
+            self._waiting[job_id] = replace(self._waiting[job_id], unwanted=True)
         return waited
 
     def ask_again(self) -> None:
@@ -157,11 +166,26 @@ class Dispatcher:
             entry = self._waiting.pop(job.id)
             begun_s = min(decoded_s, batched_s + result.wait_ms / 1000)
             self._charge(job, decoded_s - begun_s, len(batch), batched_s - entry.wanted_s)
+            if result.again is not None and not entry.unwanted:
+                self._try_again(job, result.again, entry)
+                continue
+            # a second try that fails does not lose the first text
+            told = job.second_try.best if job.second_try and result.error else result
             times = JobTimes(entry.submitted_s, batched_s, begun_s, decoded_s)
             try:
-                entry.deliver(result, times)
+                entry.deliver(told, times)
             except Exception:  # one stream's fault must not take the engine's results from the others
                 logger.exception("stream %s failed on a result", job.session_id)
+
+    def _try_again(self, job: DecodeJob, second_try: SecondTry, entry: _Entry) -> None:
+        """Queue a doubtful window once more, as a job of its own: its neighbours' results are out already.
+
+        It keeps its id, and what is left of its deadline."""
+        now_s = self._clock()
+        left_s = max(0.0, job.deadline_s - (now_s - entry.asked_s))
+        self._waiting[job.id] = replace(entry, asked_s=now_s, begun=None)
+        self.policy.submit(replace(job, deadline_s=left_s, second_try=second_try), now_s)
+        self._changed.set()
 
     def _charge(self, job: DecodeJob, busy_s: float, batch: int, waited_s: float) -> None:
         """Tell the load what a job cost; a partial also stands for those that its stream wanted while it waited."""

@@ -12,6 +12,7 @@ import asyncio
 import logging
 
 from cohear_client import protocol
+from cohear_client.messages import tag_of
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -191,7 +192,7 @@ async def _read_start(socket: WebSocket) -> protocol.Start:
         raise ClientError("not_started", "audio came before start", "send a start message first")
     start = protocol.decode_client(text)
     if not isinstance(start, protocol.Start):
-        raise ClientError("not_started", f"{start.TYPE} came before start", "send a start message first")
+        raise ClientError("not_started", f"{tag_of(start)} came before start", "send a start message first")
     return start
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from cohear_client import protocol
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -70,7 +70,7 @@ def service_info(service: Service) -> dict[str, Any] | None:
                 "compute_type": model.compute_type,
             }
         ],
-        "limits": {**asdict(service.limits), "max_streams": service.config.max_streams},
+        "limits": {**msgspec.structs.asdict(service.limits), "max_streams": service.config.max_streams},
     }
 
 
