@@ -29,7 +29,7 @@ LAYERS: dict[str, set[str]] = {
     "models": {"errors"},
     "engine": {"core", "errors", "models"},
     "scheduling": {"core", "engine.backend", "errors"},
-    "config": {"core", "errors"},
+    "config": {"core", "errors", "scheduling.scheduler"},
     "access": {"config", "errors", "live", "wire.web"},
     "live": {"access.caller", "config", "core", "engine", "errors", "models", "scheduling"},
     "wire": {"access.caller", "config", "core", "errors", "live"},
