@@ -43,7 +43,7 @@ LAYERS: dict[str, set[str]] = {
 ONLY = {
     "starlette": {
         "cohear_server.app",
-        "cohear_server.wire.gateway",
+        "cohear_server.wire.channel",
         "cohear_server.wire.web",
         "cohear_server.wire.hosts",
         "cohear_server.wire.starting",

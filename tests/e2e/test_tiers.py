@@ -67,7 +67,6 @@ async def test_partials_come_from_tiny_en_and_finals_from_base() -> None:
     async with service.running():
         load = service.dispatcher.load
         assert 0 < load.smaller_cost < 1
-        service.observer = Counted()
         async with open_stream(service, Start(language="en")) as stream:
             events = aiter(stream)
             for rung in (Rung.SMALLER, Rung.USUAL):
@@ -75,8 +74,10 @@ async def test_partials_come_from_tiny_en_and_finals_from_base() -> None:
                 warned = (await until(events, Warning))[-1]
                 assert isinstance(warned, Warning)
                 assert warned.code == ("degraded" if rung is Rung.SMALLER else "restored")
-                service.observer = heard[rung] = Counted()
+                heard[rung] = Counted()
+                service.observer.add(heard[rung])
                 texts[rung] = await said(stream, events)
+                service.observer.remove(heard[rung])
     assert heard[Rung.SMALLER].models(JobKind.PARTIAL) == {"tiny.en"}
     assert heard[Rung.USUAL].models(JobKind.PARTIAL) == {"base"}
     assert heard[Rung.SMALLER].models(JobKind.FINAL) == heard[Rung.USUAL].models(JobKind.FINAL) == {"base"}

@@ -9,7 +9,7 @@ from cohear_testing.fake import FakeBackend, FakeOptions, ServiceTime
 from websockets.asyncio.client import ClientConnection
 
 from ..serving import Running, burst, heard_until, quiet, serving
-from ..wire.test_gateway import begin, closed_with, of, send_audio
+from ..wire.test_connection import begin, closed_with, of, send_audio
 
 AUDIO = quiet(0.5) + burst(1.0) + quiet(0.8) + burst(1.0) + quiet(0.8)
 

@@ -12,14 +12,14 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from cohear_client import protocol
 from cohear_client.protocol import Done, Error, Stop, encode
-from cohear_server.wire.sockets import SocketLimits, network_of
+from cohear_server.wire.sockets import SocketLimits
 from cohear_testing.fake import FakeBackend
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from ..serving import Running, heard_until, serving
-from .test_gateway import begin, get
+from .test_connection import begin, get
 
 SOON_S = 0.2
 CLOSED_S = 10.0
@@ -206,20 +206,6 @@ async def test_one_address_cannot_have_all_connections() -> None:
         assert b"your address has too many" in await everything(reader)
         for ws in (first, second):
             await begin(ws)
-
-
-@pytest.mark.parametrize(
-    ("host", "network"),
-    [
-        ("10.1.2.3", "10.1.2.3"),
-        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
-        ("::ffff:10.1.2.3", "10.1.2.3"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-    ],
-)
-def test_what_counts_as_one_address(host: str, network: str) -> None:
-    assert network_of(host) == network
 
 
 async def close_code(ws: ClientConnection) -> int | None:

@@ -8,7 +8,6 @@ waited longest without saying anything gives way, so that silent connections kee
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import Frame
 
+from ..access.caller import network_of
 from ..errors import ClientError, CohearError, OverloadError
 
 
@@ -310,19 +310,6 @@ class WebSocket(WebSocketsSansIOProtocol):
         answer = b"".join(self.conn.data_to_send())
         self.transport.write(answer or b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
         self.transport.close()
-
-
-def network_of(host: str) -> str:
-    """What counts as one address: an IPv6 host has a whole /64 to itself."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return host
 
 
 def told(fault: CohearError) -> dict[str, str]:
