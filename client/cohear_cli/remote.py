@@ -13,7 +13,7 @@ from cohear_client.connection import connect
 from cohear_client.conversation import transcribe
 from cohear_client.errors import CohearError, OverloadError
 from cohear_client.fileevents import Advanced, Event, Finished, Started
-from cohear_client.files import AudioFile
+from cohear_client.files import DAMAGES, AudioFile, Choice
 from cohear_client.protocol import ServerMessage
 from cohear_client.transcript import TranscriptBuilder
 
@@ -60,7 +60,7 @@ class _Remote:
             except CohearError as damage:
                 fault = damage
             whole = heard.transcript()
-            if fault is not None and not (fault.code == "truncated" and whole.samples is not None):
+            if fault is not None and not (fault.code in DAMAGES and whole.samples is not None):
                 self._tell(Finished(path, None, fault, 0.0))
             else:
                 self._tell(Finished(path, whole, fault, audio_s))
