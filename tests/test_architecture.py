@@ -100,6 +100,14 @@ def test_the_core_knows_no_clock_and_no_loop(path: Path) -> None:
         assert {"asyncio", "time", "threading", "socket"}.isdisjoint(imports(path))
 
 
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_a_wire_knows_its_protocol(path: Path) -> None:
+    """Sessions, streams and engines speak the core's commands and events."""
+    part = name_of(path).removeprefix("cohear_server.").split(".")[0]
+    if part in {"core", "engine", "scheduling", "live", "ops"}:
+        assert not {"cohear_client.protocol", "cohear_client.pcm"} & imports(path)
+
+
 def test_every_part_of_the_server_has_its_layer() -> None:
     server = PACKAGES["cohear_server"]
     parts = {path.relative_to(server).with_suffix("").parts[0] for path in server.rglob("*.py")}
