@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .transcribe import wants_word_times
+from .usage import choice
 
 if TYPE_CHECKING:
     from cohear_server.batch.options import HearingOptions
@@ -58,6 +59,7 @@ def hearing_options(args: argparse.Namespace) -> HearingOptions:
     return HearingOptions(
         language=args.language,
         task=args.task,
+        choice=choice(args),
         prompt=args.prompt or "",
         hotwords=args.hotwords,
         beam_size=args.beam_size,

@@ -7,7 +7,7 @@ import asyncio
 
 from cohear_client.protocol import ENCODINGS
 
-from .usage import Help, Subparsers, add_live_options, stream_options
+from .usage import Help, Subparsers, add_choice_options, add_live_options, choice, stream_options
 
 BLOCK_S = 0.02
 
@@ -35,6 +35,7 @@ went. A pipe (`-`) is sent as it comes: a WAV by its header, else raw 16-bit sam
         metavar="X",
         help="times real time; 0 is as fast as the server takes it (default: 1 for a file, 0 for a pipe)",
     )
+    add_choice_options(parser)
     add_live_options(parser)
     raw = parser.add_argument_group("raw audio from a pipe")
     raw.add_argument("--rate", type=int, default=16_000, metavar="HZ", help="samples a second (default: %(default)s)")
@@ -56,7 +57,7 @@ async def _stream_file(args: argparse.Namespace) -> None:
     from .live import show
 
     speed = 1.0 if args.speed is None else args.speed
-    with AudioFile(args.file) as file:
+    with AudioFile(args.file, choice=choice(args)) as file:
         start = file.start(**stream_options(args))
         await show(args, start, paced(file.blocks(BLOCK_S), start, speed), speed)
 

@@ -24,7 +24,7 @@ OVER_FLOOR = 4.0
 DECAY_S = 5.0
 FULL_DB, NONE_DB = -20.0, -30.0
 """beside the channel with most speech: from here on a channel counts in full, up to here not at all"""
-BESIDE_CENTRE_DB = -30.0
+BESIDE_CENTRE_DB = -50.0
 """that other channels are put back by where there is a centre: film has its speech there"""
 INVERTED, UPRIGHT = -0.6, -0.2
 """correlation with the channel with most speech"""

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from cohear_client.files import DAMAGES
 from cohear_client.fileevents import Advanced, Event, Finished, Started
+from cohear_client.files import DAMAGES
 from cohear_client.transcript import Transcript
 
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind, Pcm
