@@ -6,8 +6,8 @@ import argparse
 import asyncio
 import contextlib
 import signal
-import sys
 
+from .stdio import say
 from .usage import Help, Subparsers, add_live_options, stream_options
 
 
@@ -58,8 +58,8 @@ async def _record(args: argparse.Namespace) -> None:
 
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C interrupts at once
             loop.add_signal_handler(signal.SIGINT, end)
-        print("listening; Ctrl-C ends", file=sys.stderr)
+        say("listening; Ctrl-C ends")
         await show(args, microphone.start(**stream_options(args)), microphone.blocks(), 1.0)
     if microphone.dropped_samples:
         lost_s = microphone.dropped_samples / microphone.rate_hz
-        print(f"cohear: {lost_s:.1f} s of audio were dropped because the server was too slow", file=sys.stderr)
+        say(f"cohear: {lost_s:.1f} s of audio were dropped because the server was too slow")
