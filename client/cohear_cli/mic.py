@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _record(args: argparse.Namespace) -> None:
+    from cohear_client.errors import ServerError
     from cohear_client.mic import Microphone
 
     from .interrupt import first_interrupt
@@ -51,6 +52,8 @@ async def _record(args: argparse.Namespace) -> None:
         say("listening; Ctrl-C ends")
         with first_interrupt(microphone.close):
             await show(args, microphone.start(**stream_options(args)), microphone.blocks(), 1.0)
-    if microphone.dropped_samples:
-        lost_s = microphone.dropped_samples / microphone.rate_hz
-        say(f"cohear: {lost_s:.1f} s of audio were dropped because the server was too slow")
+    if microphone.dropped:
+        places = ", ".join(f"{start_s:.1f} s to {end_s:.1f} s" for start_s, end_s in microphone.dropped)
+        raise ServerError(
+            "audio_lost", f"sound was dropped because the server was too slow or away: {places}", "say it again"
+        )
