@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,13 @@ from .inputs import Input, find_inputs, targets, watch
 from .ledger import Ledger, OutputOptions, one_line
 from .outputs import FORMATS, output_paths, remove_parts
 from .progress import Style, open_progress
+from .stdio import say
 from .subtitles import LINE_CHARS, LINES, PAUSE_MS, SubtitleOptions
 from .usage import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_WARNED,
     Help,
     Subparsers,
     add_choice_options,
@@ -35,8 +39,6 @@ FILE_ENDPOINT_MS = 1_000
 TIMED_FORMATS = frozenset({"srt", "vtt", "json"})
 """formats for which word times are measured, unless that is asked for or forbidden"""
 _MODEL_SETTINGS = ("model", "model_dir", "offline", "device", "compute_type", "workers", "threads")
-EXIT_WARNED = 3
-EXIT_INTERRUPTED = 130
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -96,9 +98,9 @@ def run(args: argparse.Namespace) -> int:
     if args.report is not None:
         ledger.write_report(args.report)
     if interrupted and not args.watch:  # a watch has no other end
-        print(_how_to_go_on(len(paths) - len(ledger.rows), args), file=sys.stderr)
+        say(_how_to_go_on(len(paths) - len(ledger.rows), args))
         return EXIT_INTERRUPTED
-    return 1 if ledger.failed else EXIT_WARNED if ledger.warned else 0
+    return EXIT_FAILED if ledger.failed else EXIT_WARNED if ledger.warned else EXIT_DONE
 
 
 def _how_to_go_on(left: int, args: argparse.Namespace) -> str:

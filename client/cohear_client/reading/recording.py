@@ -16,8 +16,6 @@ from .links import find_links, open_link
 from .sound import Damage, Wave
 from .track import Lost, Sound, Track
 
-JITTER_S = 0.025
-"""Times of packets are rounded by their container and estimated by FFmpeg; this much is no pause."""
 SLACK_S = 0.1
 """Padding and delay of an encoder: lengths that are declared differ by this much from what is heard."""
 LEAP_S = 10.0
@@ -90,7 +88,7 @@ class Recording:
                 pause_s = 0.0
             self._note(lost_s)
             lost_s = 0.0
-            if pause_s > JITTER_S:
+            if pause_s > track.jitter_s:
                 yield from self._counted(converter.end())
                 yield from self._silence(pause_s)
             yield from self._counted(converter.push(sound))

@@ -31,6 +31,9 @@ BROADCAST = frozenset({"mpeg", "mpegts", "asf", "flv", "live_flv"})
 """where a leap of time is a new clock, not a pause"""
 DECLARED = frozenset({"aiff", "ape", "asf", "avi", "caf", "flac", "mov", "mp4", "tta", "w64", "wv"})
 """containers that say how much sound they must hold, and are right"""
+JITTER_S = 0.025
+VORBIS_JITTER_S = 0.1
+"""FFmpeg estimates when its packets, of two lengths, are heard."""
 DEMUX_FAULTS = 64
 """in a row that a container may give before the rest is given up"""
 PLACEHOLDER_BYTES = 0x7FFF_0000
@@ -76,6 +79,8 @@ class Track:
         self._kinds = set(self._container.format.name.split(","))
         self.rate_hz: int = context.sample_rate
         self.channels: int = context.channels
+        self.jitter_s = VORBIS_JITTER_S if context.name == "vorbis" else JITTER_S
+        """by which times are rounded or estimated"""
         self.timed = bool(self._kinds & TIMED)
         self.leaps = bool(self._kinds & BROADCAST)
 

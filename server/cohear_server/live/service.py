@@ -16,7 +16,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from ..access.caller import ANYONE, Caller
 from ..config import ServerConfig
@@ -27,7 +26,6 @@ from ..core.options import SessionOptions
 from ..core.segment import PartialOptions
 from ..core.segmenter import SegmenterOptions, with_endpoint
 from ..core.session import Session
-from ..core.vad import VadName
 from ..engine.backend import DecodeBackend, ModelInfo
 from ..engine.cached import CachedBackend
 from ..errors import ClientError, CohearError, OverloadError
@@ -74,7 +72,7 @@ class Service:
         self.dispatcher = Dispatcher(backend, self.scheduler, clock, self._decoded)
         segmenter = SegmenterOptions(endpoint_ms=config.endpoint_ms, max_segment_s=config.max_segment_s)
         partials = PartialOptions(interval_ms=config.partial_interval_ms)
-        self._options = SessionOptions(segmenter, partials, vad=cast(VadName, config.vad))
+        self._options = SessionOptions(segmenter, partials, vad=config.vad)
 
     @classmethod
     @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ import os
 import struct
 import threading
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -113,7 +114,7 @@ def damaged(tmp_path: Path, suffix: str, codec: str, bad: slice) -> Path:
         packets = [packet for packet in source.demux(stream) if packet.dts is not None]
         for number, packet in enumerate(packets):
             if number in range(*bad.indices(len(packets))):
-                noise = av.Packet(rng.bytes(packet.size))
+                noise: Any = av.Packet(rng.bytes(packet.size))
                 noise.pts, noise.dts, noise.time_base = packet.pts, packet.dts, packet.time_base
                 noise.duration = packet.duration
                 packet = noise  # noqa: PLW2901
