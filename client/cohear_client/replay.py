@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from .pcm import frame_bytes
-from .protocol import Final, Partial, Refined, ServerMessage, SpeechEnded, SpeechStarted, Start, Word
+from .protocol import Final, Partial, ServerMessage, SpeechEnded, SpeechStarted, Start, Word
 
 KEEP_S = 60.0
 """Bound of what is kept (1.9 MB at 16 kHz): the oldest is forgotten, and counted if it was needed."""
@@ -65,9 +65,6 @@ class Shift:
                 words = self._words(event.words)
                 event = replace(event, seq=seq + self.seq, segment_id=segment + self.segments, words=words)
                 return replace(event, start_s=event.start_s + self.seconds, end_s=event.end_s + self.seconds)
-            case Refined(seq=seq, segment_id=segment):
-                words = self._words(event.words)
-                return replace(event, seq=seq + self.seq, segment_id=segment + self.segments, words=words)
         return event
 
     def _words(self, words: tuple[Word, ...]) -> tuple[Word, ...]:

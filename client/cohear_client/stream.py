@@ -32,7 +32,6 @@ from .protocol import (
     KeepAlive,
     Partial,
     Ready,
-    Refined,
     Resume,
     ServerMessage,
     Start,
@@ -300,7 +299,7 @@ class Stream:
         if isinstance(event, Error) and event.fatal:
             self._fail(error_exception(event))
             return False
-        if isinstance(event, Partial | Final | Refined):
+        if isinstance(event, Partial | Final):
             if event.seq <= self._last_seq:
                 return False  # sent again by a server that could not know that it had come
             self._last_seq = event.seq
