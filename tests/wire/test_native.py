@@ -32,12 +32,12 @@ EVENTS: list[tuple[events.Event, protocol.ServerMessage]] = [
     ),
     (
         events.Lost(0, 0, 16_000, ServerError("decode_failed", "no text", "say it again")),
-        protocol.Error("decode_failed", "no text", "say it again", fatal=False),
+        protocol.Error("decode_failed", "no text", "say it again", fatal=False, start_s=0.0, end_s=1.0),
     ),
     (events.Finalized("here"), protocol.Finalized("here")),
     (
-        events.Stats(0.0123456, 1.23456, 10.04, 2, COUNT),
-        protocol.Stats(12.346, 1.235, 10.0, 2, protocol.SampleCount(4, 3, 1, 0)),
+        events.Stats(0.0123456, 1.23456, 10.04, 2, COUNT, 24_000),
+        protocol.Stats(12.346, 1.235, 10.0, 2, protocol.SampleCount(4, 3, 1, 0), 1.5),
     ),
     (events.Notice("clipped", "too loud"), protocol.Warning("clipped", "too loud")),
     (events.Done(COUNT, 2), protocol.Done(protocol.SampleCount(4, 3, 1, 0), 2)),

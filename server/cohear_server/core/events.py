@@ -92,6 +92,8 @@ class Stats:
     drift_ppm: float
     gaps: int
     samples: SampleCount
+    settled: int = 0
+    """audio before it is final or silent: no session has to hear it again"""
 
 
 @dataclass(frozen=True, slots=True)

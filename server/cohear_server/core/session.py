@@ -46,6 +46,7 @@ CUT_DEADLINE_S = 0.8
 """That of a segment cut for its length may take longer: nobody waits for its end, and its words are on the screen."""
 
 STATS_INTERVAL_S = 5.0
+"""Statistics come this often by the clock, and by the audio: a client that sends fast learns what is settled."""
 
 
 class Session:
@@ -73,7 +74,7 @@ class Session:
         self._waiting = ""
         """the partial job that a newer one would replace"""
         self._pending: deque[PendingFinal | Mark] = deque()
-        self._counter = self._segments = self._seq = 0
+        self._counter = self._segments = self._seq = self._audio_since_stats = 0
         self._now_s = self._heard_s = self._stats_s = 0.0
         self.stopping = self.done = self._clipping_told = False
         self._out: list[Effect] = []
@@ -113,6 +114,9 @@ class Session:
         self._clock.on_frame(self._decoder.received - before, now_s)
         self._now_s = self._heard_s = now_s
         self._advance(pcm)
+        self._audio_since_stats += self._decoder.received - before
+        if self._audio_since_stats >= STATS_INTERVAL_S * self._decoder.format.sample_rate_hz:
+            self._emit_stats()
         if self._decoder.clipped and not self._clipping_told:
             self._clipping_told = True
             self._emit(Notice("clipped", "float samples beyond -1..1 were limited; lower the level"))
@@ -122,8 +126,7 @@ class Session:
         if self._segment is not None and now_s - self._heard_s >= self.options.stall_s:
             self._cut_off("endpoint")
         if now_s - self._stats_s >= STATS_INTERVAL_S:
-            self._stats_s = now_s
-            self._emit(self._stats())
+            self._emit_stats()
 
     def begun(self, job_id: str) -> None:
         """The engine is at work on this job."""
@@ -381,9 +384,13 @@ class Session:
         event = final.event(self._seq, own, self._decode)
         self._emit(event, result.job_id, final.origin_s)
 
-    def _stats(self) -> Stats:
+    def _emit_stats(self) -> None:
+        self._stats_s, self._audio_since_stats = self._now_s, 0
         lag_s = (self._buffer.end - self._ledger.settled) / SAMPLE_RATE_HZ + self.backlog_s
-        return Stats(self._clock.jitter_s, lag_s, self._clock.drift_ppm, self._clock.gaps, self._ledger.count())
+        waiting = (p.said.start for p in self._pending if isinstance(p, PendingFinal))
+        settled = next(waiting, self._ledger.settled)
+        clock, count = self._clock, self._ledger.count()
+        self._emit(Stats(clock.jitter_s, lag_s, clock.drift_ppm, clock.gaps, count, settled))
 
     def _emit(self, event: Event, job_id: str = "", origin_s: float = 0.0) -> None:
         self._out.append(Emit(event, job_id, origin_s))

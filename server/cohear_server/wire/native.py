@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from cohear_client import protocol
+from msgspec.structs import replace
 
 from ..core import commands, events
 from ..core.audio import AudioFormat
@@ -69,7 +70,8 @@ def to_message(event: events.Event, stages: Stages | None = None) -> protocol.Se
         case events.Finalized():
             message = protocol.Finalized(event.mark)
         case events.Lost():
-            message = protocol.error_message(event.fault, fatal=False)
+            told = protocol.error_message(event.fault, fatal=False)
+            message = replace(told, start_s=_seconds(event.start), end_s=_seconds(event.end))
         case events.Stats():
             message = _stats(event)
         case events.Notice():
@@ -136,6 +138,7 @@ def _stats(stats: events.Stats) -> protocol.Stats:
         drift_ppm=round(stats.drift_ppm, 1),
         gaps=stats.gaps,
         samples=_samples(stats.samples),
+        settled_s=_seconds(stats.settled),
     )
 
 
