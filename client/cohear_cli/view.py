@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from cohear_client.messages import plain
-from cohear_client.protocol import Done, Error, Final, Refined, ServerMessage, Warning
+from cohear_client.protocol import Done, Error, Final, ServerMessage, Warning
 
 from .report import LatencyReport
 from .stdio import print_json, say
@@ -57,8 +57,6 @@ class PlainView:
         match event:
             case Final() if event.text.strip():
                 print(event.text.strip(), flush=True)
-            case Refined():
-                say(f"cohear: segment {event.segment_id} is better read as: {event.text.strip()}")
             case Warning() | Error():
                 say(f"cohear: {remark(event)}")
             case Done() if event.samples.shed:
