@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from cohear_client.errors import ClientError
 from cohear_client.fileevents import Event
 
+from .foreign import add_foreign_flags, remarks
 from .inputs import Input, find_inputs, targets, watch
 from .ledger import Ledger, OutputOptions, one_line
 from .outputs import FORMATS, output_paths, remove_parts
 from .progress import Style, open_progress
+from .scope import misplaced
 from .stdio import say
 from .subtitles import LINE_CHARS, LINES, PAUSE_MS, SubtitleOptions
-from .usage import Help, Subparsers, add_key_option, add_stream_options, missing_extra, stream_options
+from .usage import (
+    Help,
+    Subparsers,
+    add_key_option,
+    add_stream_options,
+    missing_extra,
+    number,
+    stream_options,
+    truth,
+)
 
 JOBS = 8
 """Files at a time on a server: enough to fill batches; most of the gain of batching is there by 8."""
@@ -35,6 +47,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "transcribe",
         help="transcribe files and folders, with or without a server",
         formatter_class=Help,
+        usage="cohear transcribe PATH... [flags]",
         description="""Transcribe audio and video files. Without --url the model runs in this process, and speech of all
 files is decoded together; with it a server does the work. Without --format the text is printed.
 A bad file costs one line on stderr and exit code 1, no more. A run that was interrupted or killed goes
@@ -52,11 +65,20 @@ on where it was when it is started again.""",
     add_stream_options(parser)
     _add_hearing_options(parser)
     _add_model_options(parser)
-    parser.set_defaults(run=run)
+    add_foreign_flags(parser)
+
+    def checked(args: argparse.Namespace) -> int:
+        if (wrong := misplaced(args, parser.get_default)) is not None:
+            parser.error(wrong)
+        return run(args)
+
+    parser.set_defaults(run=checked)
 
 
 def run(args: argparse.Namespace) -> int:
     """Transcribe all files; 1 when any failed."""
+    for remark in remarks(args):
+        say(f"cohear: {remark}")
     inputs = find_inputs(args.paths)
     folder: Path = args.output_dir or Path()
     where = targets(inputs, folder)
@@ -90,9 +112,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _how_to_go_on(left: int, args: argparse.Namespace) -> str:
-    remembers = args.url is None and not args.no_cache
-    flag = "" if remembers or not args.format else " with --skip-existing"
-    return f"cohear: interrupted with {left} files left; the same command{flag} goes on from there"
+    left_over = f"cohear: interrupted with {left} files left"
+    if args.url is None and not args.no_cache:
+        return f"{left_over}; the same command goes on from there"
+    if args.format:
+        return f"{left_over}; the same command with --skip-existing does those"
+    return f"{left_over}; nothing was remembered, the same command begins anew"
 
 
 def _events(
@@ -175,18 +200,32 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--output-dir", "-o", type=Path, metavar="DIR", help="where to write (default: this folder)")
     group.add_argument("--report", type=Path, metavar="FILE", help="write what became of each file, as JSON")
-    group.add_argument("--quiet", action="store_true", help="no progress and no summary")
+    group.add_argument("--quiet", action="store_true", help="no progress and no summary (also: --verbose False)")
+    group.add_argument(
+        "--verbose", dest="quiet", type=lambda text: not truth(text), nargs="?", const=False, help=argparse.SUPPRESS
+    )
     group.add_argument("--json", action="store_true", help="print events as JSON, one a line, instead of text")
     _flag(group, "--print-colors", "printed words have the colour of their probability", default=False)
-    whole = _whole_from(1)
     group.add_argument(
-        "--max-line-width", type=_whole_from(8), default=LINE_CHARS, metavar="N", help="of subtitles (%(default)s)"
+        "--max-line-width",
+        type=_or(LINE_CHARS, number(int, 8)),
+        default=LINE_CHARS,
+        metavar="N",
+        help="of subtitles (%(default)s)",
     )
-    group.add_argument("--max-line-count", type=whole, default=LINES, metavar="N", help="of a subtitle (%(default)s)")
-    group.add_argument("--max-words-per-line", type=whole, metavar="N", help="most words of a subtitle")
+    group.add_argument(
+        "--max-line-count",
+        type=_or(LINES, number(int, 1)),
+        default=LINES,
+        metavar="N",
+        help="of a subtitle (%(default)s)",
+    )
+    group.add_argument(
+        "--max-words-per-line", type=_or(None, number(int, 1)), metavar="N", help="most words of a subtitle"
+    )
     group.add_argument(
         "--max-gap",
-        type=_seconds,
+        type=number(float, 0.001, 60),
         default=PAUSE_MS / 1000,
         metavar="S",
         help="silence that ends a subtitle (%(default)s)",
@@ -199,7 +238,11 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--url", help="a server to use instead of a model in this process")
     add_key_option(group)
     group.add_argument(
-        "--jobs", type=_jobs, default=JOBS, metavar="N", help="files at a time on a server (default: %(default)s)"
+        "--jobs",
+        type=number(int, 1, 256),
+        default=JOBS,
+        metavar="N",
+        help="files at a time on a server (default: %(default)s)",
     )
     group.add_argument("--watch", action="store_true", help="go on with files that come into the folders, until Ctrl-C")
     group.add_argument(
@@ -216,21 +259,37 @@ def _add_hearing_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--hotwords", default="", metavar="TEXT", help="words to expect, before the prompt")
     _flag(group, "--word-timestamps", f"measure word times (default: for {', '.join(sorted(TIMED_FORMATS))})")
     _flag(group, "--vad-filter", "leave out what is no speech (default: True)", "--vad", default=True)
-    group.add_argument("--beam-size", type=_whole_from(1), default=1, metavar="N", help="(default: %(default)s)")
     group.add_argument(
-        "--temperature", type=_temperature, default=0.0, metavar="T", help="above 0, words are drawn (%(default)s)"
+        "--beam-size", type=_or(1, number(int, 1)), default=1, metavar="N", help="(default: %(default)s)"
+    )
+    group.add_argument(
+        "--temperature",
+        type=number(float, 0, 1),
+        default=0.0,
+        metavar="T",
+        help="above 0, words are drawn (%(default)s)",
     )
     group.add_argument(
         "--temperature-increment-on-fallback",
-        type=_increment,
+        type=_or(None, number(float, 0.05, 1)),
         metavar="T",
         help="try again by steps of T, up to 1, where the text looks wrong (default: only the engine's own remedies)",
     )
-    group.add_argument("--compression-ratio-threshold", type=float, default=2.4, metavar="X", help="looks wrong above")
-    group.add_argument("--logprob-threshold", type=float, default=-1.0, metavar="X", help="looks wrong below")
-    group.add_argument("--no-speech-threshold", type=float, default=0.6, metavar="X", help="but not above")
     group.add_argument(
-        "--batch-size", type=_whole_from(0), default=0, metavar="N", help="windows decoded together (0: by the device)"
+        "--compression-ratio-threshold", type=_or(math.inf, float), default=2.4, metavar="X", help="looks wrong above"
+    )
+    group.add_argument(
+        "--logprob-threshold", type=_or(-math.inf, float), default=-1.0, metavar="X", help="looks wrong below"
+    )
+    group.add_argument(
+        "--no-speech-threshold", type=_or(math.inf, float), default=0.6, metavar="X", help="but not above"
+    )
+    group.add_argument(
+        "--batch-size",
+        type=_or(0, number(int, 0)),
+        default=0,
+        metavar="N",
+        help="windows decoded together (0: by the device)",
     )
 
 
@@ -243,17 +302,13 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--model", help="model of the server at --url")
         return
     add_arguments(parser, only=_MODEL_SETTINGS)
+    parser.add_argument("--model-directory", dest="model", help=argparse.SUPPRESS)
+    parser.add_argument("--local-files-only", dest="offline", type=truth, nargs="?", const=True, help=argparse.SUPPRESS)
 
 
 def _flag(group: Any, name: str, text: str, *others: str, default: bool | None = None) -> None:
     """`--name`, `--name True` and `--name False`, as other tools have it."""
-    group.add_argument(name, *others, type=_truth, nargs="?", const=True, default=default, metavar="BOOL", help=text)
-
-
-def _truth(text: str) -> bool:
-    if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not True or False")
-    return text.lower() in ("true", "1", "yes")
+    group.add_argument(name, *others, type=truth, nargs="?", const=True, default=default, metavar="BOOL", help=text)
 
 
 def _formats(text: str) -> tuple[str, ...]:
@@ -266,41 +321,6 @@ def _formats(text: str) -> tuple[str, ...]:
     return names
 
 
-def _jobs(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 256:
-        raise argparse.ArgumentTypeError(f"{value} is not in 1 to 256")
-    return value
-
-
-def _whole_from(least: int) -> Any:
-    def whole(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"{value} is below {least}")
-        return value
-
-    return whole
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 60:
-        raise argparse.ArgumentTypeError(f"{text} is not in 0 to 60 seconds")
-    return value
-
-
-def _temperature(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not in 0 to 1")
-    return value
-
-
-def _increment(text: str) -> float | None:
-    if text.lower() == "none":
-        return None
-    value = _temperature(text)
-    if value < 0.05:
-        raise argparse.ArgumentTypeError(f"{text} is below 0.05; use None for no second try")
-    return value
+def _or(default: Any, read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """`None`, as other tools have it, is the default."""
+    return lambda text: default if text.lower() == "none" else read(text)
