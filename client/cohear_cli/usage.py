@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from cohear_client.protocol import MAX_ENDPOINT_MS, MIN_ENDPOINT_MS
+
+if TYPE_CHECKING:
+    from cohear_client.files import Choice
 
 DEFAULT_URL = "ws://127.0.0.1:8765"
 
@@ -44,8 +47,8 @@ _EXTRAS = {
         "onnxruntime",
         "soxr",
         "prometheus_client",
-        "av",
     },
+    "files": {"av"},
     "cli": {"rich"},
     "mic": {"sounddevice"},
     "eval": {"jiwer", "whisper_normalizer"},
@@ -96,6 +99,26 @@ def add_key_option(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--key", metavar="KEY", help="API key of the server (better: COHEAR_API_KEY; other users see flags)"
     )
+
+
+def add_choice_options(parser: argparse.ArgumentParser) -> None:
+    """What of a file is heard."""
+    group = parser.add_argument_group("what of a file is heard")
+    group.add_argument("--track", default="", metavar="N|LANG", help="audio track, by number from 1 or by language")
+    group.add_argument(
+        "--channel",
+        type=number(int, 1, 64),
+        default=0,
+        metavar="N",
+        help="one channel, from 1 (default: a mix of all)",
+    )
+
+
+def choice(args: argparse.Namespace) -> Choice:
+    """What `add_choice_options` asked for."""
+    from cohear_client.files import Choice
+
+    return Choice(args.track, args.channel)
 
 
 def stream_options(args: argparse.Namespace) -> dict[str, Any]:
