@@ -17,6 +17,7 @@ from cohear_server.core.output import Output
 from cohear_server.core.session import Session
 from cohear_server.engine.engine import WhisperEngine
 from cohear_server.engine.options import EngineOptions
+from cohear_server.engine.second_try import settled
 from cohear_server.models.catalog import SourceOptions, find_model
 
 FRAME = SAMPLE_RATE_HZ // 50
@@ -40,7 +41,7 @@ class Decoder:
         key = (job.pcm.tobytes(), job.options)
         if key not in self._known:
             begun_s = time.process_time()
-            (result,) = self._engine.decode([job])
+            (result,) = settled(self._engine.decode, [job])
             self._known[key] = (result, time.process_time() - begun_s)
         result, cost_s = self._known[key]
         return replace(result, job_id=job.id), cost_s
