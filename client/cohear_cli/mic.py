@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import signal
-import sys
 
+from .stdio import say
 from .usage import Help, Subparsers, add_live_options, stream_options
 
 
@@ -43,23 +41,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _record(args: argparse.Namespace) -> None:
+    from cohear_client.errors import ServerError
     from cohear_client.mic import Microphone
 
+    from .interrupt import first_interrupt
     from .live import show
 
     device = int(args.device) if args.device and args.device.isdigit() else args.device
     async with Microphone(device) as microphone:
-        # the first Ctrl-C ends the recording and its finals still come; the second interrupts
-        loop = asyncio.get_running_loop()
-
-        def end() -> None:
-            loop.remove_signal_handler(signal.SIGINT)
-            microphone.close()
-
-        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C interrupts at once
-            loop.add_signal_handler(signal.SIGINT, end)
-        print("listening; Ctrl-C ends", file=sys.stderr)
-        await show(args, microphone.start(**stream_options(args)), microphone.blocks(), 1.0)
-    if microphone.dropped_samples:
-        lost_s = microphone.dropped_samples / microphone.rate_hz
-        print(f"cohear: {lost_s:.1f} s of audio were dropped because the server was too slow", file=sys.stderr)
+        say("listening; Ctrl-C ends")
+        with first_interrupt(microphone.close):
+            await show(args, microphone.start(**stream_options(args)), microphone.blocks(), 1.0)
+    if microphone.dropped:
+        places = ", ".join(f"{start_s:.1f} s to {end_s:.1f} s" for start_s, end_s in microphone.dropped)
+        raise ServerError(
+            "audio_lost", f"sound was dropped because the server was too slow or away: {places}", "say it again"
+        )

@@ -21,6 +21,8 @@ SUBPROTOCOL = "cohear.v1"
 PATH = "/v1/stream"
 MAX_FRAME_BYTES = 1 << 20
 """Largest binary frame: over 30 s of 16 kHz PCM16. Larger ones are refused, not split."""
+MAX_TEXT_BYTES = 64 << 10
+"""Largest text frame from a client. Larger ones are refused unread."""
 
 Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
 Task = Literal["transcribe", "translate"]
@@ -222,17 +224,6 @@ class Final(_Event, frozen=True, tag="final"):
     rules: tuple[str, ...] = ()
 
 
-class Refined(_Event, frozen=True, tag="refined"):
-    """A better text for a final sent earlier, and the model that gave it."""
-
-    seq: int
-    segment_id: int
-    text: str
-    confidence: float
-    model: str
-    words: tuple[Word, ...] = ()
-
-
 class Finalized(_Event, frozen=True, tag="finalized"):
     """Every final of the audio sent before `finalize` has been sent."""
 
@@ -240,30 +231,41 @@ class Finalized(_Event, frozen=True, tag="finalized"):
 
 
 class Stats(_Event, frozen=True, tag="stats"):
-    """How the stream fares: arrival jitter (RFC 3550), audio not settled yet, and each sample's fate."""
+    """How the stream fares: arrival jitter (RFC 3550), audio not settled yet, and each sample's fate.
+
+    Audio before `settled_s` is final or silent: no session has to hear it again.
+    """
 
     jitter_ms: float
     lag_s: float
     drift_ppm: float
     gaps: int
     samples: SampleCount
+    settled_s: float = 0.0
 
 
 class Warning(_Event, frozen=True, tag="warning"):
-    """Something is less than promised, but the stream goes on."""
+    """Something is less than promised, but the stream goes on. With `start_s` and `end_s`: what audio it is about."""
 
     code: str
     message: str
+    start_s: float | None = None
+    end_s: float | None = None
 
 
 class Error(_Event, frozen=True, tag="error"):
-    """Something failed. When `fatal`, remaining finals and `done` still follow, then the close."""
+    """Something failed. When `fatal`, remaining finals and `done` still follow, then the close.
+
+    With `start_s` and `end_s`: this audio has no text, and will have none.
+    """
 
     code: str
     message: str
     remedy: str = ""
     fatal: bool = True
     retry_after_s: float | None = None
+    start_s: float | None = None
+    end_s: float | None = None
 
 
 class Closing(_Event, frozen=True, tag="closing"):
@@ -282,18 +284,7 @@ class Done(_Event, frozen=True, tag="done"):
 
 ClientMessage = Start | Configure | Finalize | KeepAlive | Stop
 ServerMessage = (
-    Ready
-    | SpeechStarted
-    | SpeechEnded
-    | Partial
-    | Final
-    | Refined
-    | Finalized
-    | Stats
-    | Warning
-    | Error
-    | Closing
-    | Done
+    Ready | SpeechStarted | SpeechEnded | Partial | Final | Finalized | Stats | Warning | Error | Closing | Done
 )
 _CLIENT: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
 _SERVER: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)

@@ -41,8 +41,8 @@ DECODER: msgspec.json.Decoder[Ask | Tell] = msgspec.json.Decoder(Ask | Tell)
         ('"share":"half"', "share' is 'half'", "a number"),
         ('"share":1' + "0" * 400, "share' is 1000", "a smaller number"),
         ('"note":7', "note' is 7", "a string"),
-        ('"place":7', "place' is 7", "a JSON object"),
-        ('"places":{}', "places' is {}", "a JSON array"),
+        ('"place":7', "place' is 7", "an object"),
+        ('"places":{}', "places' is {}", "an array"),
         ('"place":{"name":"Paris"}', "place.name' is 5 characters long", "at most 4 characters"),
         ('"places":[{"name":"Rome"},{"name":"Paris"}]', r"places\[1\].name' is 5 characters long", "at most 4"),
         ('"places":[{}]', r"places\[0\].name' is missing", "add it"),
@@ -96,7 +96,7 @@ def test_what_is_no_message_is_refused_with_a_code(text: str, code: str) -> None
 def test_the_known_types_are_named() -> None:
     with pytest.raises(ClientError, match="event 'shout' is unknown") as caught:
         decode('{"event":"shout"}', DECODER)
-    assert caught.value.remedy == "known: ask, tell"
+    assert caught.value.remedy == "known types: ask, tell"
 
 
 def test_only_what_clients_say_is_held_to_known_fields() -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from cohear_client.files import ALL, Choice
 from cohear_client.messages import check_text
 
 from ..core.jobs import DecodeOptions, Fallback
@@ -44,6 +45,8 @@ class HearingOptions:
     word_times: bool = False
     temperature: float = 0.0
     fallback: Fallback = field(default_factory=Fallback)
+    choice: Choice = ALL
+    """what of each file is heard"""
     vad: DetectorName = "silero"
     split: SplitOptions = field(default_factory=SplitOptions)
 

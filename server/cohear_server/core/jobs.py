@@ -20,6 +20,7 @@ MAX_WINDOW_SAMPLES = 30 * SAMPLE_RATE_HZ
 """Whisper's positions end at 30 s; no window is longer."""
 
 Pcm: TypeAlias = NDArray[np.int16]
+Task = Literal["transcribe", "translate"]
 
 
 class JobKind(enum.Enum):
@@ -53,7 +54,7 @@ class DecodeOptions:
     model: str
     language: str | None = None
     """ISO 639-1 code; None lets a multilingual model detect it"""
-    task: Literal["transcribe", "translate"] = "transcribe"
+    task: Task = "transcribe"
     beam_size: int = 1
     word_times: bool = False
     """measure word times by alignment (about one more encode); else they are estimated"""

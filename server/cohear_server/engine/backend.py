@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cohear_client import protocol
-
+from ..core.commands import Configure, Start
 from ..core.jobs import DecodeJob, DecodeOptions, DecodeResult
 from ..errors import ClientError
 
@@ -56,9 +55,9 @@ class ModelInfo:
             )
         return None
 
-    def check(self, wanted: protocol.Start | protocol.Configure) -> None:
+    def check(self, wanted: Start | Configure) -> None:
         """Refuse what this model cannot do. Raises ClientError(`unsupported_model`), or `fault`."""
-        model = wanted.model if isinstance(wanted, protocol.Start) else None
+        model = wanted.model if isinstance(wanted, Start) else None
         if model not in (None, self.name):
             raise ClientError(
                 "unsupported_model",
