@@ -1,4 +1,4 @@
-"""The service on the network: routes, start-up, banner, shutdown. What happens on a socket is `gateway`."""
+"""The service on the network: routes, start-up, banner, shutdown. What happens on a connection is `wire`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One live stream: a session joined to the dispatcher, the clock and its outbox. No sockets.
 
-The gateway drives it from a websocket, `service` from the same process. All calls come from one
+A connection drives it, or a caller in the same process (`wire`). All calls come from one
 event loop, and none of them waits except `room`. A stream outlives its connection: while nobody is
 attached, results still come in and what must not be lost is kept for the one who resumes it.
 """
@@ -33,10 +33,6 @@ from .timing import JobTrace
 logger = logging.getLogger(__name__)
 
 INTERNAL = ServerError("internal", "the server failed on this stream", "connect again")
-
-MAX_BACKLOG_S = 45.0
-"""Finished speech that may wait for its text (1.4 MB). Beyond it we stop reading, so the client's
-socket fills: a file sent too fast waits, and nothing is shed."""
 
 
 RUNG_TEXTS = {
@@ -168,8 +164,9 @@ class Stream:
         self._room.set()
 
     async def room(self) -> None:
-        """Wait until the stream may take more audio."""
-        while self.session.backlog_s > MAX_BACKLOG_S and not self.outbox.closed.is_set() and self.fault is None:
+        """Wait until the stream may take more audio. Who does not read meanwhile fills the client's socket: a file that
+        is sent too fast waits, and nothing is shed."""
+        while self.session.full and not self.outbox.closed.is_set() and self.fault is None:
             self._room.clear()
             await self._room.wait()
 
