@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from cohear_client import protocol
-from cohear_client.protocol import Done, Error, Stop, encode
+from cohear_client.protocol import Done, Error, Start, Stop, encode
 from cohear_server.wire.sockets import SocketLimits
 from cohear_testing.fake import FakeBackend
 from websockets.asyncio.client import ClientConnection
@@ -221,6 +221,16 @@ async def test_a_first_message_is_small(first: str | bytes) -> None:
     async with serving(FakeBackend()) as running, running.socket() as ws:
         await ws.send(first)
         assert await close_code(ws) == 1009
+
+
+async def test_audio_may_follow_its_start_at_once() -> None:
+    async with serving(FakeBackend()) as running, running.socket() as ws:
+        frames = [(Opcode.TEXT, encode(Start()).encode()), (Opcode.BINARY, bytes(200_000))]
+        ws.transport.write(b"".join(Frame(code, data).serialize(mask=True, extensions=[]) for code, data in frames))
+        await ws.send(encode(Stop()))
+        done = (await heard_until(ws, Done))[-1]
+        assert isinstance(done, Done)
+        assert done.samples.received == 100_000
 
 
 async def test_a_text_is_refused_unread_beyond_its_limit_and_the_stream_goes_on() -> None:

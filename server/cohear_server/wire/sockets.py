@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.frames import Frame
+from websockets.frames import Frame, Opcode
+from websockets.server import ServerProtocol
 
 from ..access.caller import network_of
 from ..errors import ClientError, CohearError, OverloadError
@@ -235,6 +237,19 @@ class HttpSocket(H11Protocol):
         self.transport.close()
 
 
+class _Frames(ServerProtocol):
+    """Frames of a websocket, whose first message is smaller than the others."""
+
+    def __init__(self, first_bytes: int, most_bytes: int) -> None:
+        super().__init__(max_size=first_bytes, logger=logging.getLogger("uvicorn.error"))
+        self._most_bytes = most_bytes
+
+    def recv_frame(self, frame: Frame) -> None:
+        super().recv_frame(frame)
+        if frame.fin and frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            self.max_message_size = self._most_bytes
+
+
 class WebSocket(WebSocketsSansIOProtocol):
     """A websocket, from its handshake on."""
 
@@ -245,7 +260,7 @@ class WebSocket(WebSocketsSansIOProtocol):
         self._table = server_state
         self._stall = _Alarm()
         self._received_s = 0.0
-        self.conn.max_message_size = server_state.limits.first_message_bytes
+        self.conn = _Frames(server_state.limits.first_message_bytes, config.ws_max_size)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -278,7 +293,6 @@ class WebSocket(WebSocketsSansIOProtocol):
     def send_receive_event_to_app(self) -> None:
         # from here on it is the application that decides how long it may stay
         self._table.busy(self)
-        self.conn.max_message_size = self.config.ws_max_size
         super().send_receive_event_to_app()
 
     def keepalive_timeout(self) -> None:
