@@ -27,7 +27,6 @@ from .tokens import LIFE_S, Tokens
 OPEN_PATHS = frozenset({"/", "/dashboard", "/healthz", "/readyz"})
 OPEN_FILES = "/web/"
 OPERATOR_PATHS = frozenset({"/metrics", "/v1/status"})
-ANY_KEY_PATHS = frozenset({"/v1/info", "/v1/token"})
 TOKEN_PATH = "/v1/token"
 TOKEN_PREFIX = "cohear.token."
 """a subprotocol that begins so carries what the Authorization header would"""
@@ -120,7 +119,7 @@ def _is_open(scope: Scope) -> bool:
 
 def _lacking(caller: Caller, path: str) -> ClientError | None:
     """Why this caller may not go there, whose key is good."""
-    if path in ANY_KEY_PATHS:
+    if path == TOKEN_PATH:
         return None
     if path in OPERATOR_PATHS:
         return None if OPERATE in caller.scopes else OPERATORS_ONLY
