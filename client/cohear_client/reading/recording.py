@@ -16,8 +16,8 @@ from .links import find_links, open_link
 from .sound import Damage, Wave
 from .track import Lost, Sound, Track
 
-SLACK_S = 0.1
-"""Padding and delay of an encoder: lengths that are declared differ by this much from what is heard."""
+SLACK_S = 0.25
+"""Delay and padding of an encoder, up to two packets: declared lengths differ by this much from what is heard."""
 LEAP_S = 10.0
 """A leap in time beyond this is a new clock: backwards always, forwards where broadcasts are joined."""
 LONGEST_PAUSE_S = 86_400.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, BinaryIO
 
@@ -94,7 +94,26 @@ class Track:
         self._container.close()
 
     def sounds(self) -> Iterator[Sound | Lost]:
-        """All that can be decoded, in order."""
+        """All that can be decoded, in order; without what an encoder filled up its last packet with, where that is
+        known."""
+        last: Sound | None = None
+        for sound in self._decoded():
+            if last is not None:
+                yield last
+            last = sound if isinstance(sound, Sound) else None
+            if isinstance(sound, Lost):
+                yield sound
+        if last is not None:
+            yield self._without_padding(last)
+
+    def _without_padding(self, last: Sound) -> Sound:
+        end_s = self.end_s() if self._kinds & {"mov", "mp4"} else None
+        if end_s is None or last.at_s is None:
+            return last
+        wanted = round((end_s - last.at_s) * last.rate_hz)
+        return replace(last, samples=last.samples[:wanted]) if wanted > 0 else last
+
+    def _decoded(self) -> Iterator[Sound | Lost]:
         zero_s = self._zero_s()
         for packet in self._packets():
             at_s = _time_s(packet.pts, packet.time_base)
