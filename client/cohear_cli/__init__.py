@@ -21,7 +21,9 @@ from .usage import COMMANDS, EXIT_CODES, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTE
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code, see `EXIT_CODES`."""
     stdio.make_fit()
-    arguments = [_dashed(argument) for argument in (sys.argv[1:] if argv is None else argv)]
+    given = list(sys.argv[1:] if argv is None else argv)
+    flags = given.index("--") if "--" in given else len(given)
+    arguments = [*map(_dashed, given[:flags]), *given[flags:]]
     # before numpy is loaded: the spectrogram's small products cost seven times as much shared out between threads
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = _ended(lambda: _command(arguments))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, BinaryIO
 
@@ -29,6 +29,8 @@ TIMED = FROM_ZERO | {"asf", "flv", "live_flv", "mpeg", "mpegts", "mxf", "ogg", "
 follows sound, and the times that FFmpeg gives are computed from a bit rate."""
 BROADCAST = frozenset({"mpeg", "mpegts", "asf", "flv", "live_flv"})
 """where a leap of time is a new clock, not a pause"""
+PADDED = frozenset({"mov", "mp4", "ogg"})
+"""containers that tell the end of sound to the sample"""
 DECLARED = frozenset({"aiff", "ape", "asf", "avi", "caf", "flac", "mov", "mp4", "tta", "w64", "wv"})
 """containers that say how much sound they must hold, and are right"""
 JITTER_S = 0.025
@@ -94,26 +96,7 @@ class Track:
         self._container.close()
 
     def sounds(self) -> Iterator[Sound | Lost]:
-        """All that can be decoded, in order; without what an encoder filled up its last packet with, where that is
-        known."""
-        last: Sound | None = None
-        for sound in self._decoded():
-            if last is not None:
-                yield last
-            last = sound if isinstance(sound, Sound) else None
-            if isinstance(sound, Lost):
-                yield sound
-        if last is not None:
-            yield self._without_padding(last)
-
-    def _without_padding(self, last: Sound) -> Sound:
-        end_s = self.end_s() if self._kinds & {"mov", "mp4"} else None
-        if end_s is None or last.at_s is None:
-            return last
-        wanted = round((end_s - last.at_s) * last.rate_hz)
-        return replace(last, samples=last.samples[:wanted]) if wanted > 0 else last
-
-    def _decoded(self) -> Iterator[Sound | Lost]:
+        """All that can be decoded, in order."""
         zero_s = self._zero_s()
         for packet in self._packets():
             at_s = _time_s(packet.pts, packet.time_base)
@@ -140,6 +123,14 @@ class Track:
             return self._matroska_end_s()
         if stream.duration is None or not (self._kinds & DECLARED or self._says_length):
             return None
+        return self._stream_end_s()
+
+    def padded_end_s(self) -> float | None:
+        """When sound ends, where the last packet may be filled up beyond it."""
+        return self._stream_end_s() if self._kinds & PADDED and self._stream.duration is not None else None
+
+    def _stream_end_s(self) -> float:
+        stream = self._stream
         start_s = _time_s(stream.start_time, stream.time_base) or 0.0
         return float(stream.duration * stream.time_base) + (start_s - self._zero_s() if self.timed else 0.0)
 
