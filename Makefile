@@ -43,5 +43,6 @@ eval: $(READY)  ## word error and cost of each model: make eval SPEECH=folder (s
 	@test -n "$(SPEECH)" || { echo "eval: name a speech folder: make eval SPEECH=audio_samples" >&2; exit 2; }
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python bench/eval.py --speech "$(SPEECH)" --readme models/README.md
 
-docs: $(READY)  ## check links and examples of the documents
+docs: $(READY)  ## renew the reference of settings, check links and examples of the documents
+	$(BIN)/python scripts/configuration.py
 	$(BIN)/python scripts/check_docs.py

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cohear_client.protocol import Final, Partial
+from cohear_server.core.commands import Audio, Stop
+from cohear_server.core.effects import Cancel, Effect, Emit, Submit
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, JobKind, Pcm
-from cohear_server.core.output import Output
 from cohear_server.core.session import Session
 from cohear_server.engine.engine import WhisperEngine
 from cohear_server.engine.options import EngineOptions
 from cohear_server.models.catalog import SourceOptions, find_model
+from cohear_server.wire.native import to_message
 
 FRAME = SAMPLE_RATE_HZ // 50
 Event = tuple[float, Partial | Final]
@@ -63,9 +65,9 @@ class Playback:
             frame = pcm[start : start + FRAME]
             now_s = (start + len(frame)) / SAMPLE_RATE_HZ
             self._deliver(now_s)
-            self._take(self.session.receive(frame.tobytes(), now_s), now_s)
+            self._take(self.session.handle(Audio(frame.tobytes()), now_s), now_s)
         end_s = len(pcm) / SAMPLE_RATE_HZ
-        self._take(self.session.stop(end_s), end_s)
+        self._take(self.session.handle(Stop(), end_s), end_s)
         self._deliver(float("inf"))
         return self.events
 
@@ -75,15 +77,19 @@ class Playback:
             if result.job_id not in self._gone:
                 self._take(self.session.resolve(result, at_s), at_s)
 
-    def _take(self, output: Output, now_s: float) -> None:
-        self._gone.update(output.cancelled)
-        for emission in output.emissions:
-            if isinstance(emission.message, Partial | Final):
-                self.events.append((now_s, emission.message))
-        for job in output.jobs:
-            result, cost_s = self.decoder.decode(job)
-            self.cost_s[job.kind] += cost_s
-            self.windows[job.kind] += 1
-            self._due.append((now_s + cost_s, result))
-            self.session.begun(job.id)
+    def _take(self, effects: list[Effect], now_s: float) -> None:
+        for effect in effects:
+            match effect:
+                case Submit(job):
+                    result, cost_s = self.decoder.decode(job)
+                    self.cost_s[job.kind] += cost_s
+                    self.windows[job.kind] += 1
+                    self._due.append((now_s + cost_s, result))
+                    self.session.begun(job.id)
+                case Cancel(job_id):
+                    self._gone.add(job_id)
+                case Emit(event):
+                    message = to_message(event)
+                    if isinstance(message, Partial | Final):
+                        self.events.append((now_s, message))
         self._due.sort(key=lambda item: item[0])

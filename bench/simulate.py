@@ -22,15 +22,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cohear_client import protocol
 from cohear_client.protocol import Final, Partial
+from cohear_server.core.audio import AudioFormat
+from cohear_server.core.commands import Audio
+from cohear_server.core.effects import Cancel, Effect, Emit, Submit
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, HypothesisWord, JobKind
-from cohear_server.core.output import Output
+from cohear_server.core.options import SessionOptions
 from cohear_server.core.segment import PartialOptions
-from cohear_server.core.session import Session, SessionOptions
+from cohear_server.core.segmenter import SegmenterOptions
+from cohear_server.core.session import Session
 from cohear_server.engine.profile import Profile, find_profile
 from cohear_server.engine.tail import filled_length
+from cohear_server.live.timing import Stages
 from cohear_server.scheduling.scheduler import Scheduler, SchedulerOptions
+from cohear_server.wire.native import to_message
 from measures import (
     Heard,
     Shown,
@@ -110,10 +115,9 @@ class Run:
         chance = random.Random(seed)
         self._voices = [Voice(clips, None, 1000 * seed + i) for i in range(streams)]
         self._begun_s = [chance.uniform(0, 2) for _ in range(streams)]
-        options = SessionOptions(partials=policy.partials)
+        options = SessionOptions(SegmenterOptions(endpoint_ms=ENDPOINT_MS), policy.partials)
         decode = DecodeOptions(profile.name, "en", word_times=True)
-        start = protocol.Start(words=True, endpoint_ms=ENDPOINT_MS)
-        self._sessions = [Session(str(i), start, decode, options) for i in range(streams)]
+        self._sessions = [Session(str(i), AudioFormat(), decode, options) for i in range(streams)]
         self._shown: defaultdict[int, list[Shown]] = defaultdict(list)
         self._starts: dict[str, int] = {}
         self._events: list[tuple[float, int, Any]] = []
@@ -129,7 +133,7 @@ class Run:
             now_s, _, what = heapq.heappop(self._events)
             if isinstance(what, int):
                 frame = self._voices[what].read(round(FRAME_S * SAMPLE_RATE_HZ))
-                self._apply(what, self._sessions[what].receive(frame, now_s), now_s)
+                self._apply(what, self._sessions[what].handle(Audio(frame), now_s), now_s)
                 self._at(now_s + FRAME_S, what)
             else:
                 self._busy -= 1
@@ -143,20 +147,19 @@ class Run:
     def _at(self, at_s: float, what: int | list[DecodeJob]) -> None:
         heapq.heappush(self._events, (at_s, next(self._order), what))
 
-    def _apply(self, i: int, output: Output, now_s: float) -> None:
-        for emission in output.emissions:
-            message = emission.message
-            if isinstance(message, Final):
-                took = protocol.Timing(decode_ms=1000 * (now_s - emission.origin_s))
-                message = replace(message, timing=took)
-            if isinstance(message, Partial | Final):
-                self._shown[i].append((now_s - self._begun_s[i], message))
-        for job in output.jobs:
-            # a window ends where its stream is now, or for a final at most `post_roll` before: near enough for words
-            self._starts[job.id] = int((now_s - self._begun_s[i]) * SAMPLE_RATE_HZ) - len(job.pcm)
-            self._scheduler.submit(job, now_s)
-        for job_id in output.cancelled:
-            self._scheduler.cancel(job_id, str(i))
+    def _apply(self, i: int, effects: list[Effect], now_s: float) -> None:
+        for effect in effects:
+            match effect:
+                case Submit(job):
+                    # it ends where its stream is now, or for a final at most `post_roll` before: near enough for words
+                    self._starts[job.id] = int((now_s - self._begun_s[i]) * SAMPLE_RATE_HZ) - len(job.pcm)
+                    self._scheduler.submit(job, now_s)
+                case Cancel(job_id):
+                    self._scheduler.cancel(job_id, str(i))
+                case Emit(event, _, origin_s):
+                    message = to_message(event, Stages(decode_ms=1000 * (now_s - origin_s)))
+                    if isinstance(message, Partial | Final):
+                        self._shown[i].append((now_s - self._begun_s[i], message))
 
     def _dispatch(self, now_s: float) -> None:
         while self._busy < self._policy.slots and (batch := self._scheduler.next_batch(now_s, self._busy)):

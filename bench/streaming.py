@@ -30,10 +30,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cohear_client.protocol import Final, Partial, Start
+from cohear_client.protocol import Final, Partial
+from cohear_server.core.audio import AudioFormat
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeOptions, JobKind
+from cohear_server.core.options import SessionOptions
 from cohear_server.core.segment import PartialOptions
-from cohear_server.core.session import Session, SessionOptions
+from cohear_server.core.session import Session
 from cohear_server.core.stabilizer import StabilizerOptions
 from cohear_server.core.words import normalised
 from measures import Heard, matched, unstable_words, word_delays_s, words_of
@@ -122,7 +124,7 @@ def run(policy: Policy, clips: Sequence[Clip], decoder: Decoder) -> dict[str, An
     score = Score()
     for clip in clips:
         options = SessionOptions(partials=policy.partials)
-        session = Session("s", Start(), DecodeOptions(decoder.name, clip.lang, word_times=True), options)
+        session = Session("s", AudioFormat(), DecodeOptions(decoder.name, clip.lang, word_times=True), options)
         pcm = np.concatenate([clip.pcm(), np.zeros(SAMPLE_RATE_HZ, np.int16)])
         playback = Playback(session, decoder)
         events = playback.play(pcm)

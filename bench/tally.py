@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from cohear_client.messages import tag_of
 from cohear_client.protocol import Done, Final, Partial, SampleCount, ServerMessage, Warning
 from livestream import StreamLog
 from measures import (
@@ -103,7 +104,7 @@ class Tally:
                     self.ms[name].append(value_ms)
         for at_s, event in heard.events:
             if heard.counts(at_s):
-                self.windows[event.TYPE][round(2 * event.timing.window_s) / 2] += 1
+                self.windows[tag_of(event)][round(2 * event.timing.window_s) / 2] += 1
 
     def _add_words(self, heard: Heard, voice: Voice, sent_s: float) -> None:
         segments = heard.segments()

@@ -26,6 +26,7 @@ from cohear_server.config import ServerConfig
 from cohear_server.live.service import Service
 from cohear_server.models.catalog import find_model
 from cohear_server.models.sources import SourceOptions
+from cohear_server.wire.local import open_stream
 from faster_whisper import WhisperModel
 from speech import Clip, choose, circumstances, error_rate, rate_difference, read_clips, word_errors, write_result
 
@@ -113,7 +114,7 @@ async def stream_all(
 
 
 async def stream_one(clip: Clip, service: Service, places: asyncio.Semaphore) -> str:
-    async with places, service.connect(Start(language=clip.lang or "en", words=False, partials=True)) as stream:
+    async with places, open_stream(service, Start(language=clip.lang or "en", words=False, partials=True)) as stream:
         sending = asyncio.create_task(send(clip, stream))
         texts = []
         async for event in stream:

@@ -15,12 +15,13 @@ from typing import Any, get_args
 
 from cohear_client import protocol
 from cohear_client.errors import CohearError
+from cohear_client.messages import tag_of
 
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-CLIENT = {message.TYPE for message in get_args(protocol.ClientMessage)}
-SERVER = {message.TYPE for message in get_args(protocol.ServerMessage)}
+CLIENT = {tag_of(message) for message in get_args(protocol.ClientMessage)}
+SERVER = {tag_of(message) for message in get_args(protocol.ServerMessage)}
 
 
 def main() -> int:

@@ -29,7 +29,7 @@ LAYERS: dict[str, set[str]] = {
     "models": {"errors"},
     "engine": {"core", "errors", "models"},
     "scheduling": {"core", "engine.backend", "errors"},
-    "config": {"core", "errors"},
+    "config": {"core", "errors", "scheduling.scheduler"},
     "access": {"config", "errors", "live", "wire.web"},
     "live": {"access.caller", "config", "core", "engine", "errors", "models", "scheduling"},
     "wire": {"access.caller", "config", "core", "errors", "live"},
@@ -45,11 +45,13 @@ ONLY = {
         "cohear_server.app",
         "cohear_server.wire.gateway",
         "cohear_server.wire.web",
+        "cohear_server.wire.hosts",
+        "cohear_server.wire.starting",
         "cohear_server.ops.pages",
         "cohear_server.access.gate",
     },
     "prometheus_client": {"cohear_server.ops.metrics", "cohear_server.ops.history", "cohear_server.ops.pages"},
-    "uvicorn": {"cohear_server.app"},
+    "uvicorn": {"cohear_server.app", "cohear_server.wire.sockets"},
     "av": {"cohear_server.batch.sources"},
     "ctranslate2": {"cohear_server.engine.whisper"},
     "faster_whisper": {"cohear_server.engine.whisper"},
@@ -98,6 +100,14 @@ def test_imports_go_one_way(path: Path) -> None:
 def test_the_core_knows_no_clock_and_no_loop(path: Path) -> None:
     if name_of(path).startswith("cohear_server.core"):
         assert {"asyncio", "time", "threading", "socket"}.isdisjoint(imports(path))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_a_wire_knows_its_protocol(path: Path) -> None:
+    """Sessions, streams and engines speak the core's commands and events."""
+    part = name_of(path).removeprefix("cohear_server.").split(".")[0]
+    if part in {"core", "engine", "scheduling", "live", "ops"}:
+        assert not {"cohear_client.protocol", "cohear_client.pcm"} & imports(path)
 
 
 def test_every_part_of_the_server_has_its_layer() -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cohear_server.config import ServerConfig, add_arguments, load
+from cohear_server.core.segment import PartialOptions
+from cohear_server.core.segmenter import SegmenterOptions
 from cohear_server.errors import ClientError
+
+ROOT = Path(__file__).parent.parent
 
 
 def parsed(*flags: str) -> argparse.Namespace:
@@ -37,11 +43,14 @@ def test_a_flag_can_switch_off_what_the_environment_switched_on() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("prot = 1", "'prot' is no setting"),
-        ('port = "x"', "'port' is 'x'"),
+        ("prot = 1", "'prot' in .*cohear.toml does not exist: do you mean port?"),
+        ("xyz = 1", "'xyz' in .*cohear.toml does not exist: known settings: host, port"),
+        ('port = "x"', "'port' is 'x' in .*cohear.toml: give a whole number"),
         ("port = true", "'port' is True"),
-        ("port = 70000", "'port' is 70000: use 0 to 65535"),
-        ('vad = "ears"', "'vad' is ears: use one of cascade"),
+        ("port = 70000", "'port' is 70000 in .*cohear.toml: use 0 to 65535"),
+        ("max_segment_s = 4.5", "'max_segment_s' is 4.5 in .*cohear.toml: use 5 to 28"),
+        ("max_segment_s = nan", "'max_segment_s' is nan"),
+        ('vad = "ears"', "'vad' is 'ears' in .*cohear.toml: use one of cascade"),
         ("port = ", "is not TOML"),
     ],
 )
@@ -55,6 +64,62 @@ def test_mistakes_in_the_file(tmp_path: Path, text: str, message: str) -> None:
 def test_a_file_that_is_not_there() -> None:
     with pytest.raises(ClientError, match="name a readable TOML file"):
         load(parsed("--config", "/nowhere/cohear.toml"), {})
+
+
+@pytest.mark.parametrize(("text", "on"), [("1", True), ("true", True), ("YES", True), ("0", False), ("No", False)])
+def test_truth_in_the_environment(text: str, on: bool) -> None:
+    assert load(parsed(), {"COHEAR_OFFLINE": text}).offline is on
+
+
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    assert load(parsed(), {"COHEAR_MODEL": "", "COHEAR_PORT": "", "COHEAR_ADMISSION": ""}) == ServerConfig()
+
+
+def test_a_variable_that_is_no_setting_is_told_with_the_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
+    strange = {"COHEAR_MAX_SEGMNT_S": "6", "COHEAR_XYZ": "1"}
+    assert load(parsed(), {**strange, "COHEAR_API_KEY": "secret", "HOME": "/", "COHEAR_HOST": "h"}).host == "h"
+    told = capsys.readouterr().err
+    assert "COHEAR_MAX_SEGMNT_S is no setting and changes nothing; do you mean COHEAR_MAX_SEGMENT_S?" in told
+    assert "COHEAR_XYZ is no setting" in told
+    assert "API_KEY" not in told
+    assert "secret" not in told
+    assert len(told.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({"endpoint_ms": 5_000, "max_segment_s": 5.0}, ("endpoint_ms", "max_segment_s")),
+        ({"partial_interval_ms": 10_000}, ("partial_interval_ms", "max_segment_s")),
+        ({"max_batch_s": 9.0}, ("max_batch_s", "max_segment_s")),
+    ],
+)
+def test_settings_that_do_not_go_together_are_both_named(settings: dict[str, Any], names: tuple[str, str]) -> None:
+    with pytest.raises(ClientError) as caught:
+        ServerConfig(**settings)
+    assert caught.value.code == "bad_config"
+    assert all(name in caught.value.message and name in caught.value.remedy for name in names)
+
+
+def test_a_setting_made_by_a_program_is_held_to_its_limits() -> None:
+    with pytest.raises(ClientError, match="'port' is 70000: use 0 to 65535"):
+        ServerConfig(port=70_000)
+    with pytest.raises(ClientError, match="'admission' is 1: give true or false"):
+        ServerConfig(admission=1)  # type: ignore[arg-type]
+
+
+def test_defaults_are_those_of_the_parts() -> None:
+    config = ServerConfig()
+    assert config.endpoint_ms == SegmenterOptions().endpoint_ms
+    assert config.max_segment_s == SegmenterOptions().max_segment_s
+    assert config.partial_interval_ms == PartialOptions().interval_ms
+
+
+def test_the_reference_is_that_of_these_settings() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "configuration.py"))
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    assert text == script["renewed"](text), "run scripts/configuration.py"
+    assert all(f"`{name}`" in text for name in ServerConfig.__struct_fields__)
 
 
 @pytest.mark.parametrize("variable", ["COHEAR_PORT", "COHEAR_OFFLINE", "COHEAR_MAX_SEGMENT_S"])

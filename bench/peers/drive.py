@@ -127,7 +127,7 @@ def serving(rival: Rival, count: int, model: Path) -> Iterator[Servers]:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-            if kept := os.environ.get("COHEAR_PEERS_LOGS"):
+            if kept := os.environ.get("COHEAR_BENCH_LOGS"):
                 for number in range(count):
                     (Path(kept) / f"{rival.name}-{number}.log").write_bytes((Path(home) / f"log-{number}").read_bytes())
 

@@ -136,6 +136,8 @@ class Ledger:
                 print(f"== {one_line(event.path)}")
             text = coloured(event.transcript) if self._options.colours else txt(event.transcript)
             print(text, end="", flush=True)
+        if event.transcript is not None and not event.transcript.segments:
+            print(f"{one_line(event.path)}: no words were heard in {event.audio_s:.1f} s of audio", file=sys.stderr)
         if event.fault is not None:
             text, name = str(event.fault), str(event.path)
             # faults of files name the file themselves

@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _record(args: argparse.Namespace) -> None:
+    from cohear_client.errors import ServerError
     from cohear_client.mic import Microphone
 
     from .live import show
@@ -60,6 +61,8 @@ async def _record(args: argparse.Namespace) -> None:
             loop.add_signal_handler(signal.SIGINT, end)
         print("listening; Ctrl-C ends", file=sys.stderr)
         await show(args, microphone.start(**stream_options(args)), microphone.blocks(), 1.0)
-    if microphone.dropped_samples:
-        lost_s = microphone.dropped_samples / microphone.rate_hz
-        print(f"cohear: {lost_s:.1f} s of audio were dropped because the server was too slow", file=sys.stderr)
+    if microphone.dropped:
+        places = ", ".join(f"{start_s:.1f} s to {end_s:.1f} s" for start_s, end_s in microphone.dropped)
+        raise ServerError(
+            "audio_lost", f"sound was dropped because the server was too slow or away: {places}", "say it again"
+        )

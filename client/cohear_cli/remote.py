@@ -22,6 +22,9 @@ from .progress import settled_s
 RETRIES = 10
 """How often a file waits for a service that has no room, each time as long as that asks."""
 
+PARTLY = ("truncated", "audio_lost")
+"""Faults of a file whose other audio has become text, which is given."""
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteOptions:
@@ -60,7 +63,7 @@ class _Remote:
             except CohearError as damage:
                 fault = damage
             whole = heard.transcript()
-            if fault is not None and not (fault.code == "truncated" and whole.samples is not None):
+            if fault is not None and not (fault.code in PARTLY and whole.samples is not None):
                 self._tell(Finished(path, None, fault, 0.0))
             else:
                 self._tell(Finished(path, whole, fault, audio_s))

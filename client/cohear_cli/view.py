@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
-from cohear_client.codec import plain
+from cohear_client.messages import plain
 from cohear_client.protocol import Done, Error, Final, Refined, ServerMessage, Warning
 
 from .report import LatencyReport
@@ -74,7 +74,7 @@ class JsonView(PlainView):
 
     def show(self, event: ServerMessage) -> float:
         received_s = self._now() - self._start_s
-        line = {"type": event.TYPE, **plain(event), "received_s": round(received_s, 4)}
+        line = {**plain(event), "received_s": round(received_s, 4)}
         print(json.dumps(line, ensure_ascii=False, separators=(",", ":")), flush=True)
         return received_s
 

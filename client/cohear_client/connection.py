@@ -7,23 +7,25 @@ stream, and when to open it again, is `stream`'s part.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import inspect
 import logging
 import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
+import msgspec
 import websockets.asyncio.client as ws
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
 from .errors import ClientError, CohearError, OverloadError, ServerError
+from .link import PING_S, Socket, lost
+from .messages import tag_of
 from .protocol import PATH, SUBPROTOCOL, Error, Ready, Start, encode, error_exception
-from .stream import Stream, lost, parse
+from .stream import Stream, parse
 
 logger = logging.getLogger(__name__)
 logger.setLevel(logging.INFO)
@@ -33,8 +35,6 @@ KEY_VARIABLE = "COHEAR_API_KEY"
 DEFAULT_URL = "ws://127.0.0.1:8765"
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
-PING_TIMEOUT_S = 120.0
-"""A file sent faster than it is transcribed fills the socket (90 s of audio) and pings wait behind it."""
 MAX_MESSAGE_BYTES = 4 << 20
 """Largest message taken from a server; a final with the words of 30 s is some 10 kB."""
 
@@ -61,11 +61,11 @@ async def connect(
     Raises ClientError (`bad_url`, `unauthorized`, or what the server refused), OverloadError (no room now) or
     ServerError (`connection_refused`, `connection_lost`, `timeout`, `not_cohear`).
     """
-    start = dataclasses.replace(start or Start(), **options)
+    start = msgspec.structs.replace(start or Start(), **options)
     target = endpoint(url)
     headers = _authorization(os.environ.get(KEY_VARIABLE, "") if api_key is None else api_key)
 
-    async def open_stream(wanted: Start) -> tuple[ws.ClientConnection, Ready]:
+    async def open_stream(wanted: Start) -> tuple[Socket, Ready]:
         socket = await _open(target, open_timeout_s, headers)
         try:
             return socket, await _greet(socket, wanted, open_timeout_s, target)
@@ -109,7 +109,7 @@ def _authorization(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-async def _open(target: str, timeout_s: float, headers: dict[str, str]) -> ws.ClientConnection:
+async def _open(target: str, timeout_s: float, headers: dict[str, str]) -> Socket:
     settings: dict[str, Any] = {
         "additional_headers": headers,
         "logger": logger,
@@ -118,12 +118,14 @@ async def _open(target: str, timeout_s: float, headers: dict[str, str]) -> ws.Cl
         "max_size": MAX_MESSAGE_BYTES,
         "open_timeout": timeout_s,
         "close_timeout": CLOSE_TIMEOUT_S,
-        "ping_timeout": PING_TIMEOUT_S,
+        "ping_interval": PING_S,
+        "ping_timeout": None,  # pings wait behind audio: `link` takes any byte for a sign of life
+        "create_connection": Socket,
     }
     if _TAKES_PROXY and urlsplit(target).hostname in _LOOPBACK:
         settings["proxy"] = None
     try:
-        return await ws.connect(target, **settings)
+        return cast("Socket", await ws.connect(target, **settings))
     except InvalidStatus as refusal:
         raise _refused(refusal, target, with_key=bool(headers)) from refusal
     except TimeoutError as late:
@@ -134,7 +136,7 @@ async def _open(target: str, timeout_s: float, headers: dict[str, str]) -> ws.Cl
         raise _unreachable(fault, target) from fault
 
 
-async def _greet(socket: ws.ClientConnection, start: Start, timeout_s: float, target: str) -> Ready:
+async def _greet(socket: Socket, start: Start, timeout_s: float, target: str) -> Ready:
     try:
         await socket.send(encode(start))
         async with asyncio.timeout(timeout_s):
@@ -146,7 +148,7 @@ async def _greet(socket: ws.ClientConnection, start: Start, timeout_s: float, ta
     if isinstance(answer, Error):
         raise error_exception(answer)
     if not isinstance(answer, Ready):
-        raise _not_cohear(target, f"its first message is {answer.TYPE!r}")
+        raise _not_cohear(target, f"its first message is {tag_of(answer)!r}")
     return answer
 
 

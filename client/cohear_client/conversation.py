@@ -10,8 +10,9 @@ from collections.abc import AsyncIterable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
-from .errors import CohearError
+from .errors import CohearError, ServerError
 from .files import AudioFile
+from .losses import Losses
 from .pacing import paced
 from .pcm import Pcm
 from .protocol import ServerMessage, Start
@@ -28,19 +29,25 @@ async def converse(
     """Send `audio` and then `stop`, while `hear` gets each event up to `Done`.
 
     When the audio itself fails, what came of it is still transcribed to the end; then its fault is
-    raised. Raises what ended the stream.
+    raised. Raises what ended the stream, and in the end ServerError: `ended_early` where the server was done
+    before the audio was, `audio_lost` where audio has no text.
     """
     faults: list[CohearError] = []
+    losses = Losses()
     try:
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(_feed(stream, audio, faults))
             async for event in stream:
+                losses.add(event)
                 hear(event)
-            sending.cancel()  # the server may be done before the audio is, by its own limit
+            early = sending.cancel()  # False if all was sent
     except BaseExceptionGroup as group:  # of one: either direction's fault ends the other
         raise group.exceptions[0] from None
     if faults:
         raise faults[0]
+    if early:
+        raise ServerError("ended_early", "the server ended the stream before all audio was sent", "send the rest again")
+    losses.check()
 
 
 async def transcribe(
@@ -48,7 +55,7 @@ async def transcribe(
 ) -> Transcript:
     """Transcribe a file as fast as the service takes it; `start` must describe its audio.
 
-    Raises ClientError for a file that is damaged inside, and whatever ended the stream.
+    Raises ClientError for a file that is damaged inside, and what `converse` raises: `hear` had all events before.
     """
     heard = TranscriptBuilder()
 

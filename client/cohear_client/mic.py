@@ -1,7 +1,7 @@
 """The microphone as a source of audio blocks. Needs the extra `cohear[mic]` (sounddevice).
 
-The sound card's thread hands blocks to the event loop; a sender that cannot keep up costs the
-oldest blocks, and how many samples that were is kept.
+The sound card's thread hands blocks to the event loop. A sender that is a minute behind costs the oldest blocks:
+silence takes their place, so that times stay those of the recording, and which places these are is kept.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from .protocol import Start
 
 RATE_HZ = 16_000
 BLOCK_S = 0.02
-QUEUE_S = 5.0
-"""Audio that may wait for the sender; older audio is dropped and counted."""
+QUEUE_S = 60.0
+"""Audio that may wait for the sender (1.9 MB), as during an outage; older audio is dropped and counted."""
+
+MAX_PLACES = 100
+"""Dropped places that are kept; further ones make the last one longer."""
 
 
 class Microphone:
@@ -28,9 +31,13 @@ class Microphone:
         """`device` is a number or a part of a name; None is the system's default input."""
         self.rate_hz = rate_hz
         self.dropped_samples = 0
+        self.dropped: list[tuple[float, float]] = []
+        """places that became silence, as seconds [start, end) of the recording"""
         self._device = device
         # bounded: the oldest block goes when the sender is QUEUE_S behind, see `_push`
         self._blocks: deque[bytes] = deque()
+        self._missing = 0  # samples that were dropped in front of them
+        self._given = 0
         self._arrived = asyncio.Event()
         self._closed = False
         self._card: Any = None
@@ -40,10 +47,12 @@ class Microphone:
         return Start(sample_rate=self.rate_hz, **options)
 
     async def blocks(self) -> AsyncIterator[bytes]:
-        """Blocks of BLOCK_S as they are recorded, until `close`."""
+        """Blocks of BLOCK_S as they are recorded, until `close`; silence in the place of what was dropped."""
         while True:
             while self._blocks:
-                yield self._blocks.popleft()
+                block = self._substitute() if self._missing else self._blocks.popleft()
+                self._given += len(block) // 2
+                yield block
             if self._closed:
                 return
             self._arrived.clear()
@@ -89,8 +98,20 @@ class Microphone:
     def _push(self, block: bytes) -> None:
         self._blocks.append(block)
         while len(self._blocks) * BLOCK_S > QUEUE_S:
-            self.dropped_samples += len(self._blocks.popleft()) // 2
+            lost = len(self._blocks.popleft()) // 2
+            self.dropped_samples += lost
+            self._missing += lost
         self._arrived.set()
+
+    def _substitute(self) -> bytes:
+        """Silence for some of the samples that are missing here."""
+        count = min(self._missing, round(BLOCK_S * self.rate_hz))
+        self._missing -= count
+        start_s, end_s = self._given / self.rate_hz, (self._given + count) / self.rate_hz
+        if self.dropped and (self.dropped[-1][1] == start_s or len(self.dropped) == MAX_PLACES):
+            start_s = self.dropped.pop()[0]
+        self.dropped.append((start_s, end_s))
+        return bytes(2 * count)
 
 
 def input_devices() -> list[str]:

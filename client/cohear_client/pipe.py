@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import struct
 import sys
 from collections.abc import AsyncIterator
 from typing import BinaryIO, Protocol
+
+import msgspec
 
 from .errors import ClientError
 from .pcm import frame_bytes
@@ -131,7 +132,7 @@ def _read_format(chunk: bytes, raw: Start) -> Start:
         raise ClientError(
             "bad_file", f"-: WAV format {tag} with {bits} bits cannot be streamed", "convert it to 16-bit PCM"
         )
-    return dataclasses.replace(raw, sample_rate=rate_hz, encoding=encoding, channels=channels)
+    return msgspec.structs.replace(raw, sample_rate=rate_hz, encoding=encoding, channels=channels)
 
 
 async def _take(source: ByteSource, count: int) -> bytes:

@@ -5,22 +5,24 @@ audio in the encoding that `start` names. The client speaks first (`start`), the
 `ready` or `error`. Sample counts on the wire are in the client's own rate, per channel; times
 (`_s`) are seconds of audio since the first sample. `docs/protocol.md` shows each message.
 
-Both packages import this module; it needs nothing but the standard library.
+Both packages import this module; `messages` has what holds for every wire.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from .codec import build, plain
+import msgspec
+
+from . import messages
 from .errors import ClientError, CohearError, OverloadError, ServerError
 
 SUBPROTOCOL = "cohear.v1"
 PATH = "/v1/stream"
 MAX_FRAME_BYTES = 1 << 20
 """Largest binary frame: over 30 s of 16 kHz PCM16. Larger ones are refused, not split."""
+MAX_TEXT_BYTES = 64 << 10
+"""Largest text frame from a client. Larger ones are refused unread."""
 
 Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
 Task = Literal["transcribe", "translate"]
@@ -29,7 +31,13 @@ Reason = Literal["endpoint", "max_length", "finalize", "stop"]
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 MIN_RATE_HZ, MAX_RATE_HZ, MAX_CHANNELS = 8_000, 48_000, 8
 MIN_ENDPOINT_MS, MAX_ENDPOINT_MS = 100, 5_000
-MAX_PROMPT_CHARS = 1_000
+MAX_PROMPT_CHARS, MAX_NAME_CHARS = 1_000, 128
+MAX_SEQ = 2**53
+"""JSON readers that keep numbers as floats know whole numbers up to here"""
+
+Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)]
+EndpointMs = Annotated[int, msgspec.Meta(ge=MIN_ENDPOINT_MS, le=MAX_ENDPOINT_MS)]
+Prompt = Annotated[str, msgspec.Meta(max_length=MAX_PROMPT_CHARS)]
 
 # Websocket close codes (RFC 6455 section 7.4, 1013 from the IANA registry).
 CLOSE_NORMAL, CLOSE_GOING_AWAY, CLOSE_CLIENT_FAULT, CLOSE_SERVER_FAULT, CLOSE_TRY_LATER = (
@@ -41,11 +49,18 @@ CLOSE_NORMAL, CLOSE_GOING_AWAY, CLOSE_CLIENT_FAULT, CLOSE_SERVER_FAULT, CLOSE_TR
 )
 
 
+class _Request(messages.Checked, frozen=True, tag_field="type"):
+    """From the client; the tag is its `type`."""
+
+
+class _Event(msgspec.Struct, frozen=True, tag_field="type"):
+    """From the server; fields that this version does not know are skipped."""
+
+
 # --- shared parts ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(msgspec.Struct, frozen=True):
     """One word of a hypothesis; `confidence` is the probability that it is right, 0..1."""
 
     text: str
@@ -54,8 +69,7 @@ class Word:
     confidence: float
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(msgspec.Struct, frozen=True):
     """Where one event's latency went, in ms; the stages add up to `total_ms`.
 
     The clock starts when the last audio frame that the event needed came in from the socket.
@@ -84,8 +98,7 @@ class Timing:
         return waiting + self.decode_ms + self.stabilise_ms + self.emit_ms
 
 
-@dataclass(frozen=True, slots=True)
-class SampleCount:
+class SampleCount(msgspec.Struct, frozen=True):
     """What became of each sample: `transcribed + silent + shed == received` once a stream is done."""
 
     received: int = 0
@@ -94,17 +107,15 @@ class SampleCount:
     shed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Resume:
+class Resume(messages.Checked, frozen=True):
     """Asks for a session that lost its connection: who, the proof, and the last event that came."""
 
-    session_id: str
-    token: str
-    last_seq: int = 0
+    session_id: Name
+    token: Name
+    last_seq: Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)] = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """What this server holds a stream to."""
 
     max_frame_bytes: int = MAX_FRAME_BYTES
@@ -116,105 +127,75 @@ class Limits:
 # --- client to server -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(_Request, frozen=True, tag="start"):
     """First message: what the audio is and what is wanted. None means the server's default."""
 
-    TYPE: ClassVar[str] = "start"
-    sample_rate: int = 16_000
+    sample_rate: Annotated[int, msgspec.Meta(ge=MIN_RATE_HZ, le=MAX_RATE_HZ)] = 16_000
     encoding: Encoding = "pcm_s16le"
-    channels: int = 1
-    language: str | None = None
+    channels: Annotated[int, msgspec.Meta(ge=1, le=MAX_CHANNELS)] = 1
+    language: Name | None = None
     task: Task = "transcribe"
-    model: str | None = None
+    model: Name | None = None
     partials: bool = True
     words: bool = True
-    endpoint_ms: int | None = None
-    prompt: str | None = None
+    endpoint_ms: EndpointMs | None = None
+    prompt: Prompt | None = None
     resume: Resume | None = None
 
-    def __post_init__(self) -> None:
-        _within("sample_rate", self.sample_rate, MIN_RATE_HZ, MAX_RATE_HZ)
-        _within("channels", self.channels, 1, MAX_CHANNELS)
-        if self.encoding not in ENCODINGS:
-            raise _bad("encoding", self.encoding, f"use one of {', '.join(ENCODINGS)}")
-        _check_options(self.endpoint_ms, self.prompt)
 
-
-@dataclass(frozen=True, slots=True)
-class Configure:
+class Configure(_Request, frozen=True, tag="configure"):
     """Changes options from here on; None leaves one as it is."""
 
-    TYPE: ClassVar[str] = "configure"
-    language: str | None = None
+    language: Name | None = None
     task: Task | None = None
     partials: bool | None = None
     words: bool | None = None
-    endpoint_ms: int | None = None
-    prompt: str | None = None
-
-    def __post_init__(self) -> None:
-        _check_options(self.endpoint_ms, self.prompt)
+    endpoint_ms: EndpointMs | None = None
+    prompt: Prompt | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Finalize:
+class Finalize(_Request, frozen=True, tag="finalize"):
     """Make everything sent so far final now; answered by `finalized` with the same id."""
 
-    TYPE: ClassVar[str] = "finalize"
-    id: str = ""
+    id: Name = ""
 
 
-@dataclass(frozen=True, slots=True)
-class KeepAlive:
+class KeepAlive(_Request, frozen=True, tag="keepalive"):
     """Nothing to send, but still here."""
 
-    TYPE: ClassVar[str] = "keepalive"
 
-
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(_Request, frozen=True, tag="stop"):
     """No more audio: remaining finals follow, then `done`."""
-
-    TYPE: ClassVar[str] = "stop"
 
 
 # --- server to client -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(_Event, frozen=True, tag="ready"):
     """The stream is accepted; audio counts from `next_sample` on."""
 
-    TYPE: ClassVar[str] = "ready"
     session_id: str
     token: str
     model: str
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
     next_sample: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechStarted:
-    TYPE: ClassVar[str] = "speech_started"
+class SpeechStarted(_Event, frozen=True, tag="speech_started"):
     at_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechEnded:
-    TYPE: ClassVar[str] = "speech_ended"
+class SpeechEnded(_Event, frozen=True, tag="speech_ended"):
     at_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Partial:
+class Partial(_Event, frozen=True, tag="partial"):
     """What is understood so far of a segment that is still being spoken.
 
     `stable` only ever grows within a segment; `volatile` may change with the next partial. The final
     is decoded from the whole segment and has the last word.
     """
 
-    TYPE: ClassVar[str] = "partial"
     seq: int
     segment_id: int
     revision: int
@@ -226,11 +207,9 @@ class Partial:
     words: tuple[Word, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Final:
+class Final(_Event, frozen=True, tag="final"):
     """A finished segment; sent once. `rules` names each anti-hallucination rule that altered the text."""
 
-    TYPE: ClassVar[str] = "final"
     seq: int
     segment_id: int
     text: str
@@ -245,11 +224,9 @@ class Final:
     rules: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Refined:
+class Refined(_Event, frozen=True, tag="refined"):
     """A better text for a final sent earlier, and the model that gave it."""
 
-    TYPE: ClassVar[str] = "refined"
     seq: int
     segment_id: int
     text: str
@@ -258,61 +235,60 @@ class Refined:
     words: tuple[Word, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Finalized:
+class Finalized(_Event, frozen=True, tag="finalized"):
     """Every final of the audio sent before `finalize` has been sent."""
 
-    TYPE: ClassVar[str] = "finalized"
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """How the stream fares: arrival jitter (RFC 3550), audio not settled yet, and each sample's fate."""
+class Stats(_Event, frozen=True, tag="stats"):
+    """How the stream fares: arrival jitter (RFC 3550), audio not settled yet, and each sample's fate.
 
-    TYPE: ClassVar[str] = "stats"
+    Audio before `settled_s` is final or silent: no session has to hear it again.
+    """
+
     jitter_ms: float
     lag_s: float
     drift_ppm: float
     gaps: int
     samples: SampleCount
+    settled_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Warning:
-    """Something is less than promised, but the stream goes on."""
+class Warning(_Event, frozen=True, tag="warning"):
+    """Something is less than promised, but the stream goes on. With `start_s` and `end_s`: what audio it is about."""
 
-    TYPE: ClassVar[str] = "warning"
     code: str
     message: str
+    start_s: float | None = None
+    end_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Error:
-    """Something failed. When `fatal`, remaining finals and `done` still follow, then the close."""
+class Error(_Event, frozen=True, tag="error"):
+    """Something failed. When `fatal`, remaining finals and `done` still follow, then the close.
 
-    TYPE: ClassVar[str] = "error"
+    With `start_s` and `end_s`: this audio has no text, and will have none.
+    """
+
     code: str
     message: str
     remedy: str = ""
     fatal: bool = True
     retry_after_s: float | None = None
+    start_s: float | None = None
+    end_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Closing:
+class Closing(_Event, frozen=True, tag="closing"):
     """The server is about to close this connection; a session can be resumed elsewhere or later."""
 
-    TYPE: ClassVar[str] = "closing"
     reason: str
     reconnect_after_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(_Event, frozen=True, tag="done"):
     """The last message of a stream that ended in order."""
 
-    TYPE: ClassVar[str] = "done"
     samples: SampleCount
     segments: int
 
@@ -332,25 +308,23 @@ ServerMessage = (
     | Closing
     | Done
 )
-_CLIENT: dict[str, Any] = {m.TYPE: m for m in get_args(ClientMessage)}
-_SERVER: dict[str, Any] = {m.TYPE: m for m in get_args(ServerMessage)}
+_CLIENT: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
+_SERVER: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
 
 
 def encode(message: ClientMessage | ServerMessage) -> str:
     """The text frame of a message."""
-    return json.dumps({"type": message.TYPE, **plain(message)}, ensure_ascii=False, separators=(",", ":"))
+    return messages.encode(message)
 
 
 def decode_client(text: str) -> ClientMessage:
     """What a client said. Raises ClientError (`bad_json`, `unknown_type`, `bad_field`)."""
-    message: ClientMessage = _decode(text, _CLIENT, strict=True)
-    return message
+    return messages.decode(text, _CLIENT)
 
 
 def decode_server(text: str) -> ServerMessage:
     """What a server said; fields that this version does not know are skipped. Raises ClientError."""
-    message: ServerMessage = _decode(text, _SERVER, strict=False)
-    return message
+    return messages.decode(text, _SERVER)
 
 
 def error_message(fault: CohearError, *, fatal: bool = True) -> Error:
@@ -365,33 +339,3 @@ def error_exception(message: Error) -> CohearError:
         return OverloadError(message.code, message.message, message.remedy, retry_after_s=message.retry_after_s)
     kind = ServerError if message.code == "internal" else ClientError
     return kind(message.code, message.message, message.remedy)
-
-
-def _decode(text: str, kinds: dict[str, Any], *, strict: bool) -> Any:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as fault:
-        raise ClientError("bad_json", "a text frame is not JSON", "send one JSON object a text frame") from fault
-    if not isinstance(data, dict):
-        raise ClientError("bad_json", "a text frame is not a JSON object", 'send {"type": ...}')
-    kind = data.pop("type", None)
-    cls = kinds.get(kind) if isinstance(kind, str) else None
-    if cls is None:
-        raise ClientError("unknown_type", f"message type {kind!r:.60} is unknown", f"known types: {', '.join(kinds)}")
-    return build(cls, data, strict=strict)
-
-
-def _within(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise _bad(name, value, f"use {low} to {high}")
-
-
-def _check_options(endpoint_ms: int | None, prompt: str | None) -> None:
-    if endpoint_ms is not None:
-        _within("endpoint_ms", endpoint_ms, MIN_ENDPOINT_MS, MAX_ENDPOINT_MS)
-    if prompt is not None and len(prompt) > MAX_PROMPT_CHARS:
-        raise _bad("prompt", f"{len(prompt)} characters long", f"use at most {MAX_PROMPT_CHARS} characters")
-
-
-def _bad(name: str, value: object, remedy: str) -> ClientError:
-    return ClientError("bad_field", f"field {name!r} is {value}", remedy)

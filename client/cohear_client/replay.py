@@ -1,72 +1,124 @@
-"""Audio that may have to be sent again after a lost connection, and events of the session that follows.
+"""What may have to be said again after a lost connection: audio that is not settled, and requests in their places.
 
-Positions are the client's samples since the stream began, whatever sessions it took. It knows no
-sockets; when to replay is `stream`'s part.
+Places are the client's samples since the stream began, whatever sessions it took. It knows no sockets: `link` sends
+what `take` gives, and `timeline` knows what is settled.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, replace
+from bisect import bisect_left
+from typing import TypeAlias
 
+from msgspec.structs import asdict, replace
+
+from .errors import ClientError
 from .pcm import frame_bytes
-from .protocol import Final, Partial, Refined, ServerMessage, SpeechEnded, SpeechStarted, Start, Word
+from .protocol import Configure, Finalize, Start, Stop
+
+Request: TypeAlias = Configure | Finalize | Stop
 
 KEEP_S = 60.0
-"""Bound of what is kept (1.9 MB at 16 kHz): the oldest is forgotten, and counted if it was needed."""
+"""Bound of the audio that is kept (1.9 MB at 16 kHz). Whoever sends more waits until the oldest is settled."""
+
+PIECE_S = 1.0
+"""Longest frame of audio that is sent."""
+
+MAX_REQUESTS = 1_000
+"""Bound of the requests that wait to be answered or settled. One more is refused."""
 
 
 class Replay:
-    """The audio sent since the last final, at most `KEEP_S` of it, as samples [`start`, `end`)."""
+    """Audio of samples [`start`, `end`), of which those before `sent` went out over the present connection."""
 
     def __init__(self, start: Start, keep_s: float = KEEP_S) -> None:
+        self.options = start
+        """how a session that begins at `start` has to be started"""
+        self.start = self.sent = self.end = 0
         self._frame_bytes = frame_bytes(start)
         self._keep = int(keep_s * start.sample_rate)
-        self._pieces: deque[bytes] = deque()
-        self.start = self.end = 0
+        self._piece = int(PIECE_S * start.sample_rate)
+        self._audio = bytearray()
+        self._requests: list[tuple[int, Request]] = []  # with their places, in order
+        self._told = 0  # so many of them went out over the present connection
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was asked."""
+        return bool(self._requests) and isinstance(self._requests[-1][1], Stop)
+
+    def fits(self, audio: bytes) -> bool:
+        """Whether so much more may be added now."""
+        return self.end - self.start + len(audio) // self._frame_bytes <= self._keep
 
     def append(self, audio: bytes) -> None:
-        """Keep what is about to be sent: whole samples of every channel."""
-        self._pieces.append(audio)
+        """Add whole samples of every channel, which must fit."""
+        self._audio += audio
         self.end += len(audio) // self._frame_bytes
-        self.forget_before(self.end - self._keep)
 
-    def forget_before(self, sample: int) -> None:
-        """Audio before `sample` has become final. Whole pieces go, so a little more than needed stays."""
-        while self._pieces and self.start + len(self._pieces[0]) // self._frame_bytes <= sample:
-            self.start += len(self._pieces.popleft()) // self._frame_bytes
+    def ask(self, request: Request) -> None:
+        """Add a request behind the audio so far. Raises ClientError (`too_many_requests`)."""
+        if len(self._requests) >= MAX_REQUESTS:
+            text = f"{MAX_REQUESTS} requests wait for the server"
+            raise ClientError("too_many_requests", text, "wait for `finalized` before the next one")
+        self._requests.append((self.end, request))
 
-    def since(self, sample: int) -> bytes:
-        """What is kept from `sample` on; `start` tells how much of it was forgotten."""
-        audio = b"".join(self._pieces)
-        return audio[max(0, sample - self.start) * self._frame_bytes :]
+    def awaits(self, mark: str) -> bool:
+        """Whether `finalize` was asked with this mark and is not answered."""
+        return any(_asks(request, mark) for _, request in self._requests)
+
+    def answered(self, mark: str) -> bool:
+        """Take in the answer to `finalize`; False if it was answered before, or never asked."""
+        for index, (_, request) in enumerate(self._requests):
+            if _asks(request, mark):
+                self._forget(index)
+                return True
+        return False
+
+    def take(self, max_bytes: int) -> bytes | Request | None:
+        """What is to be sent next, audio in frames of at most `max_bytes`; None when all went out."""
+        here = self._requests[self._told] if self._told < len(self._requests) else None
+        if here is not None and here[0] <= self.sent:
+            self._told += 1
+            return here[1]
+        until = min(self.end if here is None else here[0], self.sent + min(self._piece, max_bytes // self._frame_bytes))
+        first, last = ((place - self.start) * self._frame_bytes for place in (self.sent, until))
+        self.sent = until
+        return bytes(self._audio[first:last]) or None
+
+    def settle(self, sample: int) -> None:
+        """No session will have to hear what lies before `sample`."""
+        settled = max(self.start, min(sample, self.sent))
+        del self._audio[: (settled - self.start) * self._frame_bytes]
+        self.start = settled
+        passed = bisect_left(self._requests, settled, key=_place)
+        for entry in self._requests[:passed]:
+            if isinstance(entry[1], Configure):
+                self.options = configured(self.options, entry[1])
+                self._forget(self._requests.index(entry))
+
+    def resume(self, heard: int) -> None:
+        """Another connection to a session that heard the audio before `heard`, and what was asked before its end."""
+        self.sent = heard
+        self._told = bisect_left(self._requests, heard, key=_place)
+
+    def renew(self) -> None:
+        """Another session: it has to hear all that is kept."""
+        self.sent, self._told = self.start, 0
+
+    def _forget(self, index: int) -> None:
+        del self._requests[index]
+        self._told -= index < self._told
 
 
-@dataclass(frozen=True, slots=True)
-class Shift:
-    """How a later session of one stream counts: its own zero lies at these places of the stream."""
+def configured(start: Start, changes: Configure) -> Start:
+    """The options after `changes`."""
+    made = {name: value for name, value in asdict(changes).items() if value is not None}
+    return replace(start, **made)
 
-    seconds: float = 0.0
-    seq: int = 0
-    segments: int = 0
 
-    def of(self, event: ServerMessage) -> ServerMessage:
-        """The event in the stream's own count."""
-        match event:
-            case SpeechStarted() | SpeechEnded():
-                return replace(event, at_s=event.at_s + self.seconds)
-            case Partial(seq=seq, segment_id=segment):
-                words = None if event.words is None else self._words(event.words)
-                event = replace(event, seq=seq + self.seq, segment_id=segment + self.segments, words=words)
-                return replace(event, audio_end_s=event.audio_end_s + self.seconds)
-            case Final(seq=seq, segment_id=segment):
-                words = self._words(event.words)
-                event = replace(event, seq=seq + self.seq, segment_id=segment + self.segments, words=words)
-                return replace(event, start_s=event.start_s + self.seconds, end_s=event.end_s + self.seconds)
-            case Refined(seq=seq, segment_id=segment):
-                words = self._words(event.words)
-                return replace(event, seq=seq + self.seq, segment_id=segment + self.segments, words=words)
-        return event
+def _asks(request: Request, mark: str) -> bool:
+    return isinstance(request, Finalize) and request.id == mark
 
-    def _words(self, words: tuple[Word, ...]) -> tuple[Word, ...]:
-        return tuple(replace(w, start_s=w.start_s + self.seconds, end_s=w.end_s + self.seconds) for w in words)
+
+def _place(entry: tuple[int, Request]) -> int:
+    return entry[0]

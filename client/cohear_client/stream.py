@@ -1,50 +1,46 @@
 """One live transcription stream: audio goes out, typed events come in.
 
-`AudioStream` is the shape that every stream has, remote or in one process; `Stream` is the remote
-one, over a websocket. Opening sockets is `connection`'s part. A task reads the socket all the
-time, so that sending never waits for a reader of events; what waits is bounded by `inbox`. When the
-connection is lost, the same task opens another, resumes the session (or begins a new one where the
-server no longer has it) and sends again what was not heard.
+`AudioStream` is the shape that every stream has, remote or in one process; `Stream` is the remote one, over a
+websocket. What is said waits in `replay` until the server has settled it, at most a minute of audio: never is more on
+its way than can be said again. A task keeps a `link` to the server. When the connection is lost, the same task opens
+another, resumes the session (or begins a new one where the server no longer has it), and what was not heard is sent
+again. What comes waits, bounded, in `inbox`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Protocol, TypeAlias
 
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
+from msgspec.structs import replace
 
 from .errors import ClientError, CohearError, OverloadError, ServerError
 from .inbox import Inbox
-from .pcm import AudioLike, split, to_bytes
+from .link import RECONNECT, Link, Socket
+from .pcm import AudioLike, frame_bytes, split, to_bytes
 from .protocol import (
-    ClientMessage,
     Closing,
     Configure,
     Done,
     Error,
-    Final,
     Finalize,
     Finalized,
     KeepAlive,
-    Partial,
     Ready,
-    Refined,
     Resume,
     ServerMessage,
     Start,
     Stop,
     Warning,
     decode_server,
-    encode,
     error_exception,
 )
-from .replay import Replay, Shift
+from .replay import PIECE_S, Replay, Request
+from .timeline import Timeline
 
-Reopen: TypeAlias = Callable[[Start], Awaitable[tuple[ClientConnection, Ready]]]
+Reopen: TypeAlias = Callable[[Start], Awaitable[tuple[Socket, Ready]]]
 """Opens another connection and says `start` on it."""
 
 GIVE_UP_S = 30.0
@@ -83,74 +79,64 @@ class Stream:
     """A stream over an open websocket; made by `connect`.
 
     One task may send while another iterates. The iteration ends after `Done`. A fatal `error` of the
-    server is raised from it after the finals that still came; other errors are events.
+    server is raised from it after the finals that still came; other errors are events. Once the stream is
+    over, whatever is asked of it raises at once.
     """
 
-    def __init__(self, socket: ClientConnection, start: Start, ready: Ready, reopen: Reopen | None = None) -> None:
+    def __init__(self, socket: Socket, start: Start, ready: Ready, reopen: Reopen | None = None) -> None:
         """`reopen` is how to come back after a lost connection; without it, or if the server holds none, it is not."""
         self.start = start
         self.ready = ready
-        self._socket = socket
         self._reopen = reopen
-        self._inbox = Inbox()
         self._replay = Replay(start)
-        self._shift = Shift()
-        self._last_seq = self._last_segment = -1
-        self._settled = 0  # samples before it are final for good, by the word of a server that went away
-        self._moving = False
-        self._online = asyncio.Event()
-        self._online.set()
+        self._timeline = Timeline(start.sample_rate)
+        self._inbox = Inbox()
+        self._link = Link(socket, ready.limits, self._replay)
+        self._changed = asyncio.Event()
+        self._moving = self._gone = False  # the server closes the session in order; it has no such session any more
+        self._closing = self._over = False
         self._fault: CohearError | None = None
-        self._stopped = self._closing = False
-        self._unanswered: dict[str, asyncio.Event] = {}  # one entry a `finalize` on its way
-        self._reader = asyncio.create_task(self._run(), name="cohear stream reader")
+        self._keeper = asyncio.create_task(self._run(), name="cohear stream")
 
     async def send(self, pcm: AudioLike) -> None:
         """Send audio: bytes in the stream's encoding, or a numpy array of that type.
 
-        Waits while the socket's buffer is full or the connection is being mended.
-        Raises ClientError (`bad_audio`, `stopped`) or what ended the stream.
+        Waits while a minute of audio (`replay.KEEP_S`) is not settled by the server, also during an outage.
+        Raises ClientError (`bad_audio`, `stopped`, `ended`) or what ended the stream.
         """
-        if self._stopped:
-            raise ClientError("stopped", "audio after stop", "open a new stream")
-        for piece in split(to_bytes(pcm, self.start), self.start, self.ready.limits.max_frame_bytes):
-            self._raise_fault()
+        most = int(PIECE_S * self.start.sample_rate) * frame_bytes(self.start)
+        for piece in split(to_bytes(pcm, self.start), self.start, most):
+            await self._until(partial(self._replay.fits, piece))
+            self._check_open()
             self._replay.append(piece)
-            if self._online.is_set():
-                # if this fails, the piece is replayed with the rest
-                await self._attempt(piece)
-            await self._until_online()
+            self._link.wake()
+        self._check_open()
+        await asyncio.sleep(0)  # the link and the reader of events get their turn
 
     async def finalize(self, id: str) -> None:
         """Make everything sent so far final now; `finalized(id)` waits until that has happened."""
-        self._unanswered.setdefault(id, asyncio.Event())
-        await self._say(Finalize(id))
+        self._ask(Finalize(id))
 
     async def finalized(self, id: str) -> None:
         """Wait until the server has answered `finalize(id)`; every final of it can then be read.
 
         Raises what ended the stream, if that came first.
         """
-        answer = self._unanswered.get(id)
-        if answer is None:
-            return
-        await answer.wait()
-        if id in self._unanswered:
-            raise self._fault or ServerError("not_finalized", f"the stream ended before finalize {id!r} was answered")
+        await self._until(lambda: not self._replay.awaits(id))
 
     async def configure(self, changes: Configure) -> None:
         """Change options from here on."""
-        await self._say(changes)
+        self._ask(changes)
 
     async def keep_alive(self) -> None:
-        """Tell the server that a silent client is still there."""
-        await self._say(KeepAlive())
+        """Tell the server that a silent client is still there; the stream does so by itself, too."""
+        self._check()
+        await self._link.say(KeepAlive())
 
     async def stop(self) -> None:
         """No more audio: remaining finals follow, then `Done`. A second call does nothing."""
-        if not self._stopped:
-            self._stopped = True
-            await self._say(Stop())
+        if not self._replay.stopped:
+            self._ask(Stop())
 
     def __aiter__(self) -> AsyncIterator[ServerMessage]:
         return self
@@ -162,66 +148,52 @@ class Stream:
         return event
 
     async def aclose(self) -> None:
-        """Close the socket and wait for the reader; what was not read is gone."""
+        """Close the socket; what was not sent or not read is gone."""
         self._closing = True
-        await self._socket.close()
-        if not self._online.is_set():
-            self._reader.cancel()
-        await asyncio.wait([self._reader])
+        await self._link.socket.close()
+        self._keeper.cancel()
+        await asyncio.wait([self._keeper])
+        if not self._keeper.cancelled():
+            self._keeper.result()  # a fault of this library must not be missed
 
-    async def _say(self, message: ClientMessage) -> None:
-        await self._write(encode(message))
+    def _ask(self, request: Request) -> None:
+        self._check_open()
+        self._replay.ask(request)
+        self._link.wake()
 
-    async def _write(self, frame: str) -> None:
-        await self._until_online()
-        while not await self._attempt(frame):
-            await self._until_online()
+    def _check_open(self) -> None:
+        self._check()
+        if self._replay.stopped:
+            raise ClientError("stopped", "nothing can be said after stop", "open a new stream")
 
-    async def _attempt(self, frame: str | bytes) -> bool:
-        """Send one frame; False if the connection is lost, which the reader then mends or gives up."""
-        socket = self._socket
-        try:
-            await socket.send(frame)
-        except ConnectionClosed:
-            if socket is self._socket:
-                self._online.clear()
-            return False
-        return True
-
-    async def _until_online(self) -> None:
-        """Raises what ended the stream."""
-        await self._online.wait()
-        self._raise_fault()
-
-    def _raise_fault(self) -> None:
+    def _check(self) -> None:
+        """Raises what ended the stream, if it is over or failing."""
         if self._fault is not None:
             raise self._fault
+        if self._over:
+            raise ClientError("ended", "the stream is over", "open a new stream")
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        """Raises what ended the stream, if that comes first."""
+        while not holds():
+            self._check()
+            self._changed.clear()
+            await self._changed.wait()
 
     async def _run(self) -> None:
         try:
-            while not await self._read():
+            while (loss := await self._link.run(self._take)) is not None:
+                if self._closing or self._fault is not None or not self._mendable:
+                    raise self._fault or loss
                 await self._mend()
+            self._over = True
         except CohearError as fault:
             self._fail(fault)
         finally:
-            self._online.set()  # whoever waits for a connection learns that there is none
+            if not self._over:
+                self._fail(ServerError("closed", "the stream was closed before it was done", RECONNECT))
             self._inbox.close(self._fault)
-            for answer in self._unanswered.values():
-                answer.set()
-
-    async def _read(self) -> bool:
-        """Take in events until `done` (True), or until the connection is lost and may be mended (False)."""
-        try:
-            async for frame in self._socket:
-                if self._take(frame):
-                    return True
-            loss = ServerError("connection_lost", "the server closed the stream before it was done", _RECONNECT)
-        except ConnectionClosed as closed:
-            loss = lost(closed)
-        self._online.clear()
-        if self._closing or self._fault is not None or not self._mendable:
-            raise self._fault or loss
-        return False
+            self._changed.set()  # whoever waits learns that there is nothing to wait for
 
     @property
     def _mendable(self) -> bool:
@@ -238,108 +210,85 @@ class Stream:
                     wait_s = next(waits, wait_s or BACKOFF_S[-1])
                     await asyncio.sleep(wait_s)
         except TimeoutError:
-            raise ServerError(
-                "connection_lost", "the connection was lost and could not be mended", _RECONNECT
-            ) from None
-        self._inbox.put(Warning("reconnected", "the connection is back; nothing sent since the last final is lost"))
+            text = "the connection was lost and could not be mended"
+            raise ServerError("connection_lost", text, RECONNECT) from None
+        self._inbox.put(
+            Warning("reconnected", "the connection is back, and what the server had not heard is sent again")
+        )
 
     async def _come_back(self) -> bool:
         """One try. False: worth another one. Raises ClientError for what no try will change."""
-        assert self._reopen is not None
-        claim = Resume(self.ready.session_id, self.ready.token, max(0, self._last_seq - self._shift.seq))
         try:
-            socket, ready = await self._reopen(dataclasses.replace(self.start, resume=claim))
+            if self._gone or not await self._resume():
+                await self._begin_again()
+            return True
+        except OverloadError as full:
+            await asyncio.sleep(full.retry_after_s)
+        except ServerError:
+            pass  # told when there is no more time to try
+        return False
+
+    async def _resume(self) -> bool:
+        """Go on with the session. False if the server does not have it, or not as much of it as it settled."""
+        assert self._reopen is not None
+        claim = Resume(self.ready.session_id, self.ready.token, self._timeline.session_seq)
+        try:
+            socket, ready = await self._reopen(replace(self._replay.options, resume=claim))
         except ClientError as refusal:
             if refusal.code != "unknown_session":
                 raise
-            return await self._begin_again()
-        except OverloadError as full:
-            await asyncio.sleep(full.retry_after_s)
+            self._gone = True
             return False
-        except ServerError:
+        heard = self._timeline.begun + ready.next_sample
+        if not self._replay.start <= heard <= self._replay.end:
+            await socket.close()
             return False
-        begun = round(self._shift.seconds * self.start.sample_rate)
-        return await self._catch_up(socket, ready, begun + ready.next_sample)
-
-    async def _begin_again(self) -> bool:
-        """The server no longer has the session: a new one, from the end of the last final on."""
-        assert self._reopen is not None
-        try:
-            socket, ready = await self._reopen(self.start)
-        except (OverloadError, ServerError):
-            return False
-        begun = max(self._replay.start, self._settled)
-        self._shift = Shift(begun / self.start.sample_rate, self._last_seq + 1, self._last_segment + 1)
-        return await self._catch_up(socket, ready, begun)
-
-    async def _catch_up(self, socket: ClientConnection, ready: Ready, sample: int) -> bool:
-        """Send again what the server has not heard, and all that was asked of it and not answered."""
-        missing = self._replay.start - sample
-        if missing > 0:
-            message = f"{missing / self.start.sample_rate:.1f} s of audio were lost with the connection"
-            self._inbox.put(Warning("audio_lost", message))
-        self.ready, self._socket = ready, socket
-        try:
-            while sample < self._replay.end:
-                audio = self._replay.since(sample)
-                sample = self._replay.end
-                for piece in split(audio, self.start, ready.limits.max_frame_bytes):
-                    await socket.send(piece)
-            for mark in self._unanswered:
-                await socket.send(encode(Finalize(mark)))
-            if self._stopped:
-                await socket.send(encode(Stop()))
-        except ConnectionClosed:
-            return False
-        self._online.set()
+        self._replay.resume(heard)
+        self._timeline.resume()
+        self._attach(socket, ready)
         return True
+
+    async def _begin_again(self) -> None:
+        """Begin a new session with what is not settled."""
+        assert self._reopen is not None
+        socket, ready = await self._reopen(self._replay.options)
+        self._replay.renew()
+        self._timeline.begin_again()
+        self._attach(socket, ready)
+
+    def _attach(self, socket: Socket, ready: Ready) -> None:
+        self.ready = ready
+        self._moving = self._gone = False
+        self._link = Link(socket, ready.limits, self._replay)
 
     def _take(self, frame: str | bytes) -> bool:
         """Take in one frame; True when it was the last of the stream."""
-        event = self._shift.of(parse(frame))
-        if isinstance(event, Error) and event.fatal:
-            self._fail(error_exception(event))
+        said = parse(frame)
+        if isinstance(said, Error) and said.fatal:
+            self._fail(error_exception(said))
             return False
-        if isinstance(event, Partial | Final | Refined):
-            if event.seq <= self._last_seq:
-                return False  # sent again by a server that could not know that it had come
-            self._last_seq = event.seq
-            self._last_segment = max(self._last_segment, event.segment_id)
-        if isinstance(event, Final):
-            self._replay.forget_before(round(event.end_s * self.start.sample_rate))
+        event = self._timeline.take(said)
+        self._replay.settle(self._timeline.settled)
+        if event is None or (isinstance(event, Finalized) and not self._replay.answered(event.id)):
+            return False  # it came before
         if isinstance(event, Closing):
             self._moving = True
-        if isinstance(event, Done) and self._moved_on(event):
+        if isinstance(event, Done) and self._moved_on():
             return False
         self._inbox.put(event)
-        if isinstance(event, Finalized):
-            answer = self._unanswered.pop(event.id, None)
-            if answer is not None:
-                answer.set()
+        self._changed.set()
         return isinstance(event, Done)
 
-    def _moved_on(self, done: Done) -> bool:
-        """Whether the server went away in order before it had all: what it took in is final, the rest is said again."""
-        heard = round(self._shift.seconds * self.start.sample_rate) + done.samples.received
-        moving, self._moving = self._moving, False
-        if not moving or self._fault is not None or not self._mendable or (self._stopped and heard >= self._replay.end):
-            return False
-        self._settled = heard
-        return True
+    def _moved_on(self) -> bool:
+        """Whether the server went away in order before it had all; a new session hears the rest."""
+        complete = self._replay.stopped and self._replay.start == self._replay.end
+        self._gone = self._moving and not complete and self._fault is None and self._mendable
+        return self._gone
 
     def _fail(self, fault: CohearError) -> None:
         # the first fault is the cause, later ones follow from it
         self._fault = self._fault or fault
-
-
-_RECONNECT = "see the server's log, then open a new stream"
-
-
-def lost(closed: ConnectionClosed) -> ServerError:
-    """The exception for a websocket that closed too early."""
-    frame = closed.rcvd
-    why = f" (code {frame.code}{', ' + frame.reason if frame.reason else ''})" if frame else ""
-    return ServerError("connection_lost", f"the connection was lost before the stream was done{why}", _RECONNECT)
+        self._changed.set()
 
 
 def parse(frame: str | bytes) -> ServerMessage:

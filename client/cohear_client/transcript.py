@@ -5,9 +5,10 @@ It collects events and renders plain text; file formats are the command line's p
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+import msgspec
 
 from .protocol import Done, Final, Refined, SampleCount, ServerMessage, Word
 
@@ -75,7 +76,7 @@ class TranscriptBuilder:
 
 def refine(final: Final, better: Refined) -> Final:
     """The final with the better text in its place."""
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         final, text=better.text, confidence=better.confidence, model=better.model, words=better.words or final.words
     )
 

@@ -1,120 +1,212 @@
 """All settings of the server, in one object: defaults, then a TOML file, then the environment, then flags.
 
-`COHEAR_PORT=9000`, `port = 9000` in the file and `--port 9000` mean the same; the later source wins.
+`COHEAR_PORT=9000`, `port = 9000` in the file and `--port 9000` mean the same; the later source wins. Each setting is
+declared once, with its limits and its help; docs/configuration.md is made from that (scripts/configuration.py).
+Defaults that a part of the server has for itself are taken from there.
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import re
+import sys
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, Literal, get_args
 
+import msgspec
+from cohear_client.fields import WrongField, explain, given, hints, type_info, wrong_field
 from cohear_client.protocol import MAX_ENDPOINT_MS, MIN_ENDPOINT_MS
+from msgspec import inspect
 
-from .core.vad import VAD_NAMES
+from .core.options import SessionOptions
+from .core.segment import PartialOptions
+from .core.segmenter import SegmenterOptions
+from .core.vad import VadName
 from .errors import ClientError
+from .scheduling.scheduler import SchedulerOptions
 
 ENVIRONMENT_PREFIX = "COHEAR_"
+OTHER_VARIABLES = ("COHEAR_API_KEY", "COHEAR_BENCH_")
+"""variables of this prefix that are no settings of the server: the clients', and those of the benchmarks"""
+
+_HOST = re.compile(r"\*|[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _ORIGIN = re.compile(r"\*|https?://[^/\s]+")
+_SESSION, _SEGMENTER, _PARTIALS, _BATCHES = SessionOptions(), SegmenterOptions(), PartialOptions(), SchedulerOptions()
 
 
-def _setting(default: Any, help_text: str, *, choices: tuple[str, ...] = ()) -> Any:
-    return field(default=default, metadata={"help": help_text, "choices": choices})
+def _says(help_text: str, low: float | None = None, high: float | None = None) -> msgspec.Meta:
+    """What `--help` and the reference say of a setting, and its limits, both included."""
+    return msgspec.Meta(description=help_text, ge=low, le=high)
 
 
-@dataclass(frozen=True, slots=True)
-class ServerConfig:
-    host: str = _setting("127.0.0.1", "address to listen on")
-    port: int = _setting(8765, "port to listen on; 0 picks a free one")
-    model: str = _setting("tiny.en", "tiny.en, base, large-v3-turbo, any faster-whisper name, or a CTranslate2 folder")
-    partial_model: str = _setting(
-        "", "a smaller model for partials when the server is at its limit, as tiny.en beside base"
+class ServerConfig(msgspec.Struct, frozen=True):
+    """Raises ClientError(`bad_config`) for a value out of its limits, and for values that do not go together."""
+
+    host: Annotated[str, _says("address to listen on")] = "127.0.0.1"
+    port: Annotated[int, _says("port to listen on; 0 picks a free one", 0, 65_535)] = 8765
+    model: Annotated[str, _says("tiny.en, base, large-v3-turbo, any faster-whisper name, or a CTranslate2 folder")] = (
+        "tiny.en"
     )
-    model_dir: str = _setting("", "folder that holds downloaded models (default: the user's cache folder)")
-    offline: bool = _setting(False, "never ask the Hugging Face hub for weights")
-    device: str = _setting("auto", "where to decode", choices=("auto", "cpu", "cuda"))
-    compute_type: str = _setting("default", "int8, float16, ...; default: int8 on a CPU, float16 on a GPU")
-    workers: int = _setting(0, "batches decoded at the same time; 0: one a core (CPU) or one (GPU)")
-    threads: int = _setting(1, "CPU threads of each worker")
-    max_batch: int = _setting(8, "most windows decoded together")
-    max_batch_s: float = _setting(30.0, "most seconds of audio decoded together")
-    vad: str = _setting("cascade", "speech detector: cascade is webrtc, confirmed by silero", choices=VAD_NAMES)
-    endpoint_ms: int = _setting(500, "silence that ends a segment, unless a client asks otherwise")
-    partial_interval_ms: int = _setting(400, "new audio between two partials of a stream, at least")
-    max_segment_s: float = _setting(10.0, "longer speech without a pause is cut at its quietest point")
-    max_streams: int = _setting(200, "more streams than this are refused, with a time to retry")
-    admission: bool = _setting(True, "refuse a stream that would break the latency promise to those already here")
-    idle_timeout_s: float = _setting(60.0, "a stream without audio, keepalive or messages is closed after this")
-    resume_window_s: float = _setting(30.0, "a stream whose connection was lost can be resumed for this long")
-    allowed_origins: str = _setting("", "pages of other hosts that may stream, as https://a.example,https://b.example")
-    keys: str = _setting("", "file of API keys (see `cohear keys`): without one of them nobody gets in")
-    open: bool = _setting(False, "let anybody who reaches it use a server that other machines reach, without keys")
-    ssl_certfile: str = _setting("", "certificate of the server, with its chain (PEM): https and wss")
-    ssl_keyfile: str = _setting("", "private key of that certificate, where it is in a file of its own")
-    cache: bool = _setting(False, "keep finals for audio that comes again: what people said is then on the disk")
-    cache_dir: str = _setting("", "folder of what is kept (default: COHEAR_CACHE_DIR, or the user's cache folder)")
-    cache_limit_mb: int = _setting(1024, "size of what is kept, at most; what was not used for longest goes first")
-    log_level: str = _setting("info", "how much to log", choices=("debug", "info", "warning", "error"))
+    partial_model: Annotated[
+        str, _says("a smaller model for partials when the server is at its limit, as tiny.en beside base")
+    ] = ""
+    model_dir: Annotated[str, _says("folder that holds downloaded models (default: the user's cache folder)")] = ""
+    offline: Annotated[bool, _says("never ask the Hugging Face hub for weights")] = False
+    device: Annotated[Literal["auto", "cpu", "cuda"], _says("where to decode")] = "auto"
+    compute_type: Annotated[str, _says("int8, float16, ...; default: int8 on a CPU, float16 on a GPU")] = "default"
+    workers: Annotated[int, _says("batches decoded at the same time; 0: one a core (CPU) or one (GPU)", 0, 64)] = 0
+    threads: Annotated[int, _says("CPU threads of each worker", 1, 64)] = 1
+    max_batch: Annotated[int, _says("most windows decoded together", 1, 256)] = _BATCHES.max_batch
+    max_batch_s: Annotated[float, _says("most seconds of audio decoded together", 1, 10_000)] = _BATCHES.max_batch_s
+    vad: Annotated[VadName, _says("speech detector: cascade is webrtc, confirmed by silero")] = _SESSION.vad
+    endpoint_ms: Annotated[
+        int, _says("silence that ends a segment, unless a client asks otherwise", MIN_ENDPOINT_MS, MAX_ENDPOINT_MS)
+    ] = _SEGMENTER.endpoint_ms
+    partial_interval_ms: Annotated[int, _says("new audio between two partials of a stream, at least", 100, 10_000)] = (
+        _PARTIALS.interval_ms
+    )
+    max_segment_s: Annotated[float, _says("longer speech without a pause is cut at its quietest point", 5, 28)] = (
+        _SEGMENTER.max_segment_s
+    )
+    max_streams: Annotated[int, _says("more streams than this are refused, with a time to retry", 1, 100_000)] = 200
+    max_streams_per_key: Annotated[int, _says("most streams of one key; 0: all", 0, 100_000)] = 0
+    max_streams_per_address: Annotated[int, _says("most streams from one address; 0: all", 0, 100_000)] = 0
+    max_connections: Annotated[int, _says("most open connections; 0: as many as open files allow", 0, 100_000)] = 0
+    max_connections_per_address: Annotated[int, _says("most connections from one address; 0: all", 0, 100_000)] = 0
+    admission: Annotated[bool, _says("refuse a stream that would break the latency promise to those already here")] = (
+        True
+    )
+    idle_timeout_s: Annotated[
+        float, _says("a stream without audio, keepalive or messages is closed after this", 1, 86_400)
+    ] = 60.0
+    resume_window_s: Annotated[
+        float, _says("a stream whose connection was lost can be resumed for this long", 0, 3_600)
+    ] = 30.0
+    allowed_origins: Annotated[
+        str, _says("pages of other hosts that may stream, as https://a.example,https://b.example")
+    ] = ""
+    allowed_hosts: Annotated[
+        str, _says("names that the server is reached by, as a.example,b.example; addresses always are")
+    ] = ""
+    keys: Annotated[str, _says("file of API keys (see `cohear keys`): without one of them nobody gets in")] = ""
+    open: Annotated[bool, _says("let anybody use a server that other machines reach, without keys")] = False
+    ssl_certfile: Annotated[str, _says("certificate of the server, with its chain (PEM): https and wss")] = ""
+    ssl_keyfile: Annotated[str, _says("private key of that certificate, where it is in a file of its own")] = ""
+    cache: Annotated[bool, _says("keep finals for audio that comes again: what people said is then on the disk")] = (
+        False
+    )
+    cache_dir: Annotated[str, _says("folder of the results that are kept (default: the user's cache folder)")] = ""
+    cache_limit_mb: Annotated[
+        int, _says("most that is kept; what was not used for longest is removed first", 1, 1_000_000)
+    ] = 1024
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _says("how much to log")] = "info"
 
     def __post_init__(self) -> None:
-        _check("port", self.port, 0, 65_535)
-        _check("workers", self.workers, 0, 64)
-        _check("threads", self.threads, 1, 64)
-        _check("max_batch", self.max_batch, 1, 256)
-        _check("max_batch_s", self.max_batch_s, 1, 10_000)
-        _check("endpoint_ms", self.endpoint_ms, MIN_ENDPOINT_MS, MAX_ENDPOINT_MS)
-        _check("partial_interval_ms", self.partial_interval_ms, 100, 10_000)
-        _check("max_segment_s", self.max_segment_s, 5, 28)
-        _check("max_streams", self.max_streams, 1, 100_000)
-        _check("resume_window_s", self.resume_window_s, 0, 3_600)
-        _check("idle_timeout_s", self.idle_timeout_s, 1, 86_400)
-        _check("cache_limit_mb", self.cache_limit_mb, 1, 1_000_000)
+        if wrong := wrong_field(self):
+            raise _bad(wrong)
         for origin in allowed_origins(self):
             if not _ORIGIN.fullmatch(origin):
-                raise _bad("allowed_origins", repr(origin), "name each as https://host or https://host:port, or use *")
-        for item in fields(self):
-            choices = item.metadata["choices"]
-            if choices and getattr(self, item.name) not in choices:
-                raise _bad(item.name, getattr(self, item.name), f"use one of {', '.join(choices)}")
+                remedy = "name each as https://host or https://host:port, or use *"
+                raise _bad(WrongField("allowed_origins", f"is {origin!r}", remedy))
+        for host in allowed_hosts(self):
+            if not _HOST.fullmatch(host):
+                remedy = "name each as host.example, without scheme and port, or use *"
+                raise _bad(WrongField("allowed_hosts", f"is {host!r}", remedy))
+        for clash in _clashes(self):
+            raise _bad(clash)
+
+
+def _clashes(config: ServerConfig) -> Iterator[WrongField]:
+    """Settings that are legal one by one, and not together."""
+    longest = f"segments are cut at max_segment_s {config.max_segment_s:g}"
+    if config.endpoint_ms >= 1000 * config.max_segment_s:
+        yield WrongField(
+            "endpoint_ms", f"is {config.endpoint_ms}, but {longest}", "lower endpoint_ms, or raise max_segment_s"
+        )
+    if config.partial_interval_ms >= 1000 * config.max_segment_s:
+        yield WrongField(
+            "partial_interval_ms",
+            f"is {config.partial_interval_ms}, but {longest}, so that no partial would come",
+            "lower partial_interval_ms, or raise max_segment_s",
+        )
+    if config.max_batch_s < config.max_segment_s:
+        yield WrongField(
+            "max_batch_s",
+            f"is {config.max_batch_s:g}, less than one segment of max_segment_s {config.max_segment_s:g}",
+            "raise max_batch_s, or lower max_segment_s",
+        )
 
 
 def allowed_origins(config: ServerConfig) -> tuple[str, ...]:
     """The origins in the list, in lower case; `*` stands for all."""
-    return tuple(origin for part in config.allowed_origins.split(",") if (origin := part.strip().lower()))
+    return _listed(config.allowed_origins)
+
+
+def allowed_hosts(config: ServerConfig) -> tuple[str, ...]:
+    """The names in the list, in lower case; `*` stands for all."""
+    return _listed(config.allowed_hosts)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(item for part in text.split(",") if (item := part.strip().lower()))
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, only: tuple[str, ...] = ()) -> None:
     """One flag a setting (or those in `only`), and `--config`. Unset flags leave the other sources in force."""
     parser.add_argument("--config", metavar="FILE", help="TOML file with any of these settings")
-    hints = get_type_hints(ServerConfig)
-    for item in fields(ServerConfig):
+    for item in msgspec.structs.fields(ServerConfig):
         if only and item.name not in only:
             continue
-        flag = "--" + item.name.replace("_", "-")
-        text = item.metadata["help"].replace("%", "%%")
-        if hints[item.name] is bool:
+        flag, declared = "--" + item.name.replace("_", "-"), given(type_info(item.type))
+        text = help_of(item).replace("%", "%%")
+        if isinstance(declared, inspect.BoolType):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
             continue
         text += f" (default: {item.default})" if item.default not in ("", 0) and "default" not in text else ""
-        choices = item.metadata["choices"] or None
+        choices = choices_of(item) or None
         metavar = None if choices else item.name.rsplit("_", maxsplit=1)[-1].upper()
-        parser.add_argument(flag, type=hints[item.name], choices=choices, metavar=metavar, default=None, help=text)
+        kind = type(item.default)
+        parser.add_argument(flag, type=kind, choices=choices, metavar=metavar, default=None, help=text)
+
+
+def help_of(item: msgspec.structs.FieldInfo) -> str:
+    """What a setting is, in one line."""
+    declared = type_info(item.type)
+    return str((declared.extra_json_schema or {})["description"]) if isinstance(declared, inspect.Metadata) else ""
+
+
+def choices_of(item: msgspec.structs.FieldInfo) -> tuple[str, ...]:
+    """The values of a setting that has a few, in the order in which they are declared."""
+    return get_args(get_args(item.type)[0])
 
 
 def load(args: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> ServerConfig:
-    """The settings that hold. Raises ClientError(`bad_config`) naming the setting, its source and the remedy."""
+    """The settings that hold; variables that look like settings and are none are told on standard error.
+
+    Raises ClientError(`bad_config`) naming the setting, its source and the remedy.
+    """
+    for warning in unknown_variables(environment):
+        print(f"cohear: {warning}", file=sys.stderr)
     values: dict[str, Any] = {}
-    given = vars(args)
-    if given.get("config"):
-        values |= _from_file(Path(given["config"]))
+    given_flags = vars(args)
+    if given_flags.get("config"):
+        values |= _from_file(Path(given_flags["config"]))
     values |= _from_environment(environment)
-    values |= {f.name: given[f.name] for f in fields(ServerConfig) if given.get(f.name) is not None}
+    values |= {n: given_flags[n] for n in ServerConfig.__struct_fields__ if given_flags.get(n) is not None}
     return ServerConfig(**values)
+
+
+def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each variable that has our prefix and that nothing reads."""
+    known = [ENVIRONMENT_PREFIX + name.upper() for name in ServerConfig.__struct_fields__]
+    for name in sorted(environment):
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in known and not name.startswith(OTHER_VARIABLES):
+            near = difflib.get_close_matches(name, known, n=1)
+            yield f"variable {name} is no setting and changes nothing" + (f"; do you mean {near[0]}?" if near else "")
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -124,41 +216,35 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise ClientError("bad_config", f"{path}: {fault.strerror}", "name a readable TOML file") from fault
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise ClientError("bad_config", f"{path} is not TOML: {fault}", "write settings as name = value") from fault
-    hints = get_type_hints(ServerConfig)
-    for name, value in data.items():
-        if name not in hints:
-            raise _bad(name, "no setting", f"known settings: {', '.join(hints)}")
-        wanted = (int, float) if hints[name] is float else hints[name]
-        if not isinstance(value, wanted) or (isinstance(value, bool) and hints[name] is not bool):
-            raise _bad(name, repr(value), f"give it a value of type {hints[name].__name__}")
-    return data
+    known = ServerConfig.__struct_fields__
+    for name in sorted(data.keys() - set(known)):
+        near = difflib.get_close_matches(name, known, n=1)
+        remedy = f"do you mean {near[0]}?" if near else f"known settings: {', '.join(known)}"
+        raise _bad(WrongField(name, f"in {path} does not exist", remedy))
+    return {name: _value(name, value, str(path)) for name, value in data.items()}
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for name, kind in get_type_hints(ServerConfig).items():
-        text = environment.get(ENVIRONMENT_PREFIX + name.upper())
-        if text is None:
-            continue
-        try:
-            values[name] = _truth(text) if kind is bool else kind(text)
-        except ValueError as fault:
-            variable = ENVIRONMENT_PREFIX + name.upper()
-            raise _bad(name, f"{text!r} in {variable}", f"give it a value of type {kind.__name__}") from fault
-    return values
+    """An empty variable is as good as none."""
+    variables = {name: ENVIRONMENT_PREFIX + name.upper() for name in ServerConfig.__struct_fields__}
+    return {
+        name: _value(name, text, variable, strict=False)
+        for name, variable in variables.items()
+        if (text := environment.get(variable))
+    }
 
 
-def _truth(text: str) -> bool:
-    known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
-    if text.lower() not in known:
-        raise ValueError(text)
-    return known[text.lower()]
+def _value(name: str, value: object, source: str, *, strict: bool = True) -> object:
+    """The value of a setting; where it is not `strict`, from text."""
+    hint = hints(ServerConfig)[name]
+    if isinstance(value, str) and isinstance(given(type_info(hint)), inspect.BoolType) and not strict:
+        value = {"yes": True, "no": False}.get(value.lower(), value)
+    try:
+        return msgspec.convert(value, hint, strict=strict)
+    except msgspec.ValidationError as fault:
+        wrong = explain(name, value, hint, fault)
+        raise _bad(WrongField(name, f"{wrong.what} in {source}", wrong.remedy)) from fault
 
 
-def _check(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise _bad(name, value, f"use {low} to {high}")
-
-
-def _bad(name: str, value: object, remedy: str) -> ClientError:
-    return ClientError("bad_config", f"setting {name!r} is {value}", remedy)
+def _bad(wrong: WrongField) -> ClientError:
+    return ClientError("bad_config", f"setting {wrong.name!r} {wrong.what}", wrong.remedy)

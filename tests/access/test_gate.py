@@ -16,6 +16,7 @@ from cohear_client.protocol import Done, Error, Ready, Start, Stop, encode
 from cohear_server.access.gate import TOKEN_PREFIX
 from cohear_server.access.keys import add_key, revoke_key
 from cohear_server.access.revocations import Revocations
+from cohear_server.wire.local import open_stream
 from cohear_testing.fake import FakeBackend
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as plain_connect
@@ -228,7 +229,7 @@ async def test_a_damaged_file_leaves_the_keys_as_they_were(tmp_path: Path, caplo
 
 
 async def test_streams_of_this_process_need_no_key(tmp_path: Path) -> None:
-    async with keyed(tmp_path) as server, server.running.service.connect(Start()) as stream:
+    async with keyed(tmp_path) as server, open_stream(server.running.service, Start()) as stream:
         (known,) = [c for c in server.running.service.companions if isinstance(getattr(c, "__self__", 0), Revocations)]
         known.__self__.enforce()  # type: ignore[attr-defined]
         await stream.stop()

@@ -75,7 +75,7 @@ def test_long_pauses_are_taken_out_and_places_still_found() -> None:
     pcm = audio((1.0, True), (2.5, False), (1.0, True))
     (window,) = split(pcm)
     assert len(window.pieces) == 2
-    assert len(window.pcm) < 2.9 * SAMPLE_RATE_HZ
+    assert sum(piece.length for piece in window.pieces) < 2.9 * SAMPLE_RATE_HZ
     at = int(np.flatnonzero(window.pcm == pcm[int(3.6 * SAMPLE_RATE_HZ)])[-1])
     assert window.place(at) == int(3.6 * SAMPLE_RATE_HZ)
     edge = window.pieces[1].at
@@ -94,7 +94,7 @@ def test_what_was_read_before_a_fault_is_heard_first() -> None:
         raise OSError("the disk broke")
 
     windows = Splitter(OPTIONS, Loud()).windows(blocks())  # type: ignore[arg-type]
-    assert len(next(windows).pcm) == SAMPLE_RATE_HZ
+    assert next(windows).end == SAMPLE_RATE_HZ
     with pytest.raises(OSError, match="the disk broke"):
         next(windows)
 
@@ -105,3 +105,24 @@ def test_detectors_hear_no_speech_in_silence_and_take_any_block(name: str) -> No
     found = [detector.push(np.zeros((n, CHUNK_SAMPLES), np.int16)) for n in (1, 0, 64, 65)]
     assert [len(one) for one in found] == [1, 0, 64, 65]
     assert max(one.max(initial=0.0) for one in found) < 0.5
+
+
+def test_a_file_is_heard_with_silence_around_it_and_places_are_the_files() -> None:
+    """A detector that starts in mid-word, and a model that sees no silence, hear nothing in a short clip."""
+    pcm = audio((0.5, True))
+    (window,) = split(pcm)
+    (piece,) = window.pieces
+    assert (piece.start, piece.length) == (0, len(pcm))
+    assert piece.at == pytest.approx(OPTIONS.before_s * SAMPLE_RATE_HZ, abs=CHUNK_SAMPLES)
+    after = len(window.pcm) - piece.at - piece.length
+    assert after == pytest.approx(OPTIONS.after_s * SAMPLE_RATE_HZ, abs=CHUNK_SAMPLES)
+    assert not np.any(window.pcm[: piece.at])
+    assert not np.any(window.pcm[-after:])
+    assert (window.place(0), window.place(len(window.pcm), end=True)) == (0, len(pcm))
+
+
+def test_silence_around_a_file_is_no_window() -> None:
+    blocks = [np.zeros(100, np.int16)]
+    (window,) = Splitter(OPTIONS, make_detector("none")).windows(blocks)
+    assert window.pieces[0].length == 100
+    assert list(Splitter(OPTIONS, make_detector("none")).windows([])) == []

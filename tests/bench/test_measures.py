@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
-from cohear_client.protocol import Final, Partial
+from cohear_client.protocol import Partial
 from hypothesis import given
 from hypothesis import strategies as st
 from measures import (
@@ -183,7 +184,7 @@ class TestWords:
     def test_text_ends_where_the_clips_do(self) -> None:
         finals = [final("one two", (0.0, 2.0)), final("three four", (2.0, 4.0))]
         assert text_until(finals, 3.0) == "one two three"
-        untimed = [Final(**{**{n: getattr(f, n) for n in Final.__slots__}, "words": ()}) for f in finals]
+        untimed = [msgspec.structs.replace(f, words=()) for f in finals]
         assert text_until(untimed, 2.9) == "one two"
         assert text_until(untimed, 3.1) == "one two three four"
 

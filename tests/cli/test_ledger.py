@@ -32,6 +32,12 @@ def test_texts_are_printed_in_the_order_asked_for(capsys: pytest.CaptureFixture[
     assert ledger.failed == 1
 
 
+def test_a_file_without_words_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    ledger = Ledger(OutputOptions((), STANDARD, quiet=True), NoProgress(), [A])
+    ledger.hear(Finished(A, Transcript(()), None, 2.0), {})
+    assert capsys.readouterr() == ("", "a.wav: no words were heard in 2.0 s of audio\n")
+
+
 def test_the_report_has_a_row_a_file(tmp_path: Path) -> None:
     ledger = Ledger(OutputOptions(("txt", "srt"), STANDARD), NoProgress(), [A, B, C])
     ledger.skip(C)

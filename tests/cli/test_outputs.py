@@ -4,9 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from cohear_cli.outputs import FORMATS, as_json, remove_parts, render, tsv, write_all, write_atomically
 from cohear_client.errors import ClientError
@@ -40,7 +40,7 @@ def test_json_has_the_statistics_that_whisper_gives() -> None:
 def test_json_is_whole_whatever_is_said() -> None:
     said = 'line\u2028end, "quoted"\n'
     (final,) = TRANSCRIPT.segments
-    for segments in ((), (replace(final, text=said),) * 2):
+    for segments in ((), (msgspec.structs.replace(final, text=said),) * 2):
         text = as_json(Transcript(segments))
         whole = json.loads(text)
         assert text == json.dumps(whole, ensure_ascii=False, indent=2) + "\n"

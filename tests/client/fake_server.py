@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+import msgspec
 from cohear_client.pcm import frame_bytes
 from cohear_client.protocol import (
     SUBPROTOCOL,
@@ -169,7 +170,7 @@ class _Talk:
         final = Final(
             self._next(), number, f"hello world{number}", 0.9, "en", start_s, end_s, "endpoint", "fake", TIMING
         )
-        await self._say(replace(final, reason=reason, words=words if self._start.words else ()))
+        await self._say(msgspec.structs.replace(final, reason=reason, words=words if self._start.words else ()))
 
     async def _finish(self) -> None:
         count = SampleCount(self._received, self._received, 0, 0)

@@ -1,26 +1,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
-from cohear_client import AudioFile, ClientError, Done, connect, converse, transcribe
-from cohear_client.protocol import Ready, SampleCount, ServerMessage
+from cohear_client import AudioFile, ClientError, Done, ServerError, connect, converse, transcribe
+from cohear_client.protocol import Error, Ready, SampleCount, ServerMessage, Warning
 
 from .fake_server import FakeServer
 
 DONE = Done(SampleCount(), 0)
+SHED = Done(SampleCount(10, 8, 0, 2), 1)
 
 
 class LocalStream:
     """A stream in this process that is done after `limit` blocks, or when stopped."""
 
-    def __init__(self, limit: int = 1_000) -> None:
+    def __init__(self, limit: int = 1_000, said: Sequence[ServerMessage] = ()) -> None:
         self.ready = Ready("", "", "fake")
         self.blocks: list[bytes] = []
         self._limit = limit
+        self._said = said
         self._over = asyncio.Event()
 
     async def send(self, pcm: bytes, /) -> None:
@@ -36,12 +38,19 @@ class LocalStream:
 
     async def __aiter__(self) -> AsyncIterator[ServerMessage]:
         await self._over.wait()
-        yield DONE
+        for event in self._said:
+            yield event
+        if SHED not in self._said:
+            yield DONE
 
 
 async def failing(fault: Exception) -> AsyncIterator[bytes]:
     yield b"ab"
     raise fault
+
+
+async def once() -> AsyncIterator[bytes]:
+    yield b"ab"
 
 
 async def endless() -> AsyncIterator[bytes]:
@@ -71,10 +80,27 @@ async def test_a_listener_that_breaks_ends_the_sending() -> None:
         await converse(LocalStream(limit=3), endless(), break_off)
 
 
-async def test_a_service_may_be_done_before_the_audio_is() -> None:
+async def test_a_service_that_is_done_before_the_audio_is_told() -> None:
     events = list[ServerMessage]()
-    await converse(LocalStream(limit=3), endless(), events.append)
+    with pytest.raises(ServerError, match="before all audio was sent"):
+        await converse(LocalStream(limit=3), endless(), events.append)
     assert events == [DONE]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ([Error("decode_failed", "no", "", fatal=False, start_s=1.0, end_s=2.5)], "1.0 s to 2.5 s"),
+        ([Warning("audio_lost", "no", 3.0, 4.0), Warning("degraded", "slower")], "3.0 s to 4.0 s"),
+        ([SHED], "2 samples"),
+    ],
+)
+async def test_audio_without_text_is_told_in_the_end(said: list[ServerMessage], told: str) -> None:
+    events = list[ServerMessage]()
+    with pytest.raises(ServerError, match=told) as caught:
+        await converse(LocalStream(said=said), once(), events.append)
+    assert caught.value.code == "audio_lost"
+    assert events[: len(said)] == said
 
 
 async def test_a_file_over_the_network(tone: Path) -> None:

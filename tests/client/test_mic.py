@@ -62,15 +62,20 @@ async def test_blocks_come_until_it_is_closed() -> None:
     assert microphone.dropped_samples == 0
 
 
-async def test_a_slow_sender_costs_the_oldest_audio_and_it_is_counted() -> None:
+async def test_a_sender_a_minute_behind_costs_the_oldest_audio_and_times_stay() -> None:
     async with Microphone() as microphone:
-        for number in range(300):
-            microphone._push(number.to_bytes(2, "little") * 320)
+        for number in range(3_050):
+            microphone._push((number + 1).to_bytes(2, "little") * 320)
+        blocks = microphone.blocks()
+        heard = [await anext(blocks) for _ in range(60)]
+        for number in range(3_050, 3_060):
+            microphone._push((number + 1).to_bytes(2, "little") * 320)
         microphone.close()
-        blocks = [b async for b in microphone.blocks()]
-    assert len(blocks) == 250
-    assert blocks[-1][:2] == (299).to_bytes(2, "little")
+        heard += [b async for b in blocks]
     assert microphone.dropped_samples == 50 * 320
+    assert microphone.dropped == [(0.0, 1.0)]
+    assert heard[:50] == [bytes(640)] * 50, "silence in its place"
+    assert [int.from_bytes(b[:2], "little") for b in heard[50:]] == list(range(51, 3_061))
 
 
 async def test_no_such_device() -> None:

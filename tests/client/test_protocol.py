@@ -1,17 +1,17 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 from typing import Any, get_args
 
 import pytest
 from cohear_client import protocol
-from cohear_client.codec import build
 from cohear_client.errors import ClientError, CohearError, OverloadError, ServerError
+from cohear_client.messages import tag_of
 from cohear_client.protocol import ClientMessage, ServerMessage, decode_client, decode_server, encode
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import inspect
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -19,21 +19,29 @@ JSON = st.recursive(
     max_leaves=8,
 )
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
-RULED = {
-    "sample_rate": st.integers(8_000, 48_000),
-    "channels": st.integers(1, 8),
-    "endpoint_ms": st.none() | st.integers(100, 5_000),
-}
-st.register_type_strategy(float, FINITE)
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+
+
+def values(declared: inspect.Type) -> st.SearchStrategy[Any]:
+    """Whatever the declared type allows."""
+    match declared:
+        case inspect.StructType(cls=cls, fields=fields):
+            return st.builds(cls, **{field.name: values(field.type) for field in fields})
+        case inspect.UnionType(types=types):
+            return st.one_of(*map(values, types))
+        case inspect.VarTupleType(item_type=item):
+            return st.lists(values(item), max_size=3).map(tuple)
+        case inspect.LiteralType(values=allowed):
+            return st.sampled_from(allowed)
+        case inspect.StrType(max_length=longest):
+            return TEXT if longest is None else TEXT.map(lambda text: text[:longest])
+        case inspect.IntType(ge=low, le=high):
+            return st.integers(-(2**63) if low is None else low, 2**63 if high is None else high)
+    return {inspect.FloatType: FINITE, inspect.BoolType: st.booleans(), inspect.NoneType: st.none()}[type(declared)]
 
 
 def messages(kinds: Any) -> st.SearchStrategy[Any]:
-    return st.one_of(
-        *(
-            st.builds(kind, **{f.name: RULED[f.name] for f in dataclasses.fields(kind) if f.name in RULED})
-            for kind in get_args(kinds)
-        )
-    )
+    return st.one_of(*(values(inspect.type_info(kind)) for kind in get_args(kinds)))
 
 
 @given(messages(ClientMessage))
@@ -46,6 +54,13 @@ def test_every_server_message_comes_back_equal(message: ServerMessage) -> None:
     assert decode_server(encode(message)) == message
 
 
+@given(messages(ClientMessage) | messages(ServerMessage))
+def test_the_type_comes_first_and_nothing_is_null(message: ClientMessage | ServerMessage) -> None:
+    text = encode(message)
+    assert text.startswith('{"type":"' + tag_of(message) + '"')
+    assert None not in json.loads(text).values()
+
+
 @given(st.text() | JSON.map(json.dumps))
 def test_arbitrary_text_is_the_clients_fault_and_nothing_else(text: str) -> None:
     for decode in (decode_client, decode_server):
@@ -53,9 +68,9 @@ def test_arbitrary_text_is_the_clients_fault_and_nothing_else(text: str) -> None
             decode(text)
 
 
-KINDS = [m.TYPE for m in (*get_args(ClientMessage), *get_args(ServerMessage))]
+KINDS = [tag_of(m) for m in (*get_args(ClientMessage), *get_args(ServerMessage))]
 FIELDS = sorted(
-    {f.name for m in (*get_args(ClientMessage), *get_args(ServerMessage)) for f in dataclasses.fields(m)} | {"x"}
+    {name for m in (*get_args(ClientMessage), *get_args(ServerMessage)) for name in m.__struct_fields__} | {"x"}
 )
 
 
@@ -86,9 +101,11 @@ def test_clients_may_not_misspell_but_servers_may_say_more() -> None:
 
 def test_a_list_of_words_names_its_index() -> None:
     words = [{"text": "a", "start_s": 0, "end_s": 1, "confidence": 1}, 7]
-    fields = {"seq": 1, "segment_id": 1, "text": "", "confidence": 1, "model": "", "words": words}
+    text = json.dumps(
+        {"type": "refined", "seq": 1, "segment_id": 1, "text": "", "confidence": 1, "model": "", "words": words}
+    )
     with pytest.raises(ClientError, match=r"words\[1\]"):
-        build(protocol.Refined, fields)
+        decode_server(text)
 
 
 def test_a_number_beyond_floats_is_refused() -> None:

@@ -9,12 +9,27 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
-from cohear_client import protocol
-from cohear_client.protocol import ENCODINGS, Done, Error, Final, Finalized, Partial, SpeechEnded, SpeechStarted, Start
+from cohear_client.protocol import ENCODINGS
+from cohear_server.core.audio import AudioFormat
+from cohear_server.core.commands import Audio, Command, Configure, Finalize, Stop, Tick
+from cohear_server.core.effects import Cancel, Effect, Emit, Submit
+from cohear_server.core.events import (
+    Done,
+    Event,
+    Final,
+    Finalized,
+    Lost,
+    Notice,
+    Partial,
+    SpeechEnded,
+    SpeechStarted,
+    Stats,
+)
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, HypothesisWord, JobKind
-from cohear_server.core.output import Output
-from cohear_server.core.segmenter import SegmenterOptions
-from cohear_server.core.session import Session, SessionOptions
+from cohear_server.core.ledger import SampleCount
+from cohear_server.core.options import SessionOptions
+from cohear_server.core.segmenter import SegmenterOptions, with_endpoint
+from cohear_server.core.session import Session
 from cohear_server.errors import ClientError, ServerError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,7 +58,7 @@ def says(job: DecodeJob) -> DecodeResult:
 class Driver:
     """Feeds a session and answers its jobs as soon as they come, unless told to hold them."""
 
-    start: Start = field(default_factory=Start)
+    format: AudioFormat = field(default_factory=AudioFormat)
     options: SessionOptions = field(default_factory=lambda: SessionOptions(vad="energy"))
     hold: bool = False
     answer: Callable[[DecodeJob], DecodeResult] = says
@@ -51,25 +66,34 @@ class Driver:
 
     def __post_init__(self) -> None:
         self.now_s = 0.0
-        self.messages: list[protocol.ServerMessage] = []
+        self.messages: list[Event] = []
         self.jobs: list[DecodeJob] = []
         self.held: list[DecodeJob] = []
         self.cancelled: list[str] = []
-        self.session = Session("s", self.start, DecodeOptions("m", self.language, word_times=True), self.options)
+        self.session = Session("s", self.format, DecodeOptions("m", self.language, word_times=True), self.options)
 
     def feed(self, pcm: np.ndarray, frame: int = 320) -> Driver:
         for i in range(0, len(pcm), frame):
             piece = pcm[i : i + frame]
             self.now_s += len(piece) / SAMPLE_RATE_HZ
-            self.take(self.session.receive(piece.tobytes(), self.now_s))
+            self.say(Audio(piece.tobytes()))
         return self
 
-    def take(self, output: Output) -> Driver:
-        self.messages += [e.message for e in output.emissions]
-        self.cancelled += output.cancelled
-        self.jobs += output.jobs
-        # as the dispatcher does: what is cancelled while it waits never comes back
-        self.held = [job for job in self.held + output.jobs if job.id not in output.cancelled]
+    def say(self, command: Command) -> Driver:
+        return self.take(self.session.handle(command, self.now_s))
+
+    def take(self, effects: list[Effect]) -> Driver:
+        for effect in effects:
+            match effect:
+                case Submit(job):
+                    self.jobs.append(job)
+                    self.held.append(job)
+                case Cancel(job_id):
+                    self.cancelled.append(job_id)
+                    # as the dispatcher does: what is cancelled while it waits never comes back
+                    self.held = [job for job in self.held if job.id != job_id]
+                case Emit(event):
+                    self.messages.append(event)
         while self.held and not self.hold:
             job = self.held.pop(0)
             self.take(self.session.resolve(self.answer(job), self.now_s))
@@ -82,7 +106,7 @@ class Driver:
         return self
 
     def stop(self) -> Driver:
-        return self.take(self.session.stop(self.now_s))
+        return self.say(Stop())
 
     def of(self, kind: type[M]) -> list[M]:
         return [m for m in self.messages if isinstance(m, kind)]
@@ -100,9 +124,9 @@ def test_an_utterance_becomes_partials_then_one_final() -> None:
     assert len(driver.of(Partial)) >= 3
     (final,) = driver.of(Final)
     assert (final.text, final.reason, final.language) == ("w0 w1 w2 w3 w4", "endpoint", "en")
-    assert final.start_s == pytest.approx(0.7, abs=0.05)
-    assert final.end_s == pytest.approx(3.2, abs=0.05)
-    assert [w.start_s for w in final.words] == pytest.approx([final.start_s + 0.5 * i for i in range(5)])
+    assert final.start == pytest.approx(0.7 * SAMPLE_RATE_HZ, abs=800)
+    assert final.end == pytest.approx(3.2 * SAMPLE_RATE_HZ, abs=800)
+    assert [w.start_samples for w in final.words or ()] == [final.start + i * SAMPLE_RATE_HZ // 2 for i in range(5)]
 
 
 def test_partials_have_growing_stable_text_and_rising_sequence_numbers() -> None:
@@ -119,7 +143,7 @@ def test_partials_have_growing_stable_text_and_rising_sequence_numbers() -> None
 def test_silence_never_reaches_the_model() -> None:
     driver = Driver().feed(silence(30)).stop()
     assert driver.jobs == []
-    assert driver.of(Done) == [Done(protocol.SampleCount(480_000, 0, 480_000, 0), 0)]
+    assert driver.of(Done) == [Done(SampleCount(480_000, 0, 480_000, 0), 0)]
 
 
 def test_the_speculative_final_is_the_final() -> None:
@@ -145,7 +169,7 @@ def test_in_haste_what_was_decoded_at_a_pause_is_the_final_of_a_long_segment() -
     driver.feed(np.concatenate([silence(1), speech(4), silence(0.35), speech(1), silence(1)])).stop()
     first, second = driver.of(Final)
     assert (first.reason, second.reason) == ("max_length", "endpoint")
-    assert first.end_s == second.start_s == pytest.approx(5.2, abs=0.05)
+    assert first.end == second.start == pytest.approx(5.2 * SAMPLE_RATE_HZ, abs=800)
     assert [job.segment_id for job in driver.jobs if job.kind is JobKind.FINAL] == [0, 1], "neither in vain"
     assert len(driver.of(SpeechStarted)) == len(driver.of(SpeechEnded)) == 1, "one utterance"
 
@@ -159,35 +183,35 @@ def test_finals_leave_in_order_though_results_come_backwards() -> None:
 
 
 def test_no_partials_when_none_are_wanted() -> None:
-    driver = Driver(Start(partials=False)).feed(utterance())
+    driver = Driver(options=SessionOptions(vad="energy", show_partials=False)).feed(utterance())
     assert {job.kind for job in driver.jobs} == {JobKind.FINAL}
     assert driver.of(Partial) == []
 
 
 def test_finalize_flushes_and_is_acknowledged_after_the_final() -> None:
     driver = Driver(hold=True).feed(np.concatenate([silence(1), speech(1)]))
-    driver.take(driver.session.finalize("a", driver.now_s))
+    driver.say(Finalize("a"))
     assert driver.of(Finalized) == []
     driver.release()
     assert [type(m) for m in driver.messages[-2:]] == [Final, Finalized]
     assert driver.of(Final)[0].reason == "finalize"
-    driver.take(driver.session.finalize("b", driver.now_s))
+    driver.say(Finalize("b"))
     assert driver.messages[-1] == Finalized("b"), "with nothing to flush it is acknowledged at once"
 
 
 def test_speech_goes_on_after_finalize_in_odd_places() -> None:
     """The flush ends inside a frame that the detector has not judged yet."""
     driver = Driver().feed(np.concatenate([silence(1), speech(1.003)]), frame=333)
-    driver.take(driver.session.finalize("", driver.now_s)).feed(np.concatenate([speech(1), silence(1)])).stop()
+    driver.say(Finalize("")).feed(np.concatenate([speech(1), silence(1)])).stop()
     first, second = driver.of(Final)
-    assert second.start_s >= first.end_s
+    assert second.start >= first.end
 
 
 def test_stop_in_mid_word_keeps_the_last_words() -> None:
     driver = Driver().feed(np.concatenate([silence(1), speech(1.51)])).stop()
     (final,) = driver.of(Final)
     assert final.reason == "stop"
-    assert final.end_s == pytest.approx(2.51)
+    assert final.end == int(1.51 * SAMPLE_RATE_HZ) + SAMPLE_RATE_HZ
     assert isinstance(driver.messages[-1], Done)
 
 
@@ -203,7 +227,7 @@ def test_long_speech_is_cut_and_nothing_between_is_lost() -> None:
     driver = Driver().feed(np.concatenate([silence(1), speech(13), silence(1)])).stop()
     finals = driver.of(Final)
     assert [f.reason for f in finals] == ["max_length", "endpoint"]
-    assert all(a.end_s == b.start_s for a, b in pairwise(finals))
+    assert all(a.end == b.start for a, b in pairwise(finals))
     assert len(driver.of(SpeechStarted)) == len(driver.of(SpeechEnded)) == 1
 
 
@@ -218,10 +242,10 @@ def test_what_was_heard_behind_a_cut_moves_to_the_next_segment_at_once() -> None
     left = f"{cut.stable} {cut.volatile}".split()
     assert left + f"{follower.stable} {follower.volatile}".split() == said
     assert 0 < len(left) < len(said)
-    assert (follower.audio_end_s, follower.stable) == (before.audio_end_s, "")
+    assert (follower.end, follower.stable) == (before.end, "")
     assert cut.revision > before.revision
     final = driver.of(Final)[0]
-    assert (final.reason, final.end_s) == ("max_length", cut.audio_end_s)
+    assert (final.reason, final.end) == ("max_length", cut.end)
 
 
 def test_long_windows_lose_their_committed_words_when_word_times_were_measured() -> None:
@@ -246,9 +270,9 @@ def test_long_windows_lose_their_committed_words_when_word_times_were_measured()
 
 def test_audio_that_stops_coming_ends_the_segment() -> None:
     driver = Driver().feed(np.concatenate([silence(1), speech(1)]))
-    driver.take(driver.session.tick(driver.now_s + 1))
+    driver.take(driver.session.handle(Tick(), driver.now_s + 1))
     assert driver.of(Final) == []
-    driver.take(driver.session.tick(driver.now_s + 4))
+    driver.take(driver.session.handle(Tick(), driver.now_s + 4))
     assert driver.of(Final)[0].reason == "endpoint"
 
 
@@ -271,8 +295,8 @@ def test_a_segment_that_vanished_behind_its_context_is_decoded_alone() -> None:
 def test_statistics_come_every_five_seconds() -> None:
     driver = Driver().feed(silence(1))
     for now_s in np.arange(1, 21, 0.25):
-        driver.take(driver.session.tick(float(now_s)))
-    assert len(driver.of(protocol.Stats)) == 4
+        driver.take(driver.session.handle(Tick(), float(now_s)))
+    assert len(driver.of(Stats)) == 4
 
 
 def test_a_segment_that_cannot_be_decoded_is_shed_and_said() -> None:
@@ -282,8 +306,9 @@ def test_a_segment_that_cannot_be_decoded_is_shed_and_said() -> None:
         return says(job)
 
     driver = Driver(answer=fails).feed(np.concatenate([utterance(), utterance()])).stop()
-    (error,) = driver.of(Error)
-    assert (error.code, error.fatal) == ("decode_failed", False)
+    (lost,) = driver.of(Lost)
+    assert lost.fault.code == "decode_failed"
+    assert "2.5 s of speech from 0.7 s on" in lost.fault.message
     assert [f.segment_id for f in driver.of(Final)] == [1]
     (done,) = driver.of(Done)
     assert done.samples.shed == pytest.approx(2.5 * SAMPLE_RATE_HZ, abs=1_000)
@@ -292,20 +317,20 @@ def test_a_segment_that_cannot_be_decoded_is_shed_and_said() -> None:
 def test_a_bad_frame_harms_nothing_before_it() -> None:
     driver = Driver().feed(np.concatenate([silence(1), speech(1)]))
     with pytest.raises(ClientError, match="multiples of 2 bytes"):
-        driver.session.receive(b"\0", driver.now_s)
+        driver.say(Audio(b"\0"))
     assert driver.stop().of(Final)[0].text == "w0 w1"
 
 
 def test_options_change_in_mid_stream() -> None:
     driver = Driver().feed(utterance())
-    change = protocol.Configure(partials=False, words=False, endpoint_ms=1_500, prompt="names: Ann")
-    driver.take(driver.session.configure(change, driver.now_s))
+    change = Configure(partials=False, words=False, endpoint_ms=1_500, prompt="names: Ann")
+    driver.say(change)
     seen = len(driver.of(Partial))
     driver.feed(np.concatenate([speech(1), silence(1.2)]))
     assert len(driver.of(Partial)) == seen
     assert len(driver.of(Final)) == 1, "the endpoint is later now"
     driver.feed(silence(1))
-    assert driver.of(Final)[1].words == ()
+    assert driver.of(Final)[1].words is None
     assert driver.jobs[-1].options.prompt == "names: Ann"
 
 
@@ -334,34 +359,32 @@ def test_unknown_and_late_results_are_ignored() -> None:
 
 
 def test_clipping_is_told_once() -> None:
-    driver = Driver(Start(encoding="pcm_f32le"))
+    driver = Driver(AudioFormat(encoding="pcm_f32le"))
     loud = np.full(320, 1.5, "<f4")
     for _ in range(5):
-        driver.take(driver.session.receive(loud.tobytes(), 0.0))
-    assert [w.code for w in driver.of(protocol.Warning)] == ["clipped"]
+        driver.say(Audio(loud.tobytes()))
+    assert [w.code for w in driver.of(Notice)] == ["clipped"]
 
 
-def encoded(pcm: np.ndarray, start: Start) -> bytes:
+def encoded(pcm: np.ndarray, fmt: AudioFormat) -> bytes:
     """Any bytes will do for G.711; real samples for the rest, in all channels."""
-    if start.encoding in ("mulaw", "alaw"):
-        return np.repeat((pcm >> 8).astype(np.uint8), start.channels).tobytes()
-    kind = "<i2" if start.encoding == "pcm_s16le" else "<f4"
-    scaled = pcm if start.encoding == "pcm_s16le" else pcm / 32768
-    return np.repeat(scaled.astype(kind), start.channels).tobytes()
+    if fmt.encoding in ("mulaw", "alaw"):
+        return np.repeat((pcm >> 8).astype(np.uint8), fmt.channels).tobytes()
+    kind = "<i2" if fmt.encoding == "pcm_s16le" else "<f4"
+    scaled = pcm if fmt.encoding == "pcm_s16le" else pcm / 32768
+    return np.repeat(scaled.astype(kind), fmt.channels).tobytes()
 
 
 @given(data=st.data())
 @settings(deadline=None, max_examples=60)
 def test_every_sample_is_accounted_for(data: st.DataObject) -> None:
     """transcribed + silent + shed == received, over random sizes, encodings, rates, faults and stop points."""
-    start = Start(
-        sample_rate=data.draw(
-            st.sampled_from([8_000, 11_025, 16_000, 22_050, 44_100, 48_000]) | st.integers(8_000, 48_000)
-        ),
+    fmt = AudioFormat(
+        data.draw(st.sampled_from([8_000, 11_025, 16_000, 22_050, 44_100, 48_000]) | st.integers(8_000, 48_000)),
         encoding=data.draw(st.sampled_from(ENCODINGS)),
         channels=data.draw(st.integers(1, 3)),
-        endpoint_ms=data.draw(st.sampled_from([None, 100, 300, 1_000])),
     )
+    segmenter = with_endpoint(SegmenterOptions(), data.draw(st.sampled_from([None, 100, 300, 1_000])))
     fails = data.draw(st.booleans())
 
     def answer(job: DecodeJob) -> DecodeResult:
@@ -369,24 +392,24 @@ def test_every_sample_is_accounted_for(data: st.DataObject) -> None:
             return DecodeResult(job.id, error=ServerError("decode_failed", "no luck"))
         return says(job)
 
-    driver = Driver(start, hold=data.draw(st.booleans()), answer=answer)
+    driver = Driver(fmt, SessionOptions(segmenter, vad="energy"), hold=data.draw(st.booleans()), answer=answer)
     parts = data.draw(st.lists(st.tuples(st.booleans(), st.floats(0.01, 2.0)), max_size=6))
     sent = 0
     for loud, seconds in parts:
-        count = int(seconds * start.sample_rate)
+        count = int(seconds * fmt.sample_rate_hz)
         pcm = RNG.normal(0, 4_000 if loud else 1, count).clip(-32768, 32767).astype(np.int16)
         size = data.draw(st.integers(1 + count // 40, 1 + count))
         for i in range(0, count, size):
             piece = pcm[i : i + size]
             sent += len(piece)
-            driver.take(driver.session.receive(encoded(piece, start), driver.now_s))
+            driver.say(Audio(encoded(piece, fmt)))
         if data.draw(st.integers(0, 5)) == 0:
-            driver.take(driver.session.finalize("", driver.now_s))
+            driver.say(Finalize(""))
     driver.stop()
     while driver.held:
         driver.release()
     (done,) = driver.of(Done)
     assert done.samples.received == sent
     assert done.samples.transcribed + done.samples.silent + done.samples.shed == sent
-    finals_s = sum(f.end_s - f.start_s for f in driver.of(Final))
-    assert done.samples.transcribed / start.sample_rate == pytest.approx(finals_s, abs=0.01)
+    finals_s = sum(f.end - f.start for f in driver.of(Final)) / SAMPLE_RATE_HZ
+    assert done.samples.transcribed / fmt.sample_rate_hz == pytest.approx(finals_s, abs=0.01)

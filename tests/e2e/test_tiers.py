@@ -11,10 +11,10 @@ from cohear_client.protocol import Final, Finalized, Partial, ServerMessage, Sta
 from cohear_server.config import ServerConfig
 from cohear_server.core.jobs import DecodeJob, DecodeResult, JobKind
 from cohear_server.errors import ClientError
-from cohear_server.live.local_stream import LocalStream
 from cohear_server.live.observer import Unobserved
 from cohear_server.live.service import Service, make_backend
 from cohear_server.scheduling.load import Rung
+from cohear_server.wire.local import LocalStream, open_stream
 
 from ..samples import load_samples
 
@@ -68,7 +68,7 @@ async def test_partials_come_from_tiny_en_and_finals_from_base() -> None:
         load = service.dispatcher.load
         assert 0 < load.smaller_cost < 1
         service.observer = Counted()
-        async with service.connect(Start(language="en")) as stream:
+        async with open_stream(service, Start(language="en")) as stream:
             events = aiter(stream)
             for rung in (Rung.SMALLER, Rung.USUAL):
                 load.step = lambda now_s, rung=rung: rung  # type: ignore[method-assign, misc]

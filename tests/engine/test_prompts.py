@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 from cohear_server.core.jobs import DecodeOptions
-from cohear_server.engine.prompts import MAX_PROMPT_TOKENS, Vocabulary
+from cohear_server.engine.prompts import MAX_NEW_TOKENS, MAX_PROMPT_TOKENS, POSITIONS, Vocabulary
+from cohear_server.engine.whisper import max_length
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 SOT, EN, DE, TRANSLATE, TRANSCRIBE, PREVIOUS, NO_TIMESTAMPS = 50258, 50259, 50260, 50358, 50359, 50361, 50363
@@ -67,3 +70,17 @@ def test_other_vocabularies_are_refused() -> None:
 
     with pytest.raises(ValueError, match="not a Whisper model"):
         Vocabulary(Tokenizer(models.BPE()), multilingual=True)
+
+
+@pytest.mark.parametrize("text", ["word " * 1000, "😀" * 1000, "今日は" * 400, "", "a"])
+def test_prompt_and_text_fit_the_decoder_together(multilingual: Vocabulary, text: str) -> None:
+    prompt = multilingual.prompt(DecodeOptions("m", prompt=text), "en")
+    assert len(prompt.tokens) + MAX_NEW_TOKENS <= POSITIONS
+
+
+@given(st.integers(1, 300), st.integers(1, POSITIONS - MAX_NEW_TOKENS))
+def test_a_prompt_takes_no_room_from_the_text(wanted: int, prompt_tokens: int) -> None:
+    """CTranslate2 gives min(L / 2, L - prompt) new tokens for a length of L, and has 448 positions."""
+    length = max_length(wanted, prompt_tokens)
+    assert min(length // 2, length - prompt_tokens) >= min(wanted, MAX_NEW_TOKENS)
+    assert length <= POSITIONS

@@ -17,6 +17,7 @@ from cohear_server.engine.tiers import TieredBackend
 from cohear_server.errors import OverloadError
 from cohear_server.live.service import Service
 from cohear_server.scheduling.load import Rung
+from cohear_server.wire.local import open_stream
 from cohear_testing.fake import FAKE_MODEL, FakeBackend, FakeOptions, ServiceTime, two_words_a_second
 from cohear_testing.simclock import SimClock
 
@@ -58,7 +59,7 @@ class Crowd:
         heard = Heard()
         self.heard.append(heard)
         try:
-            async with self.service.connect(Start(language=language)) as stream, asyncio.TaskGroup() as group:
+            async with open_stream(self.service, Start(language=language)) as stream, asyncio.TaskGroup() as group:
 
                 async def listen() -> None:
                     async for event in stream:

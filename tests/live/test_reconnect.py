@@ -144,7 +144,8 @@ async def test_a_server_that_shuts_down_in_order_hands_over(stop_first: bool) ->
             await speak(stream, AUDIO[place:])
             await stream.stop()
         (done,) = (e for e in events if isinstance(e, Done))
-        assert served.session.samples().received + done.samples.received == len(AUDIO) // 2
+        assert served.session.samples().received < len(AUDIO) // 2, "the second server had a part of it"
+        assert done.samples.received == len(AUDIO) // 2, "it counts the whole conversation"
         spoken = [(start_s, end_s) for _, _, start_s, end_s in finals(events)]
         assert spoken == sorted(spoken)
         for i in range(3):

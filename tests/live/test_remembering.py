@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -21,6 +20,7 @@ from cohear_server.engine.cached import CachedBackend
 from cohear_server.engine.results import Results
 from cohear_server.live.service import make_backend
 from cohear_testing.fake import FakeBackend
+from msgspec.structs import replace
 
 from ..batch.audio import write
 from ..serving import Running, burst, quiet, serving
@@ -85,7 +85,7 @@ async def test_what_a_server_did_is_in_the_table_that_is_shared(
 def test_a_server_remembers_only_if_it_is_told_to(tiny_en_dir: Path, tmp_path: Path) -> None:
     def backend(name: str, **settings: object) -> DecodeBackend:
         config = ServerConfig(model=str(tiny_en_dir), device="cpu", cache_dir=str(tmp_path / name))
-        return make_backend(replace(config, **settings))  # type: ignore[arg-type]
+        return make_backend(replace(config, **settings))
 
     assert not isinstance(backend("none"), CachedBackend)
     assert not (tmp_path / "none").exists()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from cohear_client import protocol
-from cohear_client.protocol import Start
 from cohear_server.config import ServerConfig
+from cohear_server.core.audio import AudioFormat
+from cohear_server.core.events import Final
 from cohear_server.core.jobs import DecodeOptions, DecodeResult, JobKind
-from cohear_server.core.session import Session, SessionOptions
+from cohear_server.core.options import SessionOptions
+from cohear_server.core.session import Session
 from cohear_server.live.service import Service
 from cohear_server.ops.history import STEP_S, STEPS, History, percentiles
 from cohear_server.ops.metrics import LATENCY_S, Metrics
@@ -30,8 +31,8 @@ class Bench:
         self.history.step()
 
     def final(self, waited_s: float) -> None:
-        stream = self.metrics.opened(Session("s", Start(), DecodeOptions("fake"), SessionOptions()))
-        final = protocol.Final(1, 0, "a", 1.0, "en", 0.0, 1.0, "stop", "fake", protocol.Timing())
+        stream = self.metrics.opened(Session("s", AudioFormat(), DecodeOptions("fake"), SessionOptions()))
+        final = Final(1, 0, "a", 1.0, "en", 0, 16_000, "stop", "fake")
         stream.emitted(final, waited_s, None, 0.0)
         self.metrics.final.labels("endpoint").observe(waited_s)
 

@@ -7,11 +7,15 @@ from dataclasses import replace
 import httpx
 import pytest
 from cohear_client import protocol
-from cohear_client.protocol import Done, Error, Finalized, Partial, SampleCount, Start, Stop, encode
+from cohear_client.protocol import Done, Error, Finalized, Partial, Start, Stop, encode
 from cohear_server.app import create_app
 from cohear_server.config import ServerConfig
+from cohear_server.core import events
+from cohear_server.core.audio import AudioFormat
 from cohear_server.core.jobs import DecodeOptions, JobKind
-from cohear_server.core.session import Session, SessionOptions
+from cohear_server.core.ledger import SampleCount
+from cohear_server.core.options import SessionOptions
+from cohear_server.core.session import Session
 from cohear_server.engine.tiers import TieredBackend
 from cohear_server.live.service import Service
 from cohear_server.ops.metrics import MAX_LABELS, Metrics
@@ -143,12 +147,12 @@ async def test_audio_that_could_not_be_decoded_counts_as_shed() -> None:
 
 def test_the_first_partial_and_the_first_words_are_timed_from_where_speech_began() -> None:
     counting = metrics()
-    stream = counting.opened(Session("s", Start(), DecodeOptions("fake"), SessionOptions()))
-    blank = protocol.Partial(1, 0, 1, "", "", 0.0, 1.4, protocol.Timing())
-    stream.emitted(protocol.SpeechStarted(1.0), 9.0, None, 0.0)
+    stream = counting.opened(Session("s", AudioFormat(), DecodeOptions("fake"), SessionOptions()))
+    blank = events.Partial(1, 0, 1, "", "", 0.0, 22_400)
+    stream.emitted(events.SpeechStarted(16_000), 9.0, None, 0.0)
     stream.emitted(blank, 9.9, None, 9.8)
-    stream.emitted(replace(blank, volatile="word", audio_end_s=1.5), 10.1, None, 10.0)
-    stream.emitted(replace(blank, volatile="word or two", audio_end_s=2.0), 10.6, None, 10.5)
+    stream.emitted(replace(blank, volatile="word", end=24_000), 10.1, None, 10.0)
+    stream.emitted(replace(blank, volatile="word or two", end=32_000), 10.6, None, 10.5)
     got = values(counting.text().decode())
     assert got["cohear_first_partial_seconds_count",] == 1
     assert got["cohear_first_partial_seconds_sum",] == pytest.approx(0.5)
@@ -181,7 +185,7 @@ def test_errors_in_a_row_are_one_that_is_counted() -> None:
 
 def test_counters_never_fall() -> None:
     counting = metrics()
-    stream = counting.opened(Session("s", Start(sample_rate=8_000), DecodeOptions("fake"), SessionOptions()))
+    stream = counting.opened(Session("s", AudioFormat(8_000), DecodeOptions("fake"), SessionOptions()))
     stream.ended(SampleCount(16_000, 16_000, 0, 0))
     stream.ended(SampleCount(24_000, 8_000, 8_000, 8_000))
     got = values(counting.text().decode())
@@ -201,6 +205,6 @@ def test_the_queue_is_counted_by_kind() -> None:
 
 async def test_metrics_are_there_before_the_model_is() -> None:
     transport = httpx.ASGITransport(create_app(Service(ServerConfig(), FakeBackend())))
-    async with httpx.AsyncClient(transport=transport, base_url="http://cohear") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.get("/metrics")
     assert values(answer.text)["cohear_ready",] == 0

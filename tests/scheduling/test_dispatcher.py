@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, JobKind
+from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, JobKind, SecondTry
 from cohear_server.scheduling.dispatcher import Dispatcher, JobTimes
 from cohear_server.scheduling.scheduler import Scheduler, SchedulerOptions
 from cohear_server.scheduling.throughput import ThroughputOptions, ThroughputScheduler
@@ -237,3 +238,127 @@ def test_cancelling_tells_whether_it_was_in_time() -> None:
 
     assert clock.run(scenario()) == [False, True]
     assert list(log.results) == ["a"]
+
+
+class Doubting(FakeBackend):
+    """Its first text of the jobs named is doubtful; so is each later one, up to `tries` of them."""
+
+    def __init__(self, options: FakeOptions, doubted: frozenset[str], tries: int = 1) -> None:
+        super().__init__(options)
+        self.doubted, self.tries = doubted, tries
+
+    async def decode(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
+        results = await super().decode(batch)
+        return [self._doubt(job, result) for job, result in zip(batch, results, strict=True)]
+
+    def _doubt(self, job: DecodeJob, result: DecodeResult) -> DecodeResult:
+        done = job.second_try.tries if job.second_try else 0
+        text = f"try {done}"
+        if job.id not in self.doubted or done >= self.tries:
+            return replace(result, text=text)
+        return replace(result, text=text, again=SecondTry(replace(result, text=text), done + 1, padded=True))
+
+
+@contextlib.asynccontextmanager
+async def doubting(clock: SimClock, *doubted: str, tries: int = 1) -> AsyncIterator[tuple[Dispatcher, Doubting]]:
+    backend = Doubting(FakeOptions(service=ServiceTime(fixed_ms=100)), frozenset(doubted), tries)
+    await backend.start()
+    dispatcher = Dispatcher(backend, Scheduler(SchedulerOptions()), clock)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(dispatcher.run())
+        yield dispatcher, backend
+        task.cancel()
+    await backend.aclose()
+
+
+def test_a_second_try_does_not_hold_up_its_neighbours() -> None:
+    clock, log = SimClock(), Log()
+
+    async def scenario() -> Doubting:
+        async with doubting(clock, "b", tries=2) as (dispatcher, backend):
+            for name in "abc":
+                dispatcher.submit(job(name, name, FINAL), log)
+            await asyncio.sleep(2)
+            return backend
+
+    backend = clock.run(scenario())
+    assert [[one.id for one in batch] for batch in backend.batches] == [["a", "b", "c"], ["b"], ["b"]]
+    assert log.order == ["a", "c", "b"]
+    assert [log.results[name][1].decoded_s for name in "acb"] == pytest.approx([0.1, 0.1, 0.3])
+    assert log.results["b"][0].text == "try 2"
+    assert log.results["b"][1].submitted_s == 0.0, "its latency counts from the first try"
+
+
+def test_second_tries_and_first_ones_do_not_share_a_batch() -> None:
+    clock, log = SimClock(), Log()
+
+    async def scenario() -> Doubting:
+        async with doubting(clock, "a") as (dispatcher, backend):
+            dispatcher.submit(job("a", "a", FINAL), log)
+            await asyncio.sleep(0.05)
+            dispatcher.submit(job("b", "b", FINAL), log)
+            await asyncio.sleep(2)
+            return backend
+
+    assert sorted(len(batch) for batch in clock.run(scenario()).batches) == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("when_s", "tries"), [(0.05, 1), (0.15, 2)], ids=["during the first", "during the second"])
+def test_a_job_that_nobody_wants_any_more_is_not_tried_again(when_s: float, tries: int) -> None:
+    clock, log = SimClock(), Log()
+
+    async def scenario() -> Doubting:
+        async with doubting(clock, "a", tries=9) as (dispatcher, backend):
+            dispatcher.submit(job("a", "a", FINAL), log)
+            await asyncio.sleep(when_s)
+            assert not dispatcher.cancel("a", "a")
+            await asyncio.sleep(2)
+            return backend
+
+    backend = clock.run(scenario())
+    assert len(backend.batches) == tries
+    assert log.order == ["a"]
+
+
+def test_a_second_try_that_waits_can_be_cancelled() -> None:
+    clock, log = SimClock(), Log()
+
+    async def scenario() -> None:
+        async with doubting(clock, "a") as (dispatcher, _):
+            dispatcher.submit(job("a", "a", FINAL), log)
+            await asyncio.sleep(0.05)
+            dispatcher.submit(replace(job("b", "b", FINAL), deadline_s=0.0), log)  # goes before it
+            await asyncio.sleep(0.1)
+            assert dispatcher.cancel("a", "a")
+            await asyncio.sleep(2)
+
+    clock.run(scenario())
+    assert log.order == ["b"]
+
+
+def test_a_failed_second_try_leaves_the_first_text() -> None:
+    clock, log = SimClock(), Log()
+
+    async def scenario() -> None:
+        async with doubting(clock, "a") as (dispatcher, backend):
+            dispatcher.submit(job("a", "a", FINAL), log)
+            await asyncio.sleep(0.15)
+            backend.options.unavailable = True
+            await asyncio.sleep(2)
+
+    clock.run(scenario())
+    result = log.results["a"][0]
+    assert (result.error, result.text) == (None, "try 0")
+
+
+def test_the_slot_of_a_window_is_given_up_once() -> None:
+    clock, log = SimClock(), Log()
+    begun: list[str] = []
+
+    async def scenario() -> None:
+        async with doubting(clock, "a", tries=3) as (dispatcher, _):
+            dispatcher.submit(job("a", "a", FINAL), log, begun.append)
+            await asyncio.sleep(2)
+
+    clock.run(scenario())
+    assert begun == ["a"]

@@ -137,7 +137,7 @@ async def test_a_browser_that_cannot_capture_at_16_khz_resamples(browser: Browse
         await page.click("#start")
         await expect(page.locator('.segment[data-state="final"]')).not_to_have_count(0)
         (stream,) = running.service.streams.values()
-        assert stream.session.start.sample_rate == 16_000
+        assert stream.session.format.sample_rate_hz == 16_000
         await page.click("#start")
         await state(page, "idle")
 

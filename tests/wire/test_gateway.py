@@ -185,7 +185,7 @@ async def test_silence_only() -> None:
         await begin(ws)
         await send_audio(ws, quiet(5))
         await ws.send(encode(Stop()))
-        (done,) = await heard_until(ws, Done)
+        (done,) = of(Done, await heard_until(ws, Done))
         assert done == Done(protocol.SampleCount(80_000, 0, 80_000, 0), 0)
 
 

@@ -7,12 +7,10 @@ so how files are split and when a text counts as wrong is no part of them.
 
 from __future__ import annotations
 
-import json
 import zlib
 from pathlib import Path
 
-from cohear_client.codec import build, plain
-from cohear_client.errors import ClientError
+import msgspec
 from cohear_client.transcript import Transcript
 
 from ..core.jobs import DecodeJob, DecodeResult
@@ -40,15 +38,13 @@ class Memory:
         if data is None:
             return None
         try:
-            whole = json.loads(zlib.decompress(data))
-            return build(Transcript, whole["transcript"]), float(whole["audio_s"])
-        except (ValueError, KeyError, zlib.error, ClientError):  # of another version
+            return msgspec.json.decode(zlib.decompress(data), type=tuple[Transcript, float])
+        except (msgspec.DecodeError, zlib.error):  # of another version
             return None
 
     def keep_file(self, key: str, transcript: Transcript, audio_s: float) -> None:
         if self._cache and key:
-            whole = {"audio_s": audio_s, "transcript": plain(transcript)}
-            self._cache.put(key, zlib.compress(json.dumps(whole).encode(), 1))
+            self._cache.put(key, zlib.compress(msgspec.json.encode((transcript, audio_s)), 1))
 
     def window(self, job: DecodeJob) -> DecodeResult | None:
         return self._results.get(job) if self._results else None

@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from cohear_client.messages import check_text
+
 from ..core.jobs import DecodeOptions
 from ..engine.cache import key_of
 from .speech import DetectorName
 from .splitter import SplitOptions
 
-CACHE_VERSION = "2"
+CACHE_VERSION = "3"
 """of transcripts of files; raised when the same options give other text"""
 
 
@@ -31,7 +33,7 @@ class ModelChoice:
 
 @dataclass(frozen=True, slots=True)
 class HearingOptions:
-    """All that decides the text, but for the model."""
+    """All that decides the text, but for the model. Raises ClientError(`bad_field`) for a text that no prompt holds."""
 
     language: str | None = None
     """None: found once a file, from its first window"""
@@ -47,6 +49,10 @@ class HearingOptions:
     no_speech_threshold: float = 0.6
     vad: DetectorName = "silero"
     split: SplitOptions = field(default_factory=SplitOptions)
+
+    def __post_init__(self) -> None:
+        check_text("prompt", self.prompt)
+        check_text("hotwords", self.hotwords)
 
     def decode_options(self, model: str, language: str | None, temperature: float) -> DecodeOptions:
         prompt = " ".join(part for part in (self.hotwords.strip(), self.prompt.strip()) if part)

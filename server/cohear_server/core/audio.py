@@ -6,15 +6,21 @@ containers. Channels are averaged. Every sample of the wire is counted once, in 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from cohear_client.protocol import Encoding
 from numpy.typing import NDArray
 
 from ..errors import ClientError
 from .jobs import SAMPLE_RATE_HZ, Pcm
 from .resampler import Resampler
+
+Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
+
+SLICE_S = 1.0
+"""Audio that is taken in one step: longer audio is cut, so that other streams get their turn between its slices."""
 
 MAX_FLOAT_LEVEL = 4.0
 """A float sample beyond this is no loud speech but a wrong scale (int16 values sent as floats)."""
@@ -24,14 +30,33 @@ _WIDTH_BYTES = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    sample_rate_hz: int
-    encoding: Encoding
-    channels: int
+    sample_rate_hz: int = SAMPLE_RATE_HZ
+    encoding: Encoding = "pcm_s16le"
+    channels: int = 1
 
     @property
     def frame_bytes(self) -> int:
         """Bytes of one sample across all channels."""
         return _WIDTH_BYTES[self.encoding] * self.channels
+
+    def seconds(self, data: bytes) -> float:
+        """Duration of audio in this format."""
+        return len(data) / (self.frame_bytes * self.sample_rate_hz)
+
+    def check(self, data: bytes) -> None:
+        """Raises ClientError(`bad_audio`) for audio that is no whole number of samples."""
+        if len(data) % self.frame_bytes:
+            raise ClientError(
+                "bad_audio",
+                f"a binary frame of {len(data)} bytes is no whole number of samples",
+                f"send multiples of {self.frame_bytes} bytes ({self.encoding}, channels={self.channels})",
+            )
+
+    def slices(self, data: bytes) -> Iterator[bytes]:
+        """The audio in pieces of at most `SLICE_S`. Raises ClientError(`bad_audio`) before the first of them."""
+        self.check(data)
+        size = int(SLICE_S * self.sample_rate_hz) * self.frame_bytes
+        return (data[at : at + size] for at in range(0, len(data), size))
 
 
 class AudioDecoder:
@@ -50,13 +75,7 @@ class AudioDecoder:
 
     def decode(self, frame: bytes) -> Pcm:
         """int16 [n] at 16 kHz. Raises ClientError(`bad_audio`) and counts nothing if the frame is unusable."""
-        size = self.format.frame_bytes
-        if len(frame) % size:
-            raise ClientError(
-                "bad_audio",
-                f"a binary frame of {len(frame)} bytes is no whole number of samples",
-                f"send multiples of {size} bytes ({self.format.encoding}, channels={self.format.channels})",
-            )
+        self.format.check(frame)
         mono = self._mono(frame)
         self.received += len(mono)
         if self._resampler is None or not len(mono):

@@ -1,81 +1,159 @@
-"""What a session knows, put into the messages that its client reads: samples become seconds, words become text.
+"""What a stream tells, in the core's own terms: positions are samples at 16 kHz since the stream began.
 
-It decides nothing: when a message is due, and in which order, is the session's business.
+A wire translates these into the messages of its protocol. The last group is said by whoever holds the session, not by
+the session itself; it stands here so that a wire finds everything that it must translate in one place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from cohear_client import protocol
+from dataclasses import dataclass, field
+from typing import Literal
 
 from ..errors import CohearError
-from .jobs import SAMPLE_RATE_HZ, DecodeOptions, DecodeResult, HypothesisWord
-from .segment import OpenSegment
-from .words import joined
+from .jobs import HypothesisWord
+from .ledger import SampleCount
+
+Reason = Literal["endpoint", "max_length", "finalize", "stop"]
+"""why a segment ended"""
+
+Words = tuple[HypothesisWord, ...]
+"""their samples count from the stream's start"""
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentSpan:
-    """A finished segment: samples [start, end) of the stream at 16 kHz, and why it ended there."""
+class SpeechStarted:
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What is understood so far of the open segment. `stable` only grows within a segment; `volatile` may change."""
+
+    seq: int
+    """counts partials and finals of the stream together, from 1"""
+    segment_id: int
+    revision: int
+    stable: str
+    volatile: str
+    confidence: float
+    """mean word probability, 0..1"""
+    end: int
+    """up to where the audio was heard"""
+    words: Words | None = None
+    """of both texts; None where the client did not ask for words"""
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The text of a finished segment [`start`, `end`); each comes once, in order."""
+
+    seq: int
+    segment_id: int
+    text: str
+    confidence: float
+    language: str
+    start: int
+    end: int
+    reason: Reason
+    model: str
+    words: Words | None = None
+    rules: tuple[str, ...] = ()
+    """names of the anti-hallucination rules that altered or removed text"""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A segment [`start`, `end`) that the engine could not decode; its samples count as shed."""
 
     segment_id: int
     start: int
     end: int
-    reason: protocol.Reason
+    fault: CohearError = field(compare=False)
 
 
-def partial_message(seq: int, segment: OpenSegment, window_end: int, *, words: bool) -> protocol.Partial:
-    """What is understood so far; its timing is filled in when it is sent."""
-    stable, volatile = segment.stabilizer.committed, segment.stabilizer.volatile
-    every = [*stable, *volatile]
-    mean = sum(word.probability for word in every) / len(every) if every else 0.0
-    return protocol.Partial(
-        seq=seq,
-        segment_id=segment.id,
-        revision=segment.revision,
-        stable=joined(stable, segment.language),
-        volatile=joined(volatile, segment.language),
-        confidence=round(mean, 4),
-        audio_end_s=window_end / SAMPLE_RATE_HZ,
-        timing=protocol.Timing(),
-        words=_words(every, 0) if words else None,
-    )
+@dataclass(frozen=True, slots=True)
+class Finalized:
+    """Every final of the audio before `Finalize` is out."""
+
+    mark: str
 
 
-def final_message(seq: int, span: SegmentSpan, result: DecodeResult, options: DecodeOptions) -> protocol.Final:
-    """The text of a segment; its timing is filled in when it is sent."""
-    return protocol.Final(
-        seq=seq,
-        segment_id=span.segment_id,
-        text=result.text,
-        confidence=round(result.confidence, 4),
-        language=result.language,
-        start_s=span.start / SAMPLE_RATE_HZ,
-        end_s=span.end / SAMPLE_RATE_HZ,
-        reason=span.reason,
-        model=options.model,
-        timing=protocol.Timing(),
-        words=_words(result.words, span.start) if options.word_times else (),
-        rules=result.rules,
-    )
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How the stream fares: arrival jitter (RFC 3550), audio that is not settled, and what became of each sample."""
+
+    jitter_s: float
+    lag_s: float
+    drift_ppm: float
+    gaps: int
+    samples: SampleCount
+    settled: int = 0
+    """audio before it is final or silent: no session has to hear it again"""
 
 
-def lost_message(start: int, end: int, fault: CohearError) -> protocol.Error:
-    """A segment that no engine could decode; its samples count as shed."""
-    seconds, at_s = (end - start) / SAMPLE_RATE_HZ, start / SAMPLE_RATE_HZ
-    what = f"{seconds:.1f} s of speech from {at_s:.1f} s on could not be decoded ({fault.message})"
-    return protocol.Error(fault.code, what, fault.remedy, fatal=False)
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something is less than promised, or is so no more; the stream goes on."""
+
+    code: str
+    text: str
 
 
-def _words(words: Sequence[HypothesisWord], offset: int) -> tuple[protocol.Word, ...]:
-    return tuple(
-        protocol.Word(
-            word.text,
-            round((word.start_samples + offset) / SAMPLE_RATE_HZ, 3),
-            round((word.end_samples + offset) / SAMPLE_RATE_HZ, 3),
-            round(word.probability, 4),
-        )
-        for word in words
-    )
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The last event of a stream that ended in order."""
+
+    samples: SampleCount
+    segments: int
+
+
+# --- said by whoever holds the session ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a stream is held to."""
+
+    max_segment_s: float = 0.0
+    idle_timeout_s: float = 0.0
+    resume_window_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The stream is accepted, or taken up again. `next_sample` counts in the client's own rate."""
+
+    session_id: str
+    token: str
+    model: str
+    limits: Limits = field(default_factory=Limits)
+    next_sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Something went wrong. When `fatal`, the remaining finals and `Done` still follow."""
+
+    fault: CohearError = field(compare=False)
+    fatal: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The server is about to let go of this client, who may come back after so many seconds."""
+
+    reason: str
+    reconnect_after_s: float = 0.0
+
+
+Decoded = Partial | Final
+"""events with a decoding behind them, whose latency is measured"""
+
+Event = (
+    SpeechStarted | SpeechEnded | Partial | Final | Lost | Finalized | Stats | Notice | Done | Ready | Failed | Closing
+)

@@ -20,6 +20,7 @@ MAX_WINDOW_SAMPLES = 30 * SAMPLE_RATE_HZ
 """Whisper's positions end at 30 s; no window is longer."""
 
 Pcm: TypeAlias = NDArray[np.int16]
+Task = Literal["transcribe", "translate"]
 
 
 class JobKind(enum.Enum):
@@ -32,13 +33,28 @@ class JobKind(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """When a text is decoded again at a higher temperature, as Whisper does with files; live streams do without.
+    Thresholds as in openai/whisper, transcribe.py."""
+
+    temperatures: tuple[float, ...] = ()
+    """tried in turn"""
+    compression_ratio: float = 2.4
+    """a text that compresses better is a loop"""
+    logprob: float = -1.0
+    """a text whose mean log probability is lower is doubtful"""
+    no_speech_prob: float = 0.6
+    """but not where the model is so sure that nobody speaks"""
+
+
+@dataclass(frozen=True, slots=True)
 class DecodeOptions:
     """How to decode. Jobs whose options agree in all but language, task and word times may share a batch."""
 
     model: str
     language: str | None = None
     """ISO 639-1 code; None lets a multilingual model detect it"""
-    task: Literal["transcribe", "translate"] = "transcribe"
+    task: Task = "transcribe"
     beam_size: int = 1
     word_times: bool = False
     """measure word times by alignment (about one more encode); else they are estimated"""
@@ -46,6 +62,33 @@ class DecodeOptions:
     """text that the model takes as said before the window"""
     temperature: float = 0.0
     """above 0, tokens are drawn at random rather than the likeliest taken"""
+    fallback: Fallback = Fallback()
+
+
+@dataclass(frozen=True, slots=True)
+class SecondTry:
+    """How a window that was decoded is decoded once more, and what was heard in it so far.
+
+    Made and understood by `engine.second_try` alone. Whoever runs jobs puts it into the job and decodes that again."""
+
+    best: DecodeResult
+    """what there is if this try fails"""
+    tries: int
+    """how many second tries there are with this one"""
+    start_samples: int = 0
+    """only what is behind this sample of the window is decoded"""
+    padded: bool = False
+    """with much more silence behind it"""
+    prompted: bool = True
+    """with the prompt of its options"""
+    temperature: int = 0
+    """how many of the `Fallback` temperatures were taken"""
+    part: DecodeResult | None = None
+    """the better of the texts from `start_samples` on; None: this try is the first there"""
+    before: DecodeResult | None = None
+    """the text of what is in front of `start_samples`"""
+    rival: DecodeResult | None = None
+    """the best whole text of lower temperatures"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +104,8 @@ class DecodeJob:
     deadline_s: float
     """wanted within this many seconds after it was submitted"""
     options: DecodeOptions
+    second_try: SecondTry | None = None
+    """set when the window was decoded before, and its text was doubtful"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +143,8 @@ class DecodeResult:
     """of the language, where the model detected it; 0 where it was told or there is only one"""
     known: bool = False
     """the same window was decoded before, and this is what was heard then"""
+    temperature: float = 0.0
+    """at which this text was decoded"""
+    again: SecondTry | None = field(default=None, compare=False)
+    """the text is doubtful: the job is to be decoded once more with this, and that result counts"""
     error: CohearError | None = field(default=None, compare=False)

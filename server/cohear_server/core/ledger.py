@@ -6,13 +6,22 @@ samples through the exact map of `AudioDecoder`, so they add up whatever the two
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
-
-from cohear_client.protocol import SampleCount
 
 from .audio import AudioDecoder
 
 Fate = Literal["transcribed", "silent", "shed"]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleCount:
+    """In the client's samples: `transcribed + silent + shed == received` once the stream is done."""
+
+    received: int = 0
+    transcribed: int = 0
+    silent: int = 0
+    shed: int = 0
 
 
 class Ledger:

@@ -2,15 +2,17 @@
 
 Cost is governed by the window: it covers the segment until it is longer than `trim_after_s`, or than less on a busy
 engine; then committed words are cut off its front, all but the last two, which tie the next hypothesis to them.
-It knows no jobs and no events; the session turns its answers into both.
+It knows no jobs: the session has its windows decoded.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .jobs import SAMPLE_RATE_HZ, DecodeResult, HypothesisWord
+from .events import Partial
+from .jobs import SAMPLE_RATE_HZ, DecodeResult
 from .stabilizer import Stabilizer, StabilizerOptions
+from .words import joined, shifted
 
 REFRESH_MS = 100
 """A window that waits for the engine is replaced by one of newer audio this often: the longer the wait, the less each
@@ -61,6 +63,21 @@ class OpenSegment:
         self._waiting = False
         """a window was asked for and is not being decoded yet"""
 
+    def partial(self, seq: int, end: int, *, words: bool) -> Partial:
+        """What is understood of it, heard up to sample `end`."""
+        stable, volatile = self.stabilizer.committed, self.stabilizer.volatile
+        every = (*stable, *volatile)
+        return Partial(
+            seq=seq,
+            segment_id=self.id,
+            revision=self.revision,
+            stable=joined(stable, self.language),
+            volatile=joined(volatile, self.language),
+            confidence=sum(word.probability for word in every) / len(every) if every else 0.0,
+            end=end,
+            words=every if words else None,
+        )
+
     def due_window(self, position: int) -> Window | None:
         """The window to decode now that audio up to `position` is there, or None. It replaces the one before, unless
         that `begun`."""
@@ -98,18 +115,13 @@ class OpenSegment:
         self.heard_until = window.end
         self.revision += 1
         self.language = result.language
-        words = [_shifted(word, window.start) for word in result.words]
+        words = [shifted(word, window.start) for word in result.words]
         committed = self.stabilizer.update(words, window.end, whole=whole)
         if result.timed and window.timed and committed > _TIE_WORDS and not whole:
             first = words[committed - _TIE_WORDS]
             self._window_start = max(self._window_start, first.start_samples - _CUT_MARGIN_SAMPLES)
             self.stabilizer.keep_last(_TIE_WORDS)
         return True
-
-
-def _shifted(word: HypothesisWord, by_samples: int) -> HypothesisWord:
-    start, end = word.start_samples + by_samples, word.end_samples + by_samples
-    return HypothesisWord(word.text, start, end, word.probability)
 
 
 def _samples(ms: int) -> int:

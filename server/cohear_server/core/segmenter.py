@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from cohear_client.protocol import Reason
 from numpy.typing import NDArray
 
+from .events import Reason
 from .jobs import SAMPLE_RATE_HZ
 from .vad import FRAME_SAMPLES, decibels
 

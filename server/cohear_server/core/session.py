@@ -1,6 +1,6 @@
-"""One stream as a state machine: frames, results and `now` go in; events, decode jobs and cancellations come out.
+"""One stream as a state machine: commands, results and `now` go in; effects come out, in order.
 
-        receive(frame) --> AudioDecoder -> Vad -> Segmenter --> OpenSegment --> partial job --+
+        handle(Audio) --> AudioDecoder -> Vad -> Segmenter --> OpenSegment --> partial job --+
                                                       |                                       | resolve(result)
                                                       +-- Pause --> speculative final job ----+
                                                       +-- SpeechEnd --> final, in order ------+--> events
@@ -13,32 +13,31 @@ once, as transcribed, silent or shed. All positions are samples at 16 kHz since 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
-
-from cohear_client import protocol
+from dataclasses import replace
 
 from .audio import AudioDecoder, AudioFormat
 from .buffer import AudioBuffer
 from .clock import JitterClock
-from .context import Context, ContextOptions, own_words
-from .events import SegmentSpan, final_message, lost_message, partial_message
+from .commands import Audio, Command, Configure, Finalize, Resume, Stop, Tick
+from .context import Context, own_words
+from .effects import Cancel, Effect, Emit, Submit
+from .events import Done, Event, Finalized, Notice, Reason, SpeechEnded, SpeechStarted, Stats
 from .jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, JobKind, Pcm
 from .language import SessionLanguage
-from .ledger import Ledger
-from .output import Emission, Output
+from .ledger import Ledger, SampleCount
+from .options import SessionOptions
 from .pending import Mark, PendingFinal, Trial
 from .segment import OpenSegment, PartialOptions, Window
 from .segmenter import (
     Pause,
     Resumption,
     Segmenter,
-    SegmenterOptions,
     SegmentEvent,
     SpeechEnd,
     SpeechStart,
     with_endpoint,
 )
-from .vad import FRAME_SAMPLES, VadName, make_vad, power
+from .vad import FRAME_SAMPLES, make_vad, power
 
 FINAL_DEADLINE_S = 0.1
 """A final is wanted this soon after its endpoint is known."""
@@ -47,34 +46,22 @@ CUT_DEADLINE_S = 0.8
 """That of a segment cut for its length may take longer: nobody waits for its end, and its words are on the screen."""
 
 STATS_INTERVAL_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """What the operator decides for every stream; a client's `start` may narrow some of it."""
-
-    segmenter: SegmenterOptions = field(default_factory=SegmenterOptions)
-    partials: PartialOptions = field(default_factory=PartialOptions)
-    context: ContextOptions = field(default_factory=ContextOptions)
-    vad: VadName = "cascade"
-    tenant: str = "default"
-    stall_s: float = 3.0
-    """if no audio comes for this long in mid-speech, what is there becomes final"""
+"""Statistics come this often by the clock, and by the audio: a client that sends fast learns what is settled."""
 
 
 class Session:
-    def __init__(self, session_id: str, start: protocol.Start, decode: DecodeOptions, options: SessionOptions) -> None:
+    def __init__(self, session_id: str, fmt: AudioFormat, decode: DecodeOptions, options: SessionOptions) -> None:
         self.id = session_id
-        self.start = start
+        self.format = fmt
         self.options = options
         self._decode = decode
-        self._partials = start.partials
+        self._partials = options.show_partials
         self._cadence: PartialOptions | None = options.partials
         """of partials now; None: overload leaves no room for any"""
-        self._decoder = AudioDecoder(AudioFormat(start.sample_rate, start.encoding, start.channels))
-        self._clock = JitterClock(start.sample_rate)
+        self._decoder = AudioDecoder(fmt)
+        self._clock = JitterClock(fmt.sample_rate_hz)
         self._vad = make_vad(options.vad)
-        self._segmenter = Segmenter(with_endpoint(options.segmenter, start.endpoint_ms))
+        self._segmenter = Segmenter(options.segmenter)
         self._buffer = AudioBuffer()
         self._context = Context(options.context)
         self._language = SessionLanguage()
@@ -87,10 +74,10 @@ class Session:
         self._waiting = ""
         """the partial job that a newer one would replace"""
         self._pending: deque[PendingFinal | Mark] = deque()
-        self._counter = self._segments = self._seq = 0
+        self._counter = self._segments = self._seq = self._audio_since_stats = 0
         self._now_s = self._heard_s = self._stats_s = 0.0
         self.stopping = self.done = self._clipping_told = False
-        self._out = Output()
+        self._out: list[Effect] = []
 
     @property
     def backlog_s(self) -> float:
@@ -103,27 +90,43 @@ class Session:
         """Silence that ends a segment, as it holds now."""
         return self._segmenter.options.endpoint_ms
 
-    def receive(self, frame: bytes, now_s: float) -> Output:
-        """The next audio of the client. Raises ClientError(`bad_audio`); the frame then counts for nothing."""
+    def handle(self, command: Command, now_s: float) -> list[Effect]:
+        """What the client said, or that time passed. Raises ClientError(`bad_audio`) for audio that cannot be used,
+        which then counts for nothing."""
+        match command:
+            case Audio(data):
+                self._receive(data, now_s)
+            case Configure():
+                self._configure(command)
+            case Finalize(mark):
+                self._finalize(mark, now_s)
+            case Stop():
+                self._stop(now_s)
+            case Tick():
+                self._tick(now_s)
+            case Resume():
+                self._resume(now_s)
+        return self._take()
+
+    def _receive(self, frame: bytes, now_s: float) -> None:
         before = self._decoder.received
         pcm = self._decoder.decode(frame)
         self._clock.on_frame(self._decoder.received - before, now_s)
         self._now_s = self._heard_s = now_s
         self._advance(pcm)
+        self._audio_since_stats += self._decoder.received - before
+        if self._audio_since_stats >= STATS_INTERVAL_S * self._decoder.format.sample_rate_hz:
+            self._emit_stats()
         if self._decoder.clipped and not self._clipping_told:
             self._clipping_told = True
-            self._emit(protocol.Warning("clipped", "float samples beyond -1..1 were limited; lower the level"))
-        return self._take()
+            self._emit(Notice("clipped", "float samples beyond -1..1 were limited; lower the level"))
 
-    def tick(self, now_s: float) -> Output:
-        """Time passed: statistics when due, and the end of a segment whose audio stopped coming."""
+    def _tick(self, now_s: float) -> None:
         self._now_s = now_s
         if self._segment is not None and now_s - self._heard_s >= self.options.stall_s:
             self._cut_off("endpoint")
         if now_s - self._stats_s >= STATS_INTERVAL_S:
-            self._stats_s = now_s
-            self._emit(self._stats())
-        return self._take()
+            self._emit_stats()
 
     def begun(self, job_id: str) -> None:
         """The engine is at work on this job."""
@@ -133,7 +136,7 @@ class Session:
             if trial is not None and trial.segment is self._segment:
                 trial.segment.begun(trial.window)
 
-    def resolve(self, result: DecodeResult, now_s: float) -> Output:
+    def resolve(self, result: DecodeResult, now_s: float) -> list[Effect]:
         """What the engine heard in one of this session's jobs. Unknown and stale results are ignored."""
         self._now_s = now_s
         self.begun(result.job_id)
@@ -147,28 +150,26 @@ class Session:
         self._drain()
         return self._take()
 
-    def configure(self, message: protocol.Configure, now_s: float) -> Output:
-        """Changed options hold for windows decoded from here on; the segment being spoken included."""
-        self._now_s = now_s
-        wanted = {"language": message.language, "task": message.task, "prompt": message.prompt}
-        self._decode = replace(self._decode, **{k: v for k, v in wanted.items() if v is not None})  # type: ignore[arg-type]
-        if message.words is not None:
-            self._decode = replace(self._decode, word_times=message.words)
-        if message.partials is not None:
-            self._partials = message.partials
-        self._segmenter.options = with_endpoint(self._segmenter.options, message.endpoint_ms)
-        return self._take()
+    def _configure(self, change: Configure) -> None:
+        now = self._decode
+        self._decode = replace(
+            now,
+            language=now.language if change.language is None else change.language,
+            task=now.task if change.task is None else change.task,
+            prompt=now.prompt if change.prompt is None else change.prompt,
+            word_times=now.word_times if change.words is None else change.words,
+        )
+        if change.partials is not None:
+            self._partials = change.partials
+        self._segmenter.options = with_endpoint(self._segmenter.options, change.endpoint_ms)
 
-    def finalize(self, mark: str, now_s: float) -> Output:
-        """Make all audio so far final; `finalized` with this mark follows the last of it."""
+    def _finalize(self, mark: str, now_s: float) -> None:
         self._now_s = now_s
         self._cut_off("finalize")
         self._pending.append(Mark(mark))
         self._drain()
-        return self._take()
 
-    def stop(self, now_s: float) -> Output:
-        """No more audio. `done` follows the last final; calling it again changes nothing."""
+    def _stop(self, now_s: float) -> None:
         self._now_s = now_s
         if not self.stopping:
             self._advance(self._decoder.flush())
@@ -176,10 +177,8 @@ class Session:
             self.stopping = True
             self._ledger.close("silent")
             self._drain()
-        return self._take()
 
-    def resume(self, now_s: float) -> None:
-        """The client is back after a lost connection, and sends again from `samples().received` on."""
+    def _resume(self, now_s: float) -> None:
         self._now_s = self._heard_s = now_s
         self._clock.resume(now_s)
 
@@ -194,7 +193,7 @@ class Session:
         """How much the engine has to do, 0 to 1: the more, the cheaper are segments, and a little less exact."""
         self._segmenter.haste = self._context.haste = haste
 
-    def samples(self) -> protocol.SampleCount:
+    def samples(self) -> SampleCount:
         return self._ledger.count()
 
     # --- audio in ---------------------------------------------------------------------------------
@@ -218,7 +217,7 @@ class Session:
         match event:
             case SpeechStart(start, at, continues):
                 if not continues:
-                    self._emit(protocol.SpeechStarted(at / SAMPLE_RATE_HZ))
+                    self._emit(SpeechStarted(at))
                 self._ledger.settle(max(self._ledger.settled, start), "silent")
                 moved, self._moved = self._moved, None
                 if continues and moved is not None:
@@ -239,12 +238,12 @@ class Session:
         position = self._segmenter.position
         self._buffer.drop_before(min(sample, position, self._context.needed_from(position)))
 
-    def _cut_off(self, reason: protocol.Reason) -> None:
+    def _cut_off(self, reason: Reason) -> None:
         end = self._segmenter.flush(self._buffer.end, reason)
         if end is not None:
             self._end_segment(end.end, reason)
 
-    def _end_segment(self, end: int, reason: protocol.Reason) -> None:
+    def _end_segment(self, end: int, reason: Reason) -> None:
         segment = self._segment
         assert segment is not None
         self._segment = None
@@ -269,7 +268,7 @@ class Session:
         self._pending.append(pending)
         self._forget_before(end)
         if reason != "max_length":
-            self._emit(protocol.SpeechEnded(end / SAMPLE_RATE_HZ))
+            self._emit(SpeechEnded(end))
         self._drain()
 
     # --- jobs out ---------------------------------------------------------------------------------
@@ -306,11 +305,11 @@ class Session:
 
     def _drop_speculation(self) -> None:
         if self._speculation is not None:
-            self._out.cancelled.append(self._speculation[0])
+            self._out.append(Cancel(self._speculation[0]))
             self._speculation = None
 
     def _cancel_trials(self) -> None:
-        self._out.cancelled += self._trials
+        self._out += map(Cancel, self._trials)
         self._trials.clear()
 
     def _submit(self, kind: JobKind, segment: OpenSegment, window: Window, deadline_s: float) -> str:
@@ -322,7 +321,7 @@ class Session:
         options = replace(self._decode, word_times=timed, language=language)
         pcm = self._buffer.read(window.start, window.end)
         job = DecodeJob(job_id, self.id, self.options.tenant, segment.id, pcm, kind, deadline_s, options)
-        self._out.jobs.append(job)
+        self._out.append(Submit(job))
         return job_id
 
     # --- results in, events out -------------------------------------------------------------------
@@ -336,19 +335,19 @@ class Session:
             return
         self._show(segment, trial.window.end, result.job_id, trial.origin_s)
 
-    def _show(self, segment: OpenSegment, end: int, job_id: str | None = None, origin_s: float | None = None) -> None:
+    def _show(self, segment: OpenSegment, end: int, job_id: str = "", origin_s: float | None = None) -> None:
         """A partial of what is understood of a segment, by the decoding named, if there was one."""
         if not self._partials:
             return
         self._seq += 1
-        message = partial_message(self._seq, segment, end, words=self._decode.word_times)
-        self._out.emissions.append(Emission(message, job_id, self._now_s if origin_s is None else origin_s))
+        partial = segment.partial(self._seq, end, words=self._decode.word_times)
+        self._emit(partial, job_id, self._now_s if origin_s is None else origin_s)
 
     def _drain(self) -> None:
         while self._pending:
             head = self._pending[0]
             if isinstance(head, Mark):
-                self._emit(protocol.Finalized(head.id))
+                self._emit(Finalized(head.id))
             elif head.result is None or self._again_alone(head, head.result):
                 return
             else:
@@ -356,7 +355,7 @@ class Session:
             self._pending.popleft()
         if self.stopping and not self.done:
             self.done = True
-            self._emit(protocol.Done(self._ledger.count(), self._segments))
+            self._emit(Done(self._ledger.count(), self._segments))
 
     def _again_alone(self, final: PendingFinal, result: DecodeResult) -> bool:
         """Whether nothing of the segment was heard behind its context, so that it is decoded again without: Whisper
@@ -367,6 +366,7 @@ class Session:
             return False
         window = Window(said.start, said.end)
         final.context, final.result = (), None
+        self._out.append(Cancel(final.job_id))
         final.job_id = self._submit(JobKind.FINAL, segment, window, FINAL_DEADLINE_S)
         return True
 
@@ -375,24 +375,26 @@ class Session:
         if result.error is not None:
             said.words = ()
             self._ledger.move_to_shed(final.settled)
-            self._emit(lost_message(said.start, said.end, result.error))
+            self._emit(final.lost(result.error), result.job_id)
             return
         own = own_words(result, final.context, said.start)
         said.words = own.words
         self._language.observe(own, (said.end - said.start) / SAMPLE_RATE_HZ)
         self._seq += 1
-        span = SegmentSpan(final.segment.id, said.start, said.end, final.reason)
-        message = final_message(self._seq, span, own, self._decode)
-        self._out.emissions.append(Emission(message, result.job_id, final.origin_s))
+        event = final.event(self._seq, own, self._decode)
+        self._emit(event, result.job_id, final.origin_s)
 
-    def _stats(self) -> protocol.Stats:
+    def _emit_stats(self) -> None:
+        self._stats_s, self._audio_since_stats = self._now_s, 0
         lag_s = (self._buffer.end - self._ledger.settled) / SAMPLE_RATE_HZ + self.backlog_s
-        jitter_ms, drift_ppm = round(1000 * self._clock.jitter_s, 3), round(self._clock.drift_ppm, 1)
-        return protocol.Stats(jitter_ms, round(lag_s, 3), drift_ppm, self._clock.gaps, self._ledger.count())
+        waiting = (p.said.start for p in self._pending if isinstance(p, PendingFinal))
+        settled = next(waiting, self._ledger.settled)
+        clock, count = self._clock, self._ledger.count()
+        self._emit(Stats(clock.jitter_s, lag_s, clock.drift_ppm, clock.gaps, count, settled))
 
-    def _emit(self, message: protocol.ServerMessage) -> None:
-        self._out.emissions.append(Emission(message))
+    def _emit(self, event: Event, job_id: str = "", origin_s: float = 0.0) -> None:
+        self._out.append(Emit(event, job_id, origin_s))
 
-    def _take(self) -> Output:
-        out, self._out = self._out, Output()
+    def _take(self) -> list[Effect]:
+        out, self._out = self._out, []
         return out

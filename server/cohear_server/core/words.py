@@ -16,6 +16,12 @@ def joined(words: Sequence[HypothesisWord], language: str) -> str:
     return ("" if language in UNSPACED else " ").join(word.text for word in words)
 
 
+def shifted(word: HypothesisWord, by_samples: int) -> HypothesisWord:
+    """The same word, counted from another start."""
+    start, end = word.start_samples + by_samples, word.end_samples + by_samples
+    return HypothesisWord(word.text, start, end, word.probability)
+
+
 def normalised(text: str) -> str:
     """A word as compared: lower case, letters and digits only. Punctuation alone stays itself."""
     return re.sub(r"[^\w']+", "", text.lower()) or text

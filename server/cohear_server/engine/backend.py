@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cohear_client import protocol
-
+from ..core.commands import Configure, Start
 from ..core.jobs import DecodeJob, DecodeOptions, DecodeResult
 from ..errors import ClientError
 
@@ -34,11 +33,11 @@ class ModelInfo:
         known = options.language in self.languages if options.language else len(self.languages) > 1
         return known and (self.translates or options.task == "transcribe")
 
-    def check(self, wanted: protocol.Start | protocol.Configure) -> None:
+    def check(self, wanted: Start | Configure) -> None:
         """Refuse what this model cannot do.
 
         Raises ClientError(`unsupported_model`, `unsupported_language`, `unsupported_task`)."""
-        model = wanted.model if isinstance(wanted, protocol.Start) else None
+        model = wanted.model if isinstance(wanted, Start) else None
         if model not in (None, self.name):
             raise ClientError(
                 "unsupported_model",

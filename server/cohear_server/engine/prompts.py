@@ -15,8 +15,13 @@ from tokenizers import Tokenizer
 
 from ..core.jobs import DecodeOptions
 
-MAX_PROMPT_TOKENS = 223
-"""half of the decoder's 448 positions, less one for <|startofprev|>; only the newest are kept, as in Whisper"""
+POSITIONS = 448
+"""of the decoder: prompt and text together"""
+MAX_NEW_TOKENS = 224
+"""of text, as in Whisper: half of the positions"""
+MAX_PROMPT_TOKENS = POSITIONS - MAX_NEW_TOKENS - 5
+"""of previous text: what the text leaves, less <|startofprev|> and the four that begin a transcript. Only the newest
+are kept, as in Whisper"""
 
 
 @dataclass(frozen=True, slots=True)

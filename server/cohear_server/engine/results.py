@@ -13,10 +13,10 @@ import zlib
 from dataclasses import replace
 from pathlib import Path
 
-from cohear_client.codec import build, plain
+import msgspec
+from cohear_client.messages import plain
 
 from ..core.jobs import DecodeJob, DecodeResult
-from ..errors import ClientError
 from .cache import Cache, key_of
 from .options import EngineOptions
 from .profile import find_profile
@@ -38,15 +38,15 @@ class Results:
         if data is None:
             return None
         try:
-            return replace(build(DecodeResult, json.loads(zlib.decompress(data))), job_id=job.id)
-        except (ValueError, zlib.error, ClientError):  # of another version
+            return replace(msgspec.json.decode(zlib.decompress(data), type=DecodeResult), job_id=job.id)
+        except (msgspec.DecodeError, zlib.error):  # of another version
             return None
 
     def keep(self, job: DecodeJob, result: DecodeResult) -> None:
         """Faults are not kept."""
         if result.error is None:
             timeless = replace(result, job_id="", wait_ms=0.0, decode_ms=0.0, batch_size=0)
-            self.cache.put(self._key(job), zlib.compress(json.dumps(plain(timeless)).encode(), 1))
+            self.cache.put(self._key(job), zlib.compress(msgspec.json.encode(timeless), 1))
 
     def _key(self, job: DecodeJob) -> str:
         wanted = {name: value for name, value in plain(job.options).items() if name != "model"}

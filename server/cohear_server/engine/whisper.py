@@ -23,11 +23,9 @@ from ..core.jobs import SAMPLE_RATE_HZ
 from ..errors import ClientError
 from .hypothesis import Hypothesis
 from .options import EngineOptions
-from .prompts import Prompt, Vocabulary
+from .prompts import MAX_NEW_TOKENS, Prompt, Vocabulary
 from .tail import MAX_STATES, States
 
-MAX_NEW_TOKENS = 224
-"""half of the decoder's 448 positions; the other half is for the prompt"""
 CUDA_ALIGNED_WINDOWS = 16
 """at once: logits of all their tokens, 0.2 MB each, exist together, twice. A CPU takes windows one by one"""
 CUDA_BUCKET_SAMPLES = 2 * SAMPLE_RATE_HZ
@@ -120,7 +118,7 @@ class WhisperModel:
             _view(batch),
             [prompt.tokens for prompt in prompts],
             beam_size=beam_size,
-            max_length=2 * min(MAX_NEW_TOKENS, search.max_tokens),  # CTranslate2 takes half of it for new tokens
+            max_length=max_length(search.max_tokens, len(prompts[0].tokens)),
             return_scores=True,
             return_no_speech_prob=True,
             return_logits_vocab=logits,
@@ -160,6 +158,13 @@ class WhisperModel:
             if token < self.vocabulary.end_of_text  # timestamps and the like are no text
         ]
         return Hypothesis(tuple(t for t, _ in pairs), tuple(v for _, v in pairs), float(result.no_speech_prob))
+
+
+def max_length(new_tokens: int, prompt_tokens: int) -> int:
+    """What CTranslate2 must be told so that `new_tokens` can come, however long the prompt is: it takes the smaller of
+    half of it and what the prompt leaves of it (src/models/whisper.cc)."""
+    wanted = min(MAX_NEW_TOKENS, new_tokens)
+    return max(2 * wanted, wanted + prompt_tokens)
 
 
 def _logprob(view: Any, token: int) -> float:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from cohear_client.protocol import SampleCount, ServerMessage
-
+from ..core.events import Decoded, Event
 from ..core.jobs import DecodeJob, DecodeResult
+from ..core.ledger import SampleCount
 from ..core.session import Session
 from .timing import JobTrace
 
@@ -19,12 +19,12 @@ from .timing import JobTrace
 class StreamObserver(Protocol):
     """Hears of one stream, from its admission to its end."""
 
-    def emitted(self, message: ServerMessage, now_s: float, trace: JobTrace | None, origin_s: float) -> None:
-        """A message is on its way to the client. One that is sent again after a lost connection is not told again."""
+    def emitted(self, event: Event, now_s: float, trace: JobTrace | None, origin_s: float) -> None:
+        """An event is on its way to the client. One that is sent again after a lost connection is not told again."""
         ...
 
-    def sent(self, message: ServerMessage, waited_s: float) -> None:
-        """A decoded message went to the socket, `waited_s` after it was emitted; not told of what is sent again."""
+    def sent(self, event: Decoded, waited_s: float) -> None:
+        """A decoded event went to the socket, `waited_s` after it was emitted; not told of what is sent again."""
         ...
 
     def replaced(self) -> None:
@@ -59,8 +59,8 @@ class Observer(Protocol):
 class Unobserved:
     """Nobody counts."""
 
-    def emitted(self, message: ServerMessage, now_s: float, trace: JobTrace | None, origin_s: float) -> None: ...
-    def sent(self, message: ServerMessage, waited_s: float) -> None: ...
+    def emitted(self, event: Event, now_s: float, trace: JobTrace | None, origin_s: float) -> None: ...
+    def sent(self, event: Decoded, waited_s: float) -> None: ...
     def replaced(self) -> None: ...
     def resumed(self) -> None: ...
     def ended(self, samples: SampleCount) -> None: ...

@@ -1,4 +1,4 @@
-"""Messages on their way to one client. A slow reader gets fewer partials, never fewer finals.
+"""Events on their way to one client. A slow reader gets fewer partials, never fewer finals.
 
 Bounded: one partial a segment and one `stats` wait at most, a newer one replaces it; everything else queues
 up to `LIMIT` messages, and beyond that the reader counts as gone (`overflowed`).
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from cohear_client.protocol import Final, Partial, ServerMessage, Stats
-
+from ..core.events import Decoded, Event, Final, Partial, Stats
 from .observer import UNOBSERVED, StreamObserver
-from .timing import JobTrace, timing
+from .timing import JobTrace, Stages, stages
 
 LIMIT = 256
 """Over 20 minutes of finals of continuous speech."""
@@ -21,11 +20,19 @@ LIMIT = 256
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    message: ServerMessage
+    event: Event
     trace: JobTrace | None
     origin_s: float
     emitted_s: float
     again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An event that goes to the socket now, and where its latency went; None for what was not decoded."""
+
+    event: Event
+    stages: Stages | None = None
 
 
 class Outbox:
@@ -45,20 +52,20 @@ class Outbox:
 
     def put(
         self,
-        message: ServerMessage,
+        event: Event,
         now_s: float,
         trace: JobTrace | None = None,
         origin_s: float = 0.0,
         *,
         again: bool = False,
     ) -> None:
-        """Queue a message that was emitted at `now_s`; `again` if an earlier connection may have had it."""
-        self._drop_outdated(message)
+        """Queue an event that was emitted at `now_s`; `again` if an earlier connection may have had it."""
+        self._drop_outdated(event)
         if len(self._entries) >= LIMIT:
             self.overflowed = True
             self.close()
             return
-        self._entries.append(_Entry(message, trace, origin_s, now_s, again))
+        self._entries.append(_Entry(event, trace, origin_s, now_s, again))
         self._changed.set()
 
     def close(self) -> None:
@@ -67,34 +74,33 @@ class Outbox:
         self._changed.set()
 
     async def wait(self) -> bool:
-        """Until a message waits (True) or the outbox is closed (False)."""
+        """Until an event waits (True) or the outbox is closed (False)."""
         while not self.closed.is_set() and not self._entries:
             self._changed.clear()
             await self._changed.wait()
         return not self.closed.is_set()
 
-    def take(self, now_s: float) -> ServerMessage:
-        """The oldest message; its timing ends now, as it goes to the socket."""
+    def take(self, now_s: float) -> Outgoing:
+        """The oldest event; its latency ends now, as it goes to the socket."""
         entry = self._entries.popleft()
-        message = entry.message
-        if entry.trace is not None and isinstance(message, Partial | Final):
-            message = replace(message, timing=timing(entry.trace, entry.origin_s, entry.emitted_s, now_s))
-            if not entry.again:
-                self._observer.sent(message, now_s - entry.emitted_s)
-        return message
+        if entry.trace is None or not isinstance(entry.event, Decoded):
+            return Outgoing(entry.event)
+        if not entry.again:
+            self._observer.sent(entry.event, now_s - entry.emitted_s)
+        return Outgoing(entry.event, stages(entry.trace, entry.origin_s, entry.emitted_s, now_s))
 
-    def _drop_outdated(self, newer: ServerMessage) -> None:
+    def _drop_outdated(self, newer: Event) -> None:
         for entry in self._entries:
-            if _replaces(newer, entry.message):
+            if _replaces(newer, entry.event):
                 self._entries.remove(entry)
-                if isinstance(entry.message, Partial):
+                if isinstance(entry.event, Partial):
                     self.coalesced += 1
                     self._observer.replaced()
                 return
 
 
-def _replaces(newer: ServerMessage, older: ServerMessage) -> bool:
-    """A waiting message that the newer one makes pointless to send."""
+def _replaces(newer: Event, older: Event) -> bool:
+    """A waiting event that the newer one makes pointless to send."""
     if isinstance(older, Partial):
         same = isinstance(newer, Partial) and newer.segment_id == older.segment_id
         return same or (isinstance(newer, Final) and newer.segment_id >= older.segment_id)

@@ -1,12 +1,9 @@
 """Everything but sockets: the backend, the dispatcher, and the streams that share them.
 
     async with Service.open(ServerConfig()) as service:
-        async with service.connect(Start()) as stream:      # in this process, same shape as the client's stream
-            await stream.send(pcm)
-            await stream.stop()
-            async for event in stream: ...
+        stream = service.admit(Start())
 
-`app` puts the network around it; the command line uses it in-process.
+`app` puts the network around it; `wire.local` serves callers in the same process.
 """
 
 from __future__ import annotations
@@ -19,17 +16,16 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
-
-from cohear_client import protocol
 
 from ..access.caller import ANYONE, Caller
 from ..config import ServerConfig
+from ..core.commands import Claim, Start
+from ..core.events import Closing, Failed, Limits, Ready
 from ..core.jobs import DecodeOptions
+from ..core.options import SessionOptions
 from ..core.segment import PartialOptions
-from ..core.segmenter import SegmenterOptions
-from ..core.session import Session, SessionOptions
-from ..core.vad import VadName
+from ..core.segmenter import SegmenterOptions, with_endpoint
+from ..core.session import Session
 from ..engine.backend import DecodeBackend, ModelInfo
 from ..engine.cached import CachedBackend
 from ..errors import ClientError, CohearError, OverloadError
@@ -37,7 +33,6 @@ from ..scheduling.dispatcher import DecodedBatch, Dispatcher
 from ..scheduling.load import Rung
 from ..scheduling.scheduler import Scheduler, SchedulerOptions
 from ..scheduling.warmup import speech_cost
-from .local_stream import LocalStream
 from .observer import UNOBSERVED, Observer
 from .stream import Stream
 
@@ -80,7 +75,7 @@ class Service:
         self.dispatcher = Dispatcher(backend, self.scheduler, clock, (self._decoded,), lambda batch: HUNG_S)
         segmenter = SegmenterOptions(endpoint_ms=config.endpoint_ms, max_segment_s=config.max_segment_s)
         partials = PartialOptions(interval_ms=config.partial_interval_ms)
-        self._options = SessionOptions(segmenter, partials, vad=cast(VadName, config.vad))
+        self._options = SessionOptions(segmenter, partials, vad=config.vad)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -159,15 +154,15 @@ class Service:
         return self._backend.model
 
     @property
-    def limits(self) -> protocol.Limits:
+    def limits(self) -> Limits:
         config = self.config
-        return protocol.Limits(
+        return Limits(
             max_segment_s=config.max_segment_s,
             idle_timeout_s=config.idle_timeout_s,
             resume_window_s=config.resume_window_s,
         )
 
-    def admit(self, start: protocol.Start, caller: Caller = ANYONE) -> Stream:
+    def admit(self, start: Start, caller: Caller = ANYONE) -> Stream:
         """A new stream, already told `ready`. Raises ClientError for what the model cannot do, OverloadError
         when it is not ready or full."""
         if self.draining:
@@ -184,7 +179,7 @@ class Service:
             word_times=start.words,
             prompt=start.prompt or "",
         )
-        session = Session(secrets.token_hex(8), start, options, replace(self._options, tenant=caller.tenant))
+        session = Session(secrets.token_hex(8), start.format, options, self._narrowed(start, caller))
         session.hurry(self.dispatcher.load.haste(self.clock()))
         stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session))
         stream.caller = caller
@@ -195,6 +190,11 @@ class Service:
         if self.dispatcher.load.rung is not Rung.USUAL:
             self._degrade(stream, self.dispatcher.load.rung)
         return stream
+
+    def _narrowed(self, start: Start, caller: Caller) -> SessionOptions:
+        """The options of all streams, as this client wants them."""
+        segmenter = with_endpoint(self._options.segmenter, start.endpoint_ms)
+        return replace(self._options, segmenter=segmenter, tenant=caller.tenant, show_partials=start.partials)
 
     def _check_room(self) -> None:
         """Raises OverloadError when one more stream would break the promise made to those that are here."""
@@ -232,14 +232,14 @@ class Service:
     def _degrade(self, stream: Stream, rung: Rung) -> None:
         stream.degrade(rung, self.model.smaller if rung is Rung.SMALLER else None)
 
-    def resume(self, start: protocol.Start, wanted: protocol.Resume, caller: Caller = ANYONE) -> Stream:
+    def resume(self, start: Start, wanted: Claim, caller: Caller = ANYONE) -> Stream:
         """A stream whose connection was lost, told `ready` again. Raises ClientError(`unknown_session`)."""
         stream = self.streams.get(wanted.session_id)
         known = stream is not None and secrets.compare_digest(stream.token.encode(), wanted.token.encode())
         if stream is None or not known or stream.caller != caller:
             remedy = "start a new session, and send the audio after the last final again"
             raise ClientError("unknown_session", "this server does not hold the session to resume", remedy)
-        if audio_format(start) != audio_format(stream.session.start):
+        if start.format != stream.session.format:
             remedy = "resume with the encoding, rate and channels that it began with"
             raise ClientError("bad_field", "field 'resume' names a session of another audio format", remedy)
         if wanted.session_id in self._lost:
@@ -263,7 +263,7 @@ class Service:
             self.dismiss(stream)
         elif not stream.expelled:
             stream.expelled = True
-            stream.say(protocol.error_message(fault))
+            stream.say(Failed(fault))
             stream.stop()
 
     def dismiss(self, stream: Stream) -> None:
@@ -281,9 +281,9 @@ class Service:
         del self._lost[stream.session.id]
         self.dismiss(stream)
 
-    def _ready(self, stream: Stream) -> protocol.Ready:
+    def _ready(self, stream: Stream) -> Ready:
         session = stream.session
-        return protocol.Ready(session.id, stream.token, self.model.name, self.limits, session.samples().received)
+        return Ready(session.id, stream.token, self.model.name, self.limits, session.samples().received)
 
     async def drain(self, within_s: float) -> None:
         """Take no new streams and end the open ones in order: each hears `closing`, its finals, and `done`.
@@ -294,24 +294,11 @@ class Service:
             self._lost.pop(lost).cancel()
             self.dismiss(self.streams[lost])
         for stream in list(self.streams.values()):
-            stream.say(protocol.Closing("shutdown", reconnect_after_ms=1000))
+            stream.say(Closing("shutdown", reconnect_after_s=1.0))
             stream.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self.vacant.wait()
-
-    @contextlib.asynccontextmanager
-    async def connect(self, start: protocol.Start) -> AsyncIterator[LocalStream]:
-        """A stream for a caller in this process."""
-        stream = self.admit(start)
-        try:
-            yield LocalStream(stream, self.clock)
-        finally:
-            self.dismiss(stream)
-
-
-def audio_format(start: protocol.Start) -> tuple[int, str, int]:
-    return start.sample_rate, start.encoding, start.channels
 
 
 def make_backend(config: ServerConfig) -> DecodeBackend:

@@ -12,14 +12,12 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
-
-from cohear_client import protocol
-from cohear_client.pcm import frame_bytes
 
 from ..access.caller import ANYONE, Caller
+from ..core.commands import Audio, Command, Resume, Stop, Tick
+from ..core.effects import Cancel, Effect, Emit, Submit
+from ..core.events import Done, Event, Failed, Final, Finalized, Lost, Notice, Ready
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
-from ..core.output import Output
 from ..core.session import Session
 from ..engine.backend import ModelInfo
 from ..scheduling.dispatcher import Dispatcher, JobTimes
@@ -28,13 +26,11 @@ from .observer import UNOBSERVED, StreamObserver
 from .outbox import Outbox
 from .timing import JobTrace
 
-T = TypeVar("T")
-
-LASTING = (protocol.Final, protocol.Refined, protocol.Finalized, protocol.Error, protocol.Done)
-"""messages that are sent again after a lost connection; all others are only of the moment"""
+LASTING = (Final, Lost, Finalized, Failed, Done)
+"""events that are sent again after a lost connection; all others are only of the moment"""
 
 LOG_LIMIT = 512
-"""lasting messages kept for a client that resumes; older ones it has had for minutes"""
+"""lasting events kept for a client that resumes; older ones it has had for minutes"""
 
 MAX_BACKLOG_S = 45.0
 """Finished speech that may wait for its text (1.4 MB). Beyond it we stop reading, so the client's
@@ -52,15 +48,15 @@ RUNG_TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class _Emitted:
-    """A lasting message, as it went to the outbox."""
+    """A lasting event, as it went to the outbox."""
 
-    message: protocol.ServerMessage
+    event: Event
     at_s: float
     trace: JobTrace | None
     origin_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Sent:
     """A job in the dispatcher's hands. Not the job: its audio is the dispatcher's."""
 
@@ -68,6 +64,8 @@ class _Sent:
     window_s: float
     arrived_s: float
     taken_s: float
+    wanted: bool = True
+    """else it was cancelled in the engine, and its result is still to come"""
 
 
 class Stream:
@@ -95,57 +93,65 @@ class Stream:
         self._sent: dict[str, _Sent] = {}
         self._traces: dict[str, JobTrace] = {}
         self._room = asyncio.Event()
-        start = session.start
-        self._bytes_a_second = frame_bytes(start) * start.sample_rate
 
     @property
     def stopping(self) -> bool:
         """No more audio is taken."""
         return self.session.stopping
 
-    def receive(self, frame: bytes, arrived_s: float) -> None:
-        """Audio. Raises ClientError for a frame that cannot be used."""
+    def receive(self, data: bytes, arrived_s: float) -> None:
+        """Audio, at most a slice of it (`AudioFormat.slices`): more would hold up the other streams.
+
+        Raises ClientError(`bad_audio`) for audio that cannot be used."""
         taken_s = self._clock()
-        self._apply(self.session.receive(frame, arrived_s), arrived_s, taken_s)
-        self._dispatcher.load.heard(self.session.id, len(frame) / self._bytes_a_second, taken_s)
+        self._carry_out(self.session.handle(Audio(data), arrived_s), arrived_s, taken_s)
+        self._dispatcher.load.heard(self.session.id, self.session.format.seconds(data), taken_s)
 
-    def configure(self, message: protocol.Configure) -> None:
-        self._run(self.session.configure, message)
+    async def take(self, data: bytes, arrived_s: float) -> None:
+        """Audio of any length, slice by slice, with the loop free between them. What is left of it when the stream
+        is stopped meanwhile is not taken. Raises ClientError(`bad_audio`)."""
+        for number, piece in enumerate(self.session.format.slices(data)):
+            if number:
+                await asyncio.sleep(0)
+                await self.room()
+                if self.stopping:
+                    return
+            self.receive(piece, arrived_s)
 
-    def finalize(self, mark: str) -> None:
-        self._run(self.session.finalize, mark)
+    def handle(self, command: Command) -> None:
+        """What the client says beside its audio."""
+        now_s = self._clock()
+        self._carry_out(self.session.handle(command, now_s), now_s, now_s)
 
     def stop(self) -> None:
-        now_s = self._clock()
-        self._apply(self.session.stop(now_s), now_s, now_s)
+        self.handle(Stop())
 
     def tick(self) -> None:
-        now_s = self._clock()
-        self._apply(self.session.tick(now_s), now_s, now_s)
+        self.handle(Tick())
 
-    def say(self, message: protocol.ServerMessage) -> None:
-        """Queue a message that is not the session's own."""
-        self._put(message, self._clock())
+    def say(self, event: Event) -> None:
+        """Queue an event that is not the session's own."""
+        self._put(event, self._clock())
 
     def degrade(self, rung: Rung, partial_model: ModelInfo | None = None) -> None:
         """The server has moved to this rung: partials come at its pace, from this model if it knows their language and
         task, and the client is told."""
         self.session.pace(PARTIAL_SHARE[rung])
         self._partial_model = partial_model
-        self.say(protocol.Warning("degraded" if rung else "restored", RUNG_TEXTS[rung]))
+        self.say(Notice("degraded" if rung else "restored", RUNG_TEXTS[rung]))
 
-    def resume(self, last_seq: int, ready: protocol.Ready) -> None:
-        """Attach another client in place of the one before, which is cut off: `ready`, then the lasting messages
+    def resume(self, last_seq: int, ready: Ready) -> None:
+        """Attach another client in place of the one before, which is cut off: `ready`, then the lasting events
         after its last final."""
         self.outbox.close()
         self.outbox = Outbox(self._observer)
         self._observer.resumed()
-        self.session.resume(self._clock())
+        self.handle(Resume())
         self.outbox.put(ready, self._clock())
         log = list(self._log)
-        had = (i for i, e in enumerate(log) if isinstance(e.message, protocol.Final) and e.message.seq <= last_seq)
+        had = (i for i, e in enumerate(log) if isinstance(e.event, Final) and e.event.seq <= last_seq)
         for again in log[max(had, default=-1) + 1 :]:
-            self.outbox.put(again.message, again.at_s, again.trace, again.origin_s, again=True)
+            self.outbox.put(again.event, again.at_s, again.trace, again.origin_s, again=True)
         self._room.set()
 
     async def room(self) -> None:
@@ -163,27 +169,32 @@ class Stream:
         self._observer.ended(self.session.samples())
         self._room.set()
 
-    def _run(self, step: Callable[[T, float], Output], argument: T) -> None:
-        now_s = self._clock()
-        self._apply(step(argument, now_s), now_s, now_s)
+    def _carry_out(self, effects: list[Effect], arrived_s: float, taken_s: float) -> None:
+        """In their order, which `core.effects` explains."""
+        for effect in effects:
+            match effect:
+                case Submit(job):
+                    self._submit(self._routed(job), arrived_s, taken_s)
+                case Cancel(job_id):
+                    self._cancel(job_id)
+                case Emit(event, job_id, origin_s):
+                    self._put(event, self._clock(), self._traces.get(job_id), origin_s)
+                    if isinstance(event, Final | Lost):
+                        # not before: a speculative decode shows as a partial first
+                        self._traces.pop(job_id, None)
 
-    def _apply(self, output: Output, arrived_s: float, taken_s: float) -> None:
-        for job_id in output.cancelled:
-            self._dispatcher.cancel(job_id, self.session.id)
+    def _submit(self, job: DecodeJob, arrived_s: float, taken_s: float) -> None:
+        self._sent[job.id] = _Sent(job.kind, len(job.pcm) / SAMPLE_RATE_HZ, arrived_s, taken_s)
+        replaced = self._dispatcher.submit(job, self._deliver, self.session.begun)
+        if replaced is not None:
+            self._sent.pop(replaced, None)
+
+    def _cancel(self, job_id: str) -> None:
+        self._traces.pop(job_id, None)
+        if self._dispatcher.cancel(job_id, self.session.id):
             self._sent.pop(job_id, None)
-            self._traces.pop(job_id, None)
-        for job in map(self._routed, output.jobs):
-            self._sent[job.id] = _Sent(job.kind, len(job.pcm) / SAMPLE_RATE_HZ, arrived_s, taken_s)
-            replaced = self._dispatcher.submit(job, self._deliver, self.session.begun)
-            if replaced is not None:
-                self._sent.pop(replaced, None)
-        now_s = self._clock()
-        for emission in output.emissions:
-            trace = self._traces.get(emission.job_id or "")
-            self._put(emission.message, now_s, trace, emission.origin_s)
-            if isinstance(emission.message, protocol.Final):
-                # not before: a speculative decode shows as a partial first
-                self._traces.pop(emission.job_id or "", None)
+        elif job_id in self._sent:
+            self._sent[job_id].wanted = False
 
     def _routed(self, job: DecodeJob) -> DecodeJob:
         """The job, named for the model that is to decode it now."""
@@ -192,14 +203,12 @@ class Stream:
             return job
         return replace(job, options=replace(job.options, model=model.name))
 
-    def _put(
-        self, message: protocol.ServerMessage, now_s: float, trace: JobTrace | None = None, origin_s: float = 0.0
-    ) -> None:
-        self._observer.emitted(message, now_s, trace, origin_s)
-        if isinstance(message, LASTING):
-            self._log.append(_Emitted(message, now_s, trace, origin_s))
+    def _put(self, event: Event, now_s: float, trace: JobTrace | None = None, origin_s: float = 0.0) -> None:
+        self._observer.emitted(event, now_s, trace, origin_s)
+        if isinstance(event, LASTING):
+            self._log.append(_Emitted(event, now_s, trace, origin_s))
         if not self.outbox.closed.is_set():
-            self.outbox.put(message, now_s, trace, origin_s)
+            self.outbox.put(event, now_s, trace, origin_s)
 
     def _deliver(self, result: DecodeResult, times: JobTimes) -> None:
         sent = self._sent.pop(result.job_id, None)
@@ -208,7 +217,7 @@ class Stream:
                 sent.arrived_s, sent.taken_s, times, result.batch_size, sent.window_s
             )
         now_s = self._clock()
-        self._apply(self.session.resolve(result, now_s), now_s, now_s)
-        if sent is not None and sent.kind is JobKind.PARTIAL:
+        self._carry_out(self.session.resolve(result, now_s), now_s, now_s)
+        if sent is not None and (sent.kind is JobKind.PARTIAL or not sent.wanted):
             self._traces.pop(result.job_id, None)
         self._room.set()

@@ -12,16 +12,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cohear_client import protocol
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from ..core import events
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
+from ..core.ledger import SampleCount
 from ..core.session import Session
 from ..live.service import Service
-from ..live.timing import JobTrace, timing
+from ..live.timing import JobTrace, stages
 
 LATENCY_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 STAGE_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 5.0)
@@ -134,9 +135,9 @@ class Metrics:
         audio_s = sum(len(job.pcm) for job in decoded) / SAMPLE_RATE_HZ
         self.decoded_audio.labels(self.label("model", model), kind.value).inc(audio_s)
 
-    def failed(self, error: protocol.Error) -> None:
-        self.errors.labels(self.label("error", error.code)).inc()
-        self._remember(SeenError(time.time(), error.code, fatal=error.fatal, refused=False))
+    def failed(self, code: str, *, fatal: bool) -> None:
+        self.errors.labels(self.label("error", code)).inc()
+        self._remember(SeenError(time.time(), code, fatal=fatal, refused=False))
 
     def _remember(self, seen: SeenError) -> None:
         last = self.recent_errors[-1] if self.recent_errors else None
@@ -167,32 +168,34 @@ class StreamMetrics:
     def __init__(self, metrics: Metrics, session: Session) -> None:
         self._metrics = metrics
         self._session = session
-        self._rate_hz = session.start.sample_rate
+        self._rate_hz = session.format.sample_rate_hz
         self._counted = dict.fromkeys(FATES, 0)
-        self._spoken_from_s: float | None = None
-        """where speech began that has no partial with words yet"""
+        self._spoken_from: int | None = None
+        """sample where speech began that has no partial with words yet"""
         self._answered = False
         """it has one without"""
 
-    def emitted(self, message: protocol.ServerMessage, now_s: float, trace: JobTrace | None, origin_s: float) -> None:
-        match message:
-            case protocol.Partial():
-                self._on_partial(message, now_s, origin_s)
+    def emitted(self, event: events.Event, now_s: float, trace: JobTrace | None, origin_s: float) -> None:
+        match event:
+            case events.Partial():
+                self._on_partial(event, now_s, origin_s)
                 self._on_stages("partial", trace, origin_s, now_s)
-            case protocol.Final():
-                self._on_final(message, now_s - origin_s)
+            case events.Final():
+                self._on_final(event, now_s - origin_s)
                 self._on_stages("final", trace, origin_s, now_s)
-            case protocol.SpeechStarted():
-                self._spoken_from_s = message.at_s
+            case events.SpeechStarted():
+                self._spoken_from = event.at
                 self._answered = False
-            case protocol.Stats():
-                self._metrics.jitter.observe(message.jitter_ms / 1000)
-                self._count(message.samples)
-            case protocol.Error():
-                self._metrics.failed(message)
+            case events.Stats():
+                self._metrics.jitter.observe(event.jitter_s)
+                self._count(event.samples)
+            case events.Lost():
+                self._metrics.failed(event.fault.code, fatal=False)
+            case events.Failed():
+                self._metrics.failed(event.fault.code, fatal=event.fatal)
 
-    def sent(self, message: protocol.ServerMessage, waited_s: float) -> None:
-        self._metrics.staged("final" if isinstance(message, protocol.Final) else "partial", "emit", waited_s)
+    def sent(self, event: events.Decoded, waited_s: float) -> None:
+        self._metrics.staged("final" if isinstance(event, events.Final) else "partial", "emit", waited_s)
 
     def replaced(self) -> None:
         self._metrics.partials_replaced.inc()
@@ -200,40 +203,39 @@ class StreamMetrics:
     def resumed(self) -> None:
         self._metrics.resumed_streams.inc()
 
-    def ended(self, samples: protocol.SampleCount) -> None:
+    def ended(self, samples: SampleCount) -> None:
         self._count(samples)
 
-    def _on_partial(self, partial: protocol.Partial, now_s: float, origin_s: float) -> None:
+    def _on_partial(self, partial: events.Partial, now_s: float, origin_s: float) -> None:
         self._metrics.partials.inc()
-        if self._spoken_from_s is None:
+        if self._spoken_from is None:
             return
         # the last audio in it came in at `origin_s`, so what was spoken before is that much older
-        waited_s = now_s - origin_s + max(0.0, partial.audio_end_s - self._spoken_from_s)
+        waited_s = now_s - origin_s + max(0, partial.end - self._spoken_from) / SAMPLE_RATE_HZ
         if not self._answered:
             self._answered = True
             self._metrics.first_partial.observe(waited_s)
         if partial.stable or partial.volatile:
-            self._spoken_from_s = None
+            self._spoken_from = None
             self._metrics.first_words.observe(waited_s)
 
-    def _on_final(self, final: protocol.Final, waited_s: float) -> None:
+    def _on_final(self, final: events.Final, waited_s: float) -> None:
         # the endpoint is known when its silence is over: that is part of the wait
         silence_s = self._session.endpoint_ms / 1000 if final.reason == "endpoint" else 0.0
         self._metrics.final.labels(final.reason).observe(silence_s + waited_s)
         self._metrics.finals.labels(final.reason).inc()
-        self._spoken_from_s = None
+        self._spoken_from = None
         for rule in final.rules:
             self._metrics.rules.labels(self._metrics.label("rule", rule)).inc()
 
     def _on_stages(self, kind: str, trace: JobTrace | None, origin_s: float, now_s: float) -> None:
         if trace is None:
             return
-        went = timing(trace, origin_s, now_s, now_s)
-        stages = went.receive_ms, went.vad_ms, went.queue_ms, went.batch_wait_ms, went.decode_ms, went.stabilise_ms
-        for stage, spent_ms in zip(STAGES, stages, strict=True):
-            self._metrics.staged(kind, stage, spent_ms / 1000)
+        went = stages(trace, origin_s, now_s, now_s)
+        for stage in STAGES:
+            self._metrics.staged(kind, stage, getattr(went, f"{stage}_ms") / 1000)
 
-    def _count(self, samples: protocol.SampleCount) -> None:
+    def _count(self, samples: SampleCount) -> None:
         for fate in FATES:
             new = getattr(samples, fate) - self._counted[fate]
             # less than before: transcribed audio that turned out to be lost. Counters only rise; the next rise is less

@@ -10,6 +10,9 @@ No fault of the backend ends it. When a call fails (see `calls`), its partials a
 
 While the backend is down (see `health`) one call is made at a time, with a pause before the next: the work that waits,
 or a small probe if nothing does. The first success ends that.
+
+A result may ask for a second try (`DecodeResult.again`, see `engine.second_try`). Then the window is queued once more,
+and delivered when that is settled.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
+from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind, SecondTry
 from ..engine.backend import DecodeBackend
 from ..errors import BackendUnavailable, ServerError
 from .calls import Call, Calls, Patience, long_patience
@@ -104,8 +107,12 @@ class _Entry:
     submitted_s: float
     wanted_s: float
     """when the first of the windows that it replaced was submitted"""
+    asked_s: float
+    """when it was submitted, or its second try"""
     deliver: Deliver
     begun: Begun | None
+    unwanted: bool = False
+    """cancelled when it was in the engine already: it is not worth a second try"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +170,7 @@ class Dispatcher:
         now_s = self._clock()
         replaced = self.policy.submit(job, now_s)
         wanted_s = now_s if replaced is None else self._waiting.pop(replaced.id).wanted_s
-        self._waiting[job.id] = _Entry(now_s, wanted_s, deliver, begun)
+        self._waiting[job.id] = _Entry(now_s, wanted_s, now_s, deliver, begun)
         self._changed.set()
         return replaced.id if replaced else None
 
@@ -172,6 +179,8 @@ class Dispatcher:
         waited = self.policy.cancel(job_id, session_id)
         if waited:
             del self._waiting[job_id]
+        elif job_id in self._waiting:
+            self._waiting[job_id] = replace(self._waiting[job_id], unwanted=True)
         return waited
 
     def ask_again(self) -> None:
@@ -272,13 +281,23 @@ class Dispatcher:
 
     def _tried_again(self, failed: list[DecodeJob], tries: int, now_s: float) -> set[str]:
         """Queue the next try of the finals that failed so often; the ids of those that have one."""
-        finals = [job for job in failed if job.kind is not JobKind.PARTIAL]
+        finals = [job for job in failed if job.kind is not JobKind.PARTIAL and not self._waiting[job.id].unwanted]
         if tries >= TRIES and len(finals) > 1:
             groups, tries = [[job] for job in finals], 0
         else:
             groups = [finals] if finals and tries < TRIES else []
         self._again += [_Attempt(group, tries, now_s + PAUSE_S) for group in groups]
         return {job.id for group in groups for job in group}
+
+    def _try_again(self, job: DecodeJob, second_try: SecondTry, entry: _Entry) -> None:
+        """Queue a doubtful window once more, as a job of its own: its neighbours' results are out already.
+
+        It keeps its id, and what is left of its deadline."""
+        now_s = self._clock()
+        left_s = max(0.0, job.deadline_s - (now_s - entry.asked_s))
+        self._waiting[job.id] = replace(entry, asked_s=now_s, begun=None)
+        self.policy.submit(replace(job, deadline_s=left_s, second_try=second_try), now_s)
+        self._changed.set()
 
     def _charge(self, job: DecodeJob, busy_s: float, batch: int, waited_s: float) -> None:
         """Tell the load what a job cost; a partial also stands for those that its stream wanted while it waited."""
@@ -297,9 +316,14 @@ class Dispatcher:
 
     def _deliver(self, job: DecodeJob, result: DecodeResult, batched_s: float) -> None:
         entry, now_s = self._waiting.pop(job.id), self._clock()
+        if result.again is not None and not entry.unwanted:
+            self._try_again(job, result.again, entry)
+            return
+        # a second try that fails does not lose the first text
+        told = job.second_try.best if job.second_try and result.error else result
         begun_s = min(now_s, batched_s + result.wait_ms / 1000)
         with _contained(job):
-            entry.deliver(result, JobTimes(entry.submitted_s, batched_s, begun_s, now_s))
+            entry.deliver(told, JobTimes(entry.submitted_s, batched_s, begun_s, now_s))
 
 
 @contextlib.contextmanager

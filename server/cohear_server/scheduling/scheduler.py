@@ -235,9 +235,11 @@ class Scheduler:
 
 def batch_key(job: DecodeJob) -> tuple[object, ...]:
     """Jobs with equal keys may share an engine call: languages, tasks and the wish for word times may differ, all else
-    must agree (CTranslate2: one option set a call, the same number of prompt tokens in each item)."""
-    options = job.options
-    return job.kind, options.model, options.beam_size, options.prompt, options.temperature
+    must agree (CTranslate2: one option set a call, the same number of prompt tokens in each item). Second tries, which
+    are padded or of another temperature, hold up none but their like."""
+    options, again = job.options, job.second_try
+    special = again and (again.padded, again.prompted, again.temperature)
+    return job.kind, options.model, options.beam_size, options.prompt, options.temperature, special
 
 
 def length_class(job: DecodeJob, steps_s: Sequence[float]) -> int:

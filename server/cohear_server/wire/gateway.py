@@ -12,13 +12,17 @@ import asyncio
 import logging
 
 from cohear_client import protocol
+from cohear_client.messages import tag_of
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..access.caller import ANYONE, SCOPE, Caller
+from ..core import commands
+from ..core.events import Done, Failed
 from ..errors import ClientError, CohearError, OverloadError, ServerError
 from ..live.service import Service
 from ..live.stream import Stream
+from .native import to_claim, to_command, to_message, to_start
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +39,11 @@ async def serve_stream(socket: WebSocket, service: Service) -> None:
         start = await _read_start(socket)
         caller: Caller = socket.scope.get(SCOPE, ANYONE)
         wanted = start.resume
-        stream = service.admit(start, caller) if wanted is None else service.resume(start, wanted, caller)
+        begin = to_start(start)
+        stream = service.admit(begin, caller) if wanted is None else service.resume(begin, to_claim(wanted), caller)
     except CohearError as fault:
         service.observer.refused(fault.code)
-        await _refuse(socket, fault)
+        await refuse(socket, fault)
         return
     except WebSocketDisconnect:
         return
@@ -94,7 +99,7 @@ class _Connection:
                     self._lost = message.get("code") != protocol.CLOSE_NORMAL
                     break
                 try:
-                    self._take(message)
+                    await self._take(message)
                 except CohearError as fault:
                     self._fail(fault)
         except WebSocketDisconnect:
@@ -105,16 +110,16 @@ class _Connection:
             return
         self._outbox.close()
 
-    def _take(self, message: Message) -> None:
+    async def _take(self, message: Message) -> None:
         if self._stream.outbox is not self._outbox:
             return  # the client speaks over another connection now
         frame, text = message.get("bytes"), message.get("text")
         if isinstance(frame, bytes):
-            self._take_audio(frame)
+            await self._take_audio(frame)
         elif isinstance(text, str):
             self._take_text(text)
 
-    def _take_audio(self, frame: bytes) -> None:
+    async def _take_audio(self, frame: bytes) -> None:
         if self._stream.stopping and (self._service.draining or self._stream.expelled):
             return  # we closed, not the client: it was told, and this audio crossed the message
         if self._stream.stopping:
@@ -122,31 +127,32 @@ class _Connection:
         if len(frame) > protocol.MAX_FRAME_BYTES:
             limit = f"send frames of at most {protocol.MAX_FRAME_BYTES} bytes; 20 to 100 ms each is best"
             raise ClientError("frame_too_large", f"a binary frame has {len(frame)} bytes", limit)
-        self._stream.receive(frame, self._heard_s)
+        await self._stream.take(frame, self._heard_s)
 
     def _take_text(self, text: str) -> None:
         try:
+            check_text(text)
             match protocol.decode_client(text):
                 case protocol.Start():
                     raise ClientError("already_started", "start came twice", "use configure to change options")
-                case protocol.Configure() as change:
-                    self._service.model.check(change)
-                    self._stream.configure(change)
-                case protocol.Finalize(mark):
-                    self._stream.finalize(mark)
-                case protocol.Stop():
-                    self._stream.stop()
                 case protocol.KeepAlive():
                     pass
+                case message:
+                    self._obey(to_command(message))
         except ClientError as fault:
             # a wrong control message harms nothing that was said: the stream goes on
-            self._stream.say(protocol.error_message(fault, fatal=False))
+            self._stream.say(Failed(fault, fatal=False))
+
+    def _obey(self, command: commands.Command) -> None:
+        if isinstance(command, commands.Configure):
+            self._service.model.check(command)
+        self._stream.handle(command)
 
     def _fail(self, fault: CohearError) -> None:
         """Tell the client, then end the stream in order: what was said before the fault still becomes text."""
         if self._close_code == protocol.CLOSE_NORMAL:
             self._close_code = _close_code(fault)
-            self._stream.say(protocol.error_message(fault))
+            self._stream.say(Failed(fault))
         self._stream.stop()
 
     async def _write(self) -> None:
@@ -154,9 +160,9 @@ class _Connection:
         outbox = self._outbox
         try:
             while await outbox.wait():
-                message = outbox.take(self._service.clock())
-                await self._socket.send_text(protocol.encode(message))
-                if isinstance(message, protocol.Done):
+                outgoing = outbox.take(self._service.clock())
+                await self._socket.send_text(protocol.encode(to_message(outgoing.event, outgoing.stages)))
+                if isinstance(outgoing.event, Done):
                     return
         except (WebSocketDisconnect, RuntimeError):
             # Starlette raises RuntimeError when the close was seen by the reader first
@@ -178,6 +184,14 @@ class _Connection:
                 self._fail(ClientError("idle_timeout", f"nothing came for {idle_s:.0f} s", remedy))
 
 
+def check_text(text: str) -> None:
+    """Raises ClientError for a text that is not worth reading."""
+    # as many bytes as characters at least, and up to four times as many: near enough for a limit
+    if len(text) > protocol.MAX_TEXT_BYTES:
+        most = f"send texts of at most {protocol.MAX_TEXT_BYTES} bytes"
+        raise ClientError("message_too_large", f"a text frame has {len(text)} characters", most)
+
+
 async def _read_start(socket: WebSocket) -> protocol.Start:
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
@@ -189,13 +203,14 @@ async def _read_start(socket: WebSocket) -> protocol.Start:
     text = message.get("text")
     if not isinstance(text, str):
         raise ClientError("not_started", "audio came before start", "send a start message first")
+    check_text(text)
     start = protocol.decode_client(text)
     if not isinstance(start, protocol.Start):
-        raise ClientError("not_started", f"{start.TYPE} came before start", "send a start message first")
+        raise ClientError("not_started", f"{tag_of(start)} came before start", "send a start message first")
     return start
 
 
-async def _refuse(socket: WebSocket, fault: CohearError) -> None:
+async def refuse(socket: WebSocket, fault: CohearError) -> None:
     try:
         await socket.send_text(protocol.encode(protocol.error_message(fault)))
     except (WebSocketDisconnect, RuntimeError):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from cohear_client import protocol
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -24,6 +24,7 @@ from starlette.types import Scope
 
 from ..config import allowed_origins
 from ..live.service import Service
+from .native import to_limits
 
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 """What may be repeated in a header of ours; a Host header may hold anything."""
@@ -70,7 +71,7 @@ def service_info(service: Service) -> dict[str, Any] | None:
                 "compute_type": model.compute_type,
             }
         ],
-        "limits": {**asdict(service.limits), "max_streams": service.config.max_streams},
+        "limits": {**msgspec.structs.asdict(to_limits(service.limits)), "max_streams": service.config.max_streams},
     }
 
 

@@ -1,0 +1,81 @@
+"""What a session can be told, in the core's own terms: no wire, no sockets.
+
+A wire translates the messages of its protocol into these. `Start` opens a stream and `Claim` takes one up again;
+`Command` is everything that may be said in between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .audio import AudioFormat
+from .jobs import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a client wants of a new stream. None means the server's default."""
+
+    format: AudioFormat = field(default_factory=AudioFormat)
+    language: str | None = None
+    """ISO 639-1; None: found by the model"""
+    task: Task = "transcribe"
+    model: str | None = None
+    partials: bool = True
+    words: bool = True
+    """the words of each text, with their times"""
+    endpoint_ms: int | None = None
+    prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A client that lost its connection wants its stream back: which one, the proof, and the last event it had."""
+
+    session_id: str
+    token: str
+    last_seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """The next audio, in the stream's format: a whole number of samples."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Options that hold from here on, for the segment that is being spoken too. None leaves one as it is."""
+
+    language: str | None = None
+    task: Task | None = None
+    partials: bool | None = None
+    words: bool | None = None
+    endpoint_ms: int | None = None
+    prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finalize:
+    """Make all audio so far final; `Finalized` with the same mark follows the last of it."""
+
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """No more audio. `Done` follows the last final; a second one changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed: statistics may be due, or the end of a segment whose audio stopped coming."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The client is back, and sends its audio again from the first sample that was not received."""
+
+
+Command = Audio | Configure | Finalize | Stop | Tick | Resume

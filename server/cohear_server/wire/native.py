@@ -1,0 +1,162 @@
+"""The native protocol, translated: its messages into commands, and events into its messages. Pure; no socket, no state.
+
+Nothing else knows both sides. Samples at 16 kHz become seconds here, and times of a decoding become `timing`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from cohear_client import protocol
+from msgspec.structs import replace
+
+from ..core import commands, events
+from ..core.audio import AudioFormat
+from ..core.jobs import SAMPLE_RATE_HZ
+from ..core.ledger import SampleCount
+from ..live.timing import Stages
+
+
+def to_start(start: protocol.Start) -> commands.Start:
+    """What a client wants of a new stream."""
+    return commands.Start(
+        format=AudioFormat(start.sample_rate, start.encoding, start.channels),
+        language=start.language,
+        task=start.task,
+        model=start.model,
+        partials=start.partials,
+        words=start.words,
+        endpoint_ms=start.endpoint_ms,
+        prompt=start.prompt,
+    )
+
+
+def to_claim(resume: protocol.Resume) -> commands.Claim:
+    """Which stream a client that was cut off wants back."""
+    return commands.Claim(resume.session_id, resume.token, resume.last_seq)
+
+
+def to_command(
+    message: protocol.Configure | protocol.Finalize | protocol.Stop,
+) -> commands.Configure | commands.Finalize | commands.Stop:
+    """What a client says on an open stream."""
+    match message:
+        case protocol.Configure():
+            return commands.Configure(
+                language=message.language,
+                task=message.task,
+                partials=message.partials,
+                words=message.words,
+                endpoint_ms=message.endpoint_ms,
+                prompt=message.prompt,
+            )
+        case protocol.Finalize():
+            return commands.Finalize(message.id)
+        case protocol.Stop():
+            return commands.Stop()
+
+
+def to_message(event: events.Event, stages: Stages | None = None) -> protocol.ServerMessage:
+    """What a client reads of an event; `stages` is where its latency went, if it was decoded."""
+    message: protocol.ServerMessage
+    match event:
+        case events.Partial() | events.Final():
+            timing = protocol.Timing(**asdict(stages)) if stages else protocol.Timing()
+            message = _partial(event, timing) if isinstance(event, events.Partial) else _final(event, timing)
+        case events.SpeechStarted():
+            message = protocol.SpeechStarted(_seconds(event.at))
+        case events.SpeechEnded():
+            message = protocol.SpeechEnded(_seconds(event.at))
+        case events.Finalized():
+            message = protocol.Finalized(event.mark)
+        case events.Lost():
+            told = protocol.error_message(event.fault, fatal=False)
+            message = replace(told, start_s=_seconds(event.start), end_s=_seconds(event.end))
+        case events.Stats():
+            message = _stats(event)
+        case events.Notice():
+            message = protocol.Warning(event.code, event.text)
+        case events.Done():
+            message = protocol.Done(_samples(event.samples), event.segments)
+        case events.Ready():
+            message = _ready(event)
+        case events.Failed():
+            message = protocol.error_message(event.fault, fatal=event.fatal)
+        case events.Closing():
+            message = protocol.Closing(event.reason, round(1000 * event.reconnect_after_s))
+    return message
+
+
+def to_limits(limits: events.Limits) -> protocol.Limits:
+    """What a stream is held to; the largest frame is the protocol's own."""
+    return protocol.Limits(
+        max_segment_s=limits.max_segment_s,
+        idle_timeout_s=limits.idle_timeout_s,
+        resume_window_s=limits.resume_window_s,
+    )
+
+
+def _partial(partial: events.Partial, timing: protocol.Timing) -> protocol.Partial:
+    return protocol.Partial(
+        seq=partial.seq,
+        segment_id=partial.segment_id,
+        revision=partial.revision,
+        stable=partial.stable,
+        volatile=partial.volatile,
+        confidence=round(partial.confidence, 4),
+        audio_end_s=_seconds(partial.end),
+        timing=timing,
+        words=None if partial.words is None else _words(partial.words),
+    )
+
+
+def _final(final: events.Final, timing: protocol.Timing) -> protocol.Final:
+    return protocol.Final(
+        seq=final.seq,
+        segment_id=final.segment_id,
+        text=final.text,
+        confidence=round(final.confidence, 4),
+        language=final.language,
+        start_s=_seconds(final.start),
+        end_s=_seconds(final.end),
+        reason=final.reason,
+        model=final.model,
+        timing=timing,
+        words=_words(final.words or ()),
+        rules=final.rules,
+    )
+
+
+def _ready(ready: events.Ready) -> protocol.Ready:
+    return protocol.Ready(ready.session_id, ready.token, ready.model, to_limits(ready.limits), ready.next_sample)
+
+
+def _stats(stats: events.Stats) -> protocol.Stats:
+    return protocol.Stats(
+        jitter_ms=round(1000 * stats.jitter_s, 3),
+        lag_s=round(stats.lag_s, 3),
+        drift_ppm=round(stats.drift_ppm, 1),
+        gaps=stats.gaps,
+        samples=_samples(stats.samples),
+        settled_s=_seconds(stats.settled),
+    )
+
+
+def _samples(count: SampleCount) -> protocol.SampleCount:
+    return protocol.SampleCount(count.received, count.transcribed, count.silent, count.shed)
+
+
+def _words(words: events.Words) -> tuple[protocol.Word, ...]:
+    return tuple(
+        protocol.Word(
+            text=word.text,
+            start_s=round(_seconds(word.start_samples), 3),
+            end_s=round(_seconds(word.end_samples), 3),
+            confidence=round(word.probability, 4),
+        )
+        for word in words
+    )
+
+
+def _seconds(samples: int) -> float:
+    return samples / SAMPLE_RATE_HZ
