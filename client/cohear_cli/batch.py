@@ -9,22 +9,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cohear_client.errors import ClientError
+
+from .stdio import say
 from .transcribe import wants_word_times
 
 if TYPE_CHECKING:
     from cohear_server.batch.options import HearingOptions
     from cohear_server.batch.pipeline import Pipeline
+    from cohear_server.config import ServerConfig
+    from cohear_server.engine.cache import Cache
 
 
 @contextlib.contextmanager
 def open_run(args: argparse.Namespace) -> Iterator[Pipeline]:
-    """Raises ClientError for a model, a setting or a cache that cannot be had."""
+    """Raises ClientError for a model or a setting that cannot be had."""
     from cohear_server.batch.memory import Memory
     from cohear_server.batch.model import BatchModel
     from cohear_server.batch.options import ModelChoice
     from cohear_server.batch.pipeline import Pipeline
     from cohear_server.config import load
-    from cohear_server.engine.cache import open_cache
 
     logging.basicConfig(level=logging.WARNING, format="cohear: %(message)s")
     config = load(args)
@@ -40,13 +44,24 @@ def open_run(args: argparse.Namespace) -> Iterator[Pipeline]:
         )
     )
     hearing = model.settled(hearing_options(args))
-    cache = None if args.no_cache else open_cache(config.cache_dir, config.cache_limit_mb)
+    cache = None if args.no_cache else _cache(config)
     try:
         memory = Memory(cache, model.identity() if cache else "", hearing)
         yield Pipeline(model.backend(), hearing, model.throughput(args.batch_size), memory)
     finally:
         if cache is not None:
             cache.close()
+
+
+def _cache(config: ServerConfig) -> Cache | None:
+    """None where there can be none: the run goes on without."""
+    from cohear_server.engine.cache import open_cache
+
+    try:
+        return open_cache(config.cache_dir, config.cache_limit_mb)
+    except ClientError as fault:
+        say(f"cohear: {fault.message}: nothing of this run is remembered")
+        return None
 
 
 def hearing_options(args: argparse.Namespace) -> HearingOptions:

@@ -17,6 +17,7 @@ from cohear_client.transcript import Transcript
 
 from .outputs import txt, write_all, write_atomically
 from .progress import Progress
+from .stdio import say
 from .subtitles import SubtitleOptions
 
 COLOURS = (196, 202, 208, 214, 220, 226, 190, 154, 118, 82, 46)
@@ -94,7 +95,7 @@ class Ledger:
             line += f" ({found['real_time_factor']:.1f}x real time)"
             line += f", {found['cached']} known already" if found["cached"] else ""
             line += f", {found['skipped']} skipped" if found["skipped"] else ""
-            print(line + (f", {found['failed']} failed" if found["failed"] else ""), file=sys.stderr)
+            say(line + (f", {found['failed']} failed" if found["failed"] else ""))
 
     def write_report(self, path: Path) -> None:
         """Raises ClientError(`cannot_write`)."""
@@ -137,11 +138,11 @@ class Ledger:
             text = coloured(event.transcript) if self._options.colours else txt(event.transcript)
             print(text, end="", flush=True)
         if event.transcript is not None and not event.transcript.segments:
-            print(f"{one_line(event.path)}: no words were heard in {event.audio_s:.1f} s of audio", file=sys.stderr)
+            say(f"{one_line(event.path)}: no words were heard in {event.audio_s:.1f} s of audio")
         if event.fault is not None:
             text, name = str(event.fault), str(event.path)
             # faults of files name the file themselves
-            print(one_line(text if text.startswith(name) else f"{name}: {text}"), file=sys.stderr)
+            say(one_line(text if text.startswith(name) else f"{name}: {text}"))
 
 
 def one_line(text: object) -> str:

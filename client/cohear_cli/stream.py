@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
+from cohear_client.errors import ClientError
 from cohear_client.protocol import ENCODINGS
 
-from .usage import Help, Subparsers, add_live_options, stream_options
+from .usage import EXIT_DONE, EXIT_INTERRUPTED, Help, Subparsers, add_live_options, stream_options
+
+if TYPE_CHECKING:
+    from cohear_client.pcm import Pcm
+    from cohear_client.protocol import Start
 
 BLOCK_S = 0.02
 
@@ -44,35 +52,47 @@ went. A pipe (`-`) is sent as it comes: a WAV by its header, else raw 16-bit sam
 
 
 def run(args: argparse.Namespace) -> int:
-    """Stream the file or pipe to its end."""
-    asyncio.run(_stream_pipe(args) if args.file == "-" else _stream_file(args))
-    return 0
+    """Stream the file or pipe to its end, or to Ctrl-C: which a pipe has for its end, as a microphone has."""
+    over = asyncio.Event()
+    if args.file == "-":
+        asyncio.run(_stream_pipe(args, over))
+        return EXIT_DONE
+    asyncio.run(_stream_file(args, over))
+    return EXIT_INTERRUPTED if over.is_set() else EXIT_DONE
 
 
-async def _stream_file(args: argparse.Namespace) -> None:
+async def _stream_file(args: argparse.Namespace, over: asyncio.Event) -> None:
     from cohear_client.files import AudioFile
     from cohear_client.pacing import paced
-
-    from .live import show
 
     speed = 1.0 if args.speed is None else args.speed
     with AudioFile(args.file) as file:
         start = file.start(**stream_options(args))
-        await show(args, start, paced(file.blocks(BLOCK_S), start, speed), speed)
+        await _send(args, start, paced(file.blocks(BLOCK_S), start, speed), speed, over)
 
 
-async def _stream_pipe(args: argparse.Namespace) -> None:
+async def _stream_pipe(args: argparse.Namespace, over: asyncio.Event) -> None:
     from cohear_client.pacing import paced
     from cohear_client.pipe import PipeAudio, stdin_bytes
     from cohear_client.protocol import Start
 
-    from .live import show
-
+    if sys.stdin.isatty():
+        raise ClientError("no_audio", "-: standard input is the terminal", "send audio through a pipe, or name a file")
     raw = Start(args.rate, args.encoding, args.channels, **stream_options(args))
     async with stdin_bytes() as source:
         pipe = await PipeAudio.open(source, raw)
         speed = args.speed or 0.0
-        await show(args, pipe.start, paced(pipe.blocks(BLOCK_S), pipe.start, speed), speed)
+        await _send(args, pipe.start, paced(pipe.blocks(BLOCK_S), pipe.start, speed), speed, over)
+
+
+async def _send(
+    args: argparse.Namespace, start: Start, audio: AsyncIterator[Pcm | bytes], speed: float, over: asyncio.Event
+) -> None:
+    from .interrupt import first_interrupt, until
+    from .live import show
+
+    with first_interrupt(over.set):
+        await show(args, start, until(over, audio), speed)
 
 
 def _speed(text: str) -> float:

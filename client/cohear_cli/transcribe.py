@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from .inputs import Input, find_inputs, targets, watch
 from .ledger import Ledger, OutputOptions, one_line
 from .outputs import FORMATS, output_paths, remove_parts
 from .progress import Style, open_progress
+from .stdio import say
 from .subtitles import LINE_CHARS, LINES, PAUSE_MS, SubtitleOptions
 from .usage import Help, Subparsers, add_key_option, add_stream_options, missing_extra, stream_options
 
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     if args.report is not None:
         ledger.write_report(args.report)
     if interrupted and not args.watch:  # a watch has no other end
-        print(_how_to_go_on(len(paths) - len(ledger.rows), args), file=sys.stderr)
+        say(_how_to_go_on(len(paths) - len(ledger.rows), args))
         return EXIT_INTERRUPTED
     return 1 if ledger.failed else 0
 

@@ -20,9 +20,20 @@ COMMANDS = {
     "keys": "make, list and revoke API keys of a server",
 }
 
+EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_WARNED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+EXIT_CODES = {
+    EXIT_DONE: "done",
+    EXIT_FAILED: "failed, or a file of several failed; or the reader of the output has gone",
+    EXIT_USAGE: "wrong usage: nothing was done",
+    EXIT_WARNED: "done, but for what is damaged in a file",
+    EXIT_INTERRUPTED: "interrupted by Ctrl-C",
+}
+
 _EXTRAS = {
     "server": {
         "cohear_server",
+        "huggingface_hub",
+        "tokenizers",
         "starlette",
         "uvicorn",
         "faster_whisper",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
-from cohear_client.fields import WrongField, explain, given, hints, type_info, wrong_field
+from cohear_client.fields import WrongField, explain, hints, type_info, unwrapped, wrong_field
 from cohear_client.protocol import MAX_ENDPOINT_MS, MIN_ENDPOINT_MS
 from msgspec import inspect
 
@@ -161,7 +161,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, only: tuple[str, ...] = ()
     for item in msgspec.structs.fields(ServerConfig):
         if only and item.name not in only:
             continue
-        flag, declared = "--" + item.name.replace("_", "-"), given(type_info(item.type))
+        flag, declared = "--" + item.name.replace("_", "-"), unwrapped(type_info(item.type))
         text = help_of(item).replace("%", "%%")
         if isinstance(declared, inspect.BoolType):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
@@ -192,11 +192,11 @@ def load(args: argparse.Namespace, environment: Mapping[str, str] = os.environ) 
     for warning in unknown_variables(environment):
         print(f"cohear: {warning}", file=sys.stderr)
     values: dict[str, Any] = {}
-    given_flags = vars(args)
-    if given_flags.get("config"):
-        values |= _from_file(Path(given_flags["config"]))
+    flags = vars(args)
+    if flags.get("config"):
+        values |= _from_file(Path(flags["config"]))
     values |= _from_environment(environment)
-    values |= {n: given_flags[n] for n in ServerConfig.__struct_fields__ if given_flags.get(n) is not None}
+    values |= {n: flags[n] for n in ServerConfig.__struct_fields__ if flags.get(n) is not None}
     return ServerConfig(**values)
 
 
@@ -237,7 +237,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 def _value(name: str, value: object, source: str, *, strict: bool = True) -> object:
     """The value of a setting; where it is not `strict`, from text."""
     hint = hints(ServerConfig)[name]
-    if isinstance(value, str) and isinstance(given(type_info(hint)), inspect.BoolType) and not strict:
+    if isinstance(value, str) and isinstance(unwrapped(type_info(hint)), inspect.BoolType) and not strict:
         value = {"yes": True, "no": False}.get(value.lower(), value)
     try:
         return msgspec.convert(value, hint, strict=strict)
