@@ -52,7 +52,7 @@ ONLY = {
     },
     "prometheus_client": {"cohear_server.ops.metrics", "cohear_server.ops.history", "cohear_server.ops.pages"},
     "uvicorn": {"cohear_server.app", "cohear_server.wire.sockets"},
-    "av": {"cohear_server.batch.sources"},
+    "av": {"cohear_client.files", "cohear_client.reading.recording", "cohear_client.reading.track"},
     "ctranslate2": {"cohear_server.engine.whisper"},
     "faster_whisper": {"cohear_server.engine.whisper"},
 }

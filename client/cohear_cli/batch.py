@@ -13,6 +13,7 @@ from cohear_client.errors import ClientError
 
 from .stdio import say
 from .transcribe import wants_word_times
+from .usage import choice
 
 if TYPE_CHECKING:
     from cohear_server.batch.options import HearingOptions
@@ -73,6 +74,7 @@ def hearing_options(args: argparse.Namespace) -> HearingOptions:
     return HearingOptions(
         language=args.language,
         task=args.task,
+        choice=choice(args),
         prompt=args.prompt or "",
         hotwords=args.hotwords,
         beam_size=args.beam_size,

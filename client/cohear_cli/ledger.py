@@ -67,7 +67,12 @@ class Ledger:
 
     @property
     def failed(self) -> int:
-        return sum("fault" in row for row in self.rows)
+        return sum(row["status"] == "failed" for row in self.rows)
+
+    @property
+    def warned(self) -> int:
+        """Files that are done, and of which something could not be read."""
+        return sum("fault" in row for row in self.rows) - self.failed
 
     def summary(self) -> dict[str, Any]:
         took_s = time.monotonic() - self._begun_s
@@ -76,6 +81,7 @@ class Ledger:
             "files": len(self.rows),
             "done": sum(row["status"] in ("done", "cached", "skipped") for row in self.rows),
             "failed": self.failed,
+            "warned": self.warned,
             "cached": sum(row["status"] == "cached" for row in self.rows),
             "skipped": sum(row["status"] == "skipped" for row in self.rows),
             "audio_s": round(sum(row["audio_s"] for row in self.rows), 3),
@@ -95,6 +101,7 @@ class Ledger:
             line += f" ({found['real_time_factor']:.1f}x real time)"
             line += f", {found['cached']} known already" if found["cached"] else ""
             line += f", {found['skipped']} skipped" if found["skipped"] else ""
+            line += f", {found['warned']} with damage" if found["warned"] else ""
             say(line + (f", {found['failed']} failed" if found["failed"] else ""))
 
     def write_report(self, path: Path) -> None:

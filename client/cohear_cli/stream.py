@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 from cohear_client.errors import ClientError
 from cohear_client.protocol import ENCODINGS
 
-from .usage import EXIT_DONE, EXIT_INTERRUPTED, Help, Subparsers, add_live_options, stream_options
+from .usage import (
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    Help,
+    Subparsers,
+    add_choice_options,
+    add_live_options,
+    choice,
+    stream_options,
+)
 
 if TYPE_CHECKING:
     from cohear_client.pcm import Pcm
@@ -43,6 +52,7 @@ went. A pipe (`-`) is sent as it comes: a WAV by its header, else raw 16-bit sam
         metavar="X",
         help="times real time; 0 is as fast as the server takes it (default: 1 for a file, 0 for a pipe)",
     )
+    add_choice_options(parser)
     add_live_options(parser)
     raw = parser.add_argument_group("raw audio from a pipe")
     raw.add_argument("--rate", type=int, default=16_000, metavar="HZ", help="samples a second (default: %(default)s)")
@@ -66,7 +76,7 @@ async def _stream_file(args: argparse.Namespace, over: asyncio.Event) -> None:
     from cohear_client.pacing import paced
 
     speed = 1.0 if args.speed is None else args.speed
-    with AudioFile(args.file) as file:
+    with AudioFile(args.file, choice=choice(args)) as file:
         start = file.start(**stream_options(args))
         await _send(args, start, paced(file.blocks(BLOCK_S), start, speed), speed, over)
 

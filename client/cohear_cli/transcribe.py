@@ -17,7 +17,20 @@ from .outputs import FORMATS, output_paths, remove_parts
 from .progress import Style, open_progress
 from .stdio import say
 from .subtitles import LINE_CHARS, LINES, PAUSE_MS, SubtitleOptions
-from .usage import Help, Subparsers, add_key_option, add_stream_options, missing_extra, stream_options
+from .usage import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_WARNED,
+    Help,
+    Subparsers,
+    add_choice_options,
+    add_key_option,
+    add_stream_options,
+    choice,
+    missing_extra,
+    stream_options,
+)
 
 JOBS = 8
 """Files at a time on a server: enough to fill batches; most of the gain of batching is there by 8."""
@@ -26,7 +39,6 @@ FILE_ENDPOINT_MS = 1_000
 TIMED_FORMATS = frozenset({"srt", "vtt", "json"})
 """formats for which word times are measured, unless that is asked for or forbidden"""
 _MODEL_SETTINGS = ("model", "model_dir", "offline", "device", "compute_type", "workers", "threads")
-EXIT_INTERRUPTED = 130
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -37,7 +49,8 @@ def add_parser(subparsers: Subparsers) -> None:
         formatter_class=Help,
         description="""Transcribe audio and video files. Without --url the model runs in this process, and speech of all
 files is decoded together; with it a server does the work. Without --format the text is printed.
-A bad file costs one line on stderr and exit code 1, no more. A run that was interrupted or killed goes
+A bad file costs one line on stderr and exit code 1, no more; one that is done but for what is damaged in
+it, a line and exit code 3. A run that was interrupted or killed goes
 on where it was when it is started again.""",
         epilog="""examples:
   cohear transcribe talk.mp3
@@ -46,9 +59,10 @@ on where it was when it is started again.""",
   cohear transcribe inbox/ --watch --format txt --output-dir text
   cohear transcribe *.wav --url http://gpu-box:8765 --format vtt""",
     )
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="audio or video files, folders, globs")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="files, folders, globs; - is standard input")
     _add_output_options(parser)
     _add_run_options(parser)
+    add_choice_options(parser)
     add_stream_options(parser)
     _add_hearing_options(parser)
     _add_model_options(parser)
@@ -56,7 +70,7 @@ on where it was when it is started again.""",
 
 
 def run(args: argparse.Namespace) -> int:
-    """Transcribe all files; 1 when any failed."""
+    """Transcribe all files; 1 when any failed, 3 when all are done and any was damaged inside."""
     inputs = find_inputs(args.paths)
     folder: Path = args.output_dir or Path()
     where = targets(inputs, folder)
@@ -86,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     if interrupted and not args.watch:  # a watch has no other end
         say(_how_to_go_on(len(paths) - len(ledger.rows), args))
         return EXIT_INTERRUPTED
-    return 1 if ledger.failed else 0
+    return EXIT_FAILED if ledger.failed else EXIT_WARNED if ledger.warned else EXIT_DONE
 
 
 def _how_to_go_on(left: int, args: argparse.Namespace) -> str:
@@ -106,7 +120,7 @@ def _events(
             options["endpoint_ms"] = FILE_ENDPOINT_MS
         paths = [one.path for one in inputs]
         transcribe_remotely(
-            paths, RemoteOptions(args.url, args.jobs, options, args.key), lambda e: ledger.hear(e, where)
+            paths, RemoteOptions(args.url, args.jobs, options, args.key, choice(args)), lambda e: ledger.hear(e, where)
         )
         return
     from .batch import open_run

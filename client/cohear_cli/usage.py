@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cohear_client.protocol import MAX_ENDPOINT_MS, MIN_ENDPOINT_MS
+
+if TYPE_CHECKING:
+    from cohear_client.files import Choice
 
 DEFAULT_URL = "ws://127.0.0.1:8765"
 
@@ -42,8 +45,8 @@ _EXTRAS = {
         "onnxruntime",
         "soxr",
         "prometheus_client",
-        "av",
     },
+    "files": {"av"},
     "cli": {"rich"},
     "mic": {"sounddevice"},
     "eval": {"jiwer", "whisper_normalizer"},
@@ -95,12 +98,39 @@ def add_key_option(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_choice_options(parser: argparse.ArgumentParser) -> None:
+    """What of a file is heard."""
+    group = parser.add_argument_group("what of a file is heard")
+    group.add_argument("--track", default="", metavar="N|LANG", help="audio track, by number from 1 or by language")
+    group.add_argument(
+        "--channel",
+        type=_channel,
+        default=0,
+        metavar="N",
+        help="one channel, from 1 (default: a mix of all)",
+    )
+
+
+def choice(args: argparse.Namespace) -> Choice:
+    """What `add_choice_options` asked for."""
+    from cohear_client.files import Choice
+
+    return Choice(args.track, args.channel)
+
+
 def stream_options(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of `start` that `add_stream_options` (and `add_live_options`) asked for."""
     options = {"language": args.language, "task": args.task, "prompt": args.prompt, "endpoint_ms": args.endpoint_ms}
     if "no_partials" in args:
         options |= {"partials": not args.no_partials, "words": not args.no_words}
     return options
+
+
+def _channel(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 64:
+        raise argparse.ArgumentTypeError(f"{value} is not in 1 to 64")
+    return value
 
 
 def _endpoint_ms(text: str) -> int:

@@ -179,7 +179,7 @@ def test_a_bad_file_does_not_stop_the_others(serve: Serve, tone: Path, tmp_path:
 
 def test_a_damaged_file_is_transcribed_as_far_as_it_goes(serve: Serve, tone: Path, capsys: Output) -> None:
     os.truncate(tone, tone.stat().st_size * 2 // 3)
-    assert main(["transcribe", str(tone), "--url", serve(Script()).url, "--quiet"]) == 1
+    assert main(["transcribe", str(tone), "--url", serve(Script()).url, "--quiet"]) == 3
     output = capsys.readouterr()
     assert output.out == "hello world0\n"
     assert "only the first 0.7 s of 1.0 s could be read" in output.err

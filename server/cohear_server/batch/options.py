@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from cohear_client.files import ALL, Choice
 from cohear_client.messages import check_text
 
 from ..core.jobs import DecodeOptions
@@ -47,6 +48,8 @@ class HearingOptions:
     compression_ratio_threshold: float = 2.4
     logprob_threshold: float = -1.0
     no_speech_threshold: float = 0.6
+    choice: Choice = ALL
+    """what of each file is heard"""
     vad: DetectorName = "silero"
     split: SplitOptions = field(default_factory=SplitOptions)
 

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from cohear_client.fileevents import Advanced, Event, Finished, Started
+from cohear_client.files import DAMAGES
 from cohear_client.transcript import Transcript
 
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind, Pcm
@@ -167,7 +168,7 @@ class Pipeline:
             if known is not None:
                 self._emit(Finished(path, known[0], None, known[1], cached=True))
                 return
-            with Source(path) as source:
+            with Source(path, self._hearing.choice) as source:
                 self._emit(Started(path, source.duration_s))
                 for window in self._windows(file, source):
                     if not self._take(file, count, window):
@@ -310,7 +311,7 @@ class Pipeline:
             file.told = True
             texts = [text for n in sorted(file.texts) if (text := file.texts[n]) is not None]
         whole: Transcript | None = None
-        if file.fault is None or file.fault.code == "truncated":
+        if file.fault is None or file.fault.code in DAMAGES:
             whole = transcript(texts, self._model)
         if whole is not None and file.fault is None:
             self._memory.keep_file(file.key, whole, file.audio_s)
