@@ -68,6 +68,7 @@ def _cache(config: ServerConfig) -> Cache | None:
 def hearing_options(args: argparse.Namespace) -> HearingOptions:
     """What the flags say of hearing."""
     from cohear_server.batch.options import HearingOptions
+    from cohear_server.core.jobs import Fallback
 
     first, step = args.temperature, args.temperature_increment_on_fallback
     steps = int((1.0 - first) / step + 1e-6) if step else 0
@@ -79,9 +80,12 @@ def hearing_options(args: argparse.Namespace) -> HearingOptions:
         hotwords=args.hotwords,
         beam_size=args.beam_size,
         word_times=wants_word_times(args),
-        temperatures=(first, *(round(first + step * (n + 1), 3) for n in range(steps))),
-        compression_ratio_threshold=args.compression_ratio_threshold,
-        logprob_threshold=args.logprob_threshold,
-        no_speech_threshold=args.no_speech_threshold,
+        temperature=first,
+        fallback=Fallback(
+            tuple(round(first + step * (n + 1), 3) for n in range(steps)),
+            compression_ratio=args.compression_ratio_threshold,
+            logprob=args.logprob_threshold,
+            no_speech_prob=args.no_speech_threshold,
+        ),
         vad="silero" if args.vad_filter else "none",
     )

@@ -104,6 +104,8 @@ Decoded = Callable[[DecodedBatch], None]
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
+    job: DecodeJob
+    """as it waits, or was decoded last"""
     submitted_s: float
     wanted_s: float
     """when the first of the windows that it replaced was submitted"""
@@ -170,7 +172,7 @@ class Dispatcher:
         now_s = self._clock()
         replaced = self.policy.submit(job, now_s)
         wanted_s = now_s if replaced is None else self._waiting.pop(replaced.id).wanted_s
-        self._waiting[job.id] = _Entry(now_s, wanted_s, now_s, deliver, begun)
+        self._waiting[job.id] = _Entry(job, now_s, wanted_s, now_s, deliver, begun)
         self._changed.set()
         return replaced.id if replaced else None
 
@@ -182,6 +184,17 @@ class Dispatcher:
         elif job_id in self._waiting:
             self._waiting[job_id] = replace(self._waiting[job_id], unwanted=True)
         return waited
+
+    def hurry(self, job_id: str, session_id: str) -> None:
+        """Others wait for this job now. One in the engine is no quicker for it, but its second try is."""
+        entry = self._waiting.get(job_id)
+        if entry is None:
+            return
+        job = replace(entry.job, deadline_s=0.0)
+        self._waiting[job_id] = replace(entry, job=job)
+        if self.policy.cancel(job_id, session_id):
+            self.policy.submit(job, self._clock())
+            self._changed.set()
 
     def ask_again(self) -> None:
         """The policy was told something by which it may decide otherwise."""
@@ -233,6 +246,7 @@ class Dispatcher:
         try:
             call = self._calls.begin(attempt.jobs)
         except BackendUnavailable as fault:
+<<<<<<< HEAD
             self._settle(attempt, _all_failed(attempt, fault), self._clock())
         else:
             group.create_task(self._decode(attempt, call))
@@ -288,15 +302,40 @@ class Dispatcher:
             groups = [finals] if finals and tries < TRIES else []
         self._again += [_Attempt(group, tries, now_s + PAUSE_S) for group in groups]
         return {job.id for group in groups for job in group}
+=======
+            logger.error("a batch of %d jobs was not decoded: %s", len(batch), fault)
+            results = [DecodeResult(job.id, error=fault) for job in batch]
+        finally:
+            self._busy -= 1
+            decoded_s = self._clock()
+            self.policy.finished(batch, took_s)
+            self._changed.set()
+        self._decoded(batch, results, decoded_s - batched_s)
+        for job, result in zip(batch, results, strict=True):
+            entry = self._waiting.pop(job.id)
+            begun_s = min(decoded_s, batched_s + result.wait_ms / 1000)
+            self._charge(job, decoded_s - begun_s, len(batch), batched_s - entry.wanted_s)
+            if result.again is not None and not entry.unwanted:
+                self._try_again(entry, result.again)
+                continue
+            # a second try that fails does not lose the first text
+            told = job.second_try.best if job.second_try and result.error else result
+            times = JobTimes(entry.submitted_s, batched_s, begun_s, decoded_s)
+            try:
+                entry.deliver(told, times)
+            except Exception:  # one stream's fault must not take the engine's results from the others
+                logger.exception("stream %s failed on a result", job.session_id)
+>>>>>>> main
 
-    def _try_again(self, job: DecodeJob, second_try: SecondTry, entry: _Entry) -> None:
+    def _try_again(self, entry: _Entry, second_try: SecondTry) -> None:
         """Queue a doubtful window once more, as a job of its own: its neighbours' results are out already.
 
         It keeps its id, and what is left of its deadline."""
         now_s = self._clock()
-        left_s = max(0.0, job.deadline_s - (now_s - entry.asked_s))
-        self._waiting[job.id] = replace(entry, asked_s=now_s, begun=None)
-        self.policy.submit(replace(job, deadline_s=left_s, second_try=second_try), now_s)
+        left_s = max(0.0, entry.job.deadline_s - (now_s - entry.asked_s))
+        job = replace(entry.job, deadline_s=left_s, second_try=second_try)
+        self._waiting[job.id] = replace(entry, job=job, asked_s=now_s, begun=None)
+        self.policy.submit(job, now_s)
         self._changed.set()
 
     def _charge(self, job: DecodeJob, busy_s: float, batch: int, waited_s: float) -> None:
