@@ -246,7 +246,6 @@ class Dispatcher:
         try:
             call = self._calls.begin(attempt.jobs)
         except BackendUnavailable as fault:
-<<<<<<< HEAD
             self._settle(attempt, _all_failed(attempt, fault), self._clock())
         else:
             group.create_task(self._decode(attempt, call))
@@ -302,30 +301,6 @@ class Dispatcher:
             groups = [finals] if finals and tries < TRIES else []
         self._again += [_Attempt(group, tries, now_s + PAUSE_S) for group in groups]
         return {job.id for group in groups for job in group}
-=======
-            logger.error("a batch of %d jobs was not decoded: %s", len(batch), fault)
-            results = [DecodeResult(job.id, error=fault) for job in batch]
-        finally:
-            self._busy -= 1
-            decoded_s = self._clock()
-            self.policy.finished(batch, took_s)
-            self._changed.set()
-        self._decoded(batch, results, decoded_s - batched_s)
-        for job, result in zip(batch, results, strict=True):
-            entry = self._waiting.pop(job.id)
-            begun_s = min(decoded_s, batched_s + result.wait_ms / 1000)
-            self._charge(job, decoded_s - begun_s, len(batch), batched_s - entry.wanted_s)
-            if result.again is not None and not entry.unwanted:
-                self._try_again(entry, result.again)
-                continue
-            # a second try that fails does not lose the first text
-            told = job.second_try.best if job.second_try and result.error else result
-            times = JobTimes(entry.submitted_s, batched_s, begun_s, decoded_s)
-            try:
-                entry.deliver(told, times)
-            except Exception:  # one stream's fault must not take the engine's results from the others
-                logger.exception("stream %s failed on a result", job.session_id)
->>>>>>> main
 
     def _try_again(self, entry: _Entry, second_try: SecondTry) -> None:
         """Queue a doubtful window once more, as a job of its own: its neighbours' results are out already.
@@ -356,7 +331,7 @@ class Dispatcher:
     def _deliver(self, job: DecodeJob, result: DecodeResult, batched_s: float) -> None:
         entry, now_s = self._waiting.pop(job.id), self._clock()
         if result.again is not None and not entry.unwanted:
-            self._try_again(job, result.again, entry)
+            self._try_again(entry, result.again)
             return
         # a second try that fails does not lose the first text
         told = job.second_try.best if job.second_try and result.error else result
