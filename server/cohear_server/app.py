@@ -91,9 +91,8 @@ def create_app(service: Service) -> Starlette:
         return JSONResponse({"status": "alive"})
 
     async def readyz(_: Request) -> Response:
-        if not service.ready or service.draining:
-            status = "draining" if service.draining else "warming up"
-            return JSONResponse({"status": status}, status_code=503, headers={"retry-after": "1"})
+        if service.state != "ready":
+            return JSONResponse({"status": service.state}, status_code=503, headers={"retry-after": "1"})
         return JSONResponse({"status": "ready", "model": service.model.name, "streams": len(service.streams)})
 
     async def stream(socket: Socket) -> None:
