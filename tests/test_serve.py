@@ -93,7 +93,6 @@ def test_it_answers_while_its_model_is_looked_for_and_stops_at_once() -> None:
         assert process.get("/readyz") == (503, "loading the model")
         assert process.get("/v1/info") == (503, "loading the model")
         with connect(f"ws://127.0.0.1:{process.port}{PATH}", proxy=None) as socket_:
-            socket_.send(encode(Start()))
             error = decode_server(str(socket_.recv()))
         assert isinstance(error, Error)
         assert (error.code, error.retry_after_s) == ("warming_up", 1.0)

@@ -11,8 +11,9 @@ from cohear_client.protocol import Final, Finalized, Partial, ServerMessage, Sta
 from cohear_server.config import ServerConfig
 from cohear_server.core.jobs import DecodeJob, DecodeResult, JobKind
 from cohear_server.errors import ClientError
+from cohear_server.live.backend import make_backend
 from cohear_server.live.observer import Unobserved
-from cohear_server.live.service import Service, make_backend
+from cohear_server.live.service import Service
 from cohear_server.scheduling.load import Rung
 from cohear_server.wire.local import LocalStream, open_stream
 

@@ -15,13 +15,12 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from ..access.caller import ANYONE, Caller
 from ..config import ServerConfig
 from ..core.commands import Claim, Start
 from ..core.events import Closing, Failed, Limits, Ready
-from ..core.jobs import DecodeJob, DecodeOptions, DecodeResult
+from ..core.jobs import DecodeOptions
 from ..core.options import SessionOptions
 from ..core.segment import PartialOptions
 from ..core.segmenter import SegmenterOptions
@@ -29,10 +28,11 @@ from ..core.session import Session
 from ..engine.backend import DecodeBackend, ModelInfo
 from ..engine.cached import CachedBackend
 from ..errors import ClientError, CohearError, OverloadError
-from ..scheduling.dispatcher import Dispatcher
+from ..scheduling.dispatcher import DecodedBatch, Dispatcher
 from ..scheduling.load import Rung
 from ..scheduling.scheduler import Scheduler, SchedulerOptions
 from ..scheduling.warmup import speech_cost
+from .backend import make_backend
 from .observers import Observers
 from .pace import Turns
 from .places import PlaceLimits, Places
@@ -56,6 +56,8 @@ LAST_WORDS_S = 2.0
 NO_TIME = OverloadError(
     "draining", "this server shut down before the segment was decoded", "send its audio again", retry_after_s=1.0
 )
+HUNG_S = 60.0
+"""after which a call of the engine is taken to hang"""
 
 
 class Service:
@@ -83,7 +85,7 @@ class Service:
         """what finals are kept in, for its figures"""
         limits = SchedulerOptions(config.max_batch, config.max_batch_s)
         self.scheduler = Scheduler(limits)
-        self.dispatcher = Dispatcher(backend, self.scheduler, clock, self._decoded)
+        self.dispatcher = Dispatcher(backend, self.scheduler, clock, (self._decoded,), lambda batch: HUNG_S)
         segmenter = SegmenterOptions(endpoint_ms=config.endpoint_ms, max_segment_s=config.max_segment_s)
         partials = PartialOptions(interval_ms=config.partial_interval_ms)
         self._options = SessionOptions(segmenter, partials, vad=config.vad)
@@ -148,6 +150,15 @@ class Service:
             smaller_s = await speech_cost(self._backend, smaller, self.clock)
             load.smaller_cost = min(1.0, smaller_s / main_s) if main_s else 1.0
             logger.info("partials: %s costs %.2f of %s", smaller.name, load.smaller_cost, main.name)
+
+    @property
+    def state(self) -> str:
+        """`ready` when new streams are taken, else why not: `warming up`, `draining`, `engine down`."""
+        if self.draining:
+            return "draining"
+        if not self.ready:
+            return "warming up"
+        return "ready" if self.dispatcher.health.up else "engine down"
 
     @property
     def slots(self) -> int:
@@ -228,6 +239,10 @@ class Service:
     def _check_room(self, caller: Caller) -> None:
         """Raises OverloadError when one more stream would break the promise made to those that are here. A stream
         without a client gives way first."""
+        if not self.dispatcher.health.up:
+            down = "this server's engine does not answer"
+            remedy = "try again later, or on another server"
+            raise OverloadError("engine_down", down, remedy, retry_after_s=RETRY_AFTER_S)
         while self.places.full_for(caller):
             own = [stream for stream in self.places.lost() if stream.caller == caller]
             self._give_way(own, "your key or your address holds all the streams that it may")
@@ -303,8 +318,8 @@ class Service:
             stream.close()
             self.dispatcher.load.closed(stream.session.id)
 
-    def _decoded(self, batch: Sequence[DecodeJob], results: Sequence[DecodeResult], busy_s: float) -> None:
-        self.observer.decoded(batch, results, busy_s)  # whoever it is by then
+    def _decoded(self, batch: DecodedBatch) -> None:
+        self.observer.decoded(batch.jobs, batch.results, batch.busy_s)  # whoever it is by then
 
     def _ready(self, stream: Stream) -> Ready:
         session = stream.session
@@ -335,33 +350,3 @@ class Service:
 def overloaded(why: str) -> OverloadError:
     remedy = "try again later, or on another server"
     return OverloadError("overloaded", why, remedy, retry_after_s=RETRY_AFTER_S)
-
-
-def make_backend(config: ServerConfig) -> DecodeBackend:
-    """The local engine with the configured models, remembering if it is told to. Raises ClientError if there is no such
-    model, or no cache can be there."""
-    from ..engine.cache import open_cache
-    from ..engine.local import LocalBackend
-    from ..engine.options import EngineOptions
-    from ..engine.results import Results, identity_of
-    from ..engine.tiers import TieredBackend
-    from ..models.catalog import SourceOptions, find_model
-
-    def local(name: str) -> LocalBackend:
-        model_dir = Path(config.model_dir) if config.model_dir else None
-        model = find_model(name, options=SourceOptions(model_dir, config.offline))
-        return LocalBackend(EngineOptions.of(model, config.device, config.compute_type, config.workers, config.threads))
-
-    main = local(config.model)
-    backend: DecodeBackend = main
-    if config.partial_model:
-        smaller = local(config.partial_model)
-        if smaller.options.model_name == main.options.model_name:
-            same = f"setting 'partial_model' is {config.partial_model!r:.60}, the same model as 'model'"
-            raise ClientError("bad_config", same, "name a smaller model, or leave it out")
-        backend = TieredBackend(main, smaller)
-    if not config.cache:
-        return backend
-    # only finals are remembered, and those are the main model's
-    cache = open_cache(config.cache_dir, config.cache_limit_mb)
-    return CachedBackend(backend, Results(cache, identity_of(main.options)))
