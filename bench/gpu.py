@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from capacity import MODES, PROMISE, Search, broken, show
 from capacityplot import plot
-from cohear_server.app import address, create_app, make_server
+from cohear_server.app import addresses, create_app, make_server
 from cohear_server.config import ServerConfig
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, JobKind
 from cohear_server.engine.engine import WhisperEngine
@@ -182,7 +182,7 @@ async def _serve(model: Path, args: argparse.Namespace) -> None:
         serving = group.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110 - uvicorn tells nobody
             await asyncio.sleep(0.05)
-        print(f"ws://{address(server, config)}", flush=True)
+        print(f"ws://{addresses(server, config)[0]}", flush=True)
         await serving
 
 
