@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cohear_client.protocol import ENCODINGS
 from cohear_server.core.audio import AudioFormat
-from cohear_server.core.commands import Audio, Configure, Finalize, Tick
+from cohear_server.core.commands import Audio, Configure, Finalize, Preference, Tick
 from cohear_server.core.events import (
     Done,
     Final,
@@ -79,15 +79,35 @@ def test_speech_that_resumes_takes_the_speculation_back() -> None:
     assert len(driver.release().of(Final)) == 1
 
 
-def test_in_haste_what_was_decoded_at_a_pause_is_the_final_of_a_long_segment() -> None:
+def test_with_economy_what_was_decoded_at_a_pause_is_the_final_of_a_long_segment() -> None:
     driver = Driver()
     driver.session.economize(1.0)
-    driver.feed(np.concatenate([silence(1), speech(4), silence(0.35), speech(1), silence(1)])).stop()
+    driver.feed(np.concatenate([silence(1), speech(4), silence(0.35), speech(1.5), silence(1)])).stop()
     first, second = driver.of(Final)
     assert (first.reason, second.reason) == ("max_length", "endpoint")
+    assert (first.traded, second.traded) == (("early_cut",), ("short_context",))
     assert first.end == second.start == pytest.approx(5.2 * SAMPLE_RATE_HZ, abs=800)
     assert [job.segment_id for job in driver.jobs if job.kind is JobKind.FINAL] == [0, 1], "neither in vain"
     assert len(driver.of(SpeechStarted)) == len(driver.of(SpeechEnded)) == 1, "one utterance"
+
+
+@pytest.mark.parametrize(("prefer", "economy", "traded"), [("accuracy", 1.0, False), ("speed", 0.0, True)])
+def test_a_client_may_forbid_that_accuracy_is_traded_or_want_it(
+    prefer: Preference, economy: float, traded: bool
+) -> None:
+    driver = Driver(options=SessionOptions(vad="energy", prefer=prefer))
+    driver.session.economize(economy)
+    driver.feed(np.concatenate([silence(1), speech(4), silence(0.35), speech(1), silence(1)])).stop()
+    assert any(final.traded for final in driver.of(Final)) is traded
+
+
+def test_what_is_preferred_changes_in_mid_stream() -> None:
+    driver = Driver()
+    driver.session.economize(1.0)
+    driver.feed(np.concatenate([utterance(), utterance()])).say(Configure(prefer="accuracy"))
+    driver.session.economize(1.0)
+    driver.feed(np.concatenate([utterance(), utterance()])).stop()
+    assert [bool(final.traded) for final in driver.of(Final)] == [False, True, False, False]
 
 
 def test_finals_leave_in_order_though_results_come_backwards() -> None:
