@@ -87,6 +87,7 @@ class Stream:
         """`reopen` is how to come back after a lost connection; without it, or if the server holds none, it is not."""
         self.start = start
         self.ready = ready
+        self._socket = socket
         self._reopen = reopen
         self._replay = Replay(start)
         self._timeline = Timeline(start.sample_rate)
@@ -150,7 +151,7 @@ class Stream:
     async def aclose(self) -> None:
         """Close the socket; what was not sent or not read is gone."""
         self._closing = True
-        await self._link.socket.close()
+        await self._socket.close()
         self._keeper.cancel()
         await asyncio.wait([self._keeper])
         if not self._keeper.cancelled():
@@ -257,7 +258,7 @@ class Stream:
         self._attach(socket, ready)
 
     def _attach(self, socket: Socket, ready: Ready) -> None:
-        self.ready = ready
+        self.ready, self._socket = ready, socket
         self._moving = self._gone = False
         self._link = Link(socket, ready.limits, self._replay)
 
