@@ -23,7 +23,7 @@ from cohear_server.engine.calibration import BINS, Calibration, calibration_erro
 from cohear_server.engine.engine import WhisperEngine
 from cohear_server.engine.profile import profiles_dir
 from cohear_server.lab.clips import Clip, choose, grouped, read_clips
-from cohear_server.lab.evaluation import Heard, hear, known, load
+from cohear_server.lab.evaluation import ClipReading, hear, known, load
 from cohear_server.models.catalog import find_model
 from cohear_server.models.sources import SourceOptions
 
@@ -70,20 +70,20 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def decode(engine: WhisperEngine, folder: Path, count: int) -> list[Heard]:
+def decode(engine: WhisperEngine, folder: Path, count: int) -> list[ClipReading]:
     """By group, an equal share of each."""
     clips = [clip for clip in known(read_clips(folder), engine) if clip.reference]
     groups: dict[str, list[Clip]] = {n: c for n, c in grouped(clips).items() if n not in NOT_FITTED}
     return [hear(engine, engine.profile, choose(members, count // len(groups))) for members in groups.values()]
 
 
-def rate(heard: Sequence[Heard]) -> Rated:
+def rate(heard: Sequence[ClipReading]) -> Rated:
     rated = [one.rated() for one in heard]
     speakers = {clip.speaker for one in heard for clip in one.clips}
     return Rated([p for ps, _ in rated for p in ps], [r for _, rs in rated for r in rs], len(speakers))
 
 
-def show(heard: Sequence[Heard], tested: Rated, calibration: Calibration) -> None:
+def show(heard: Sequence[ClipReading], tested: Rated, calibration: Calibration) -> None:
     print(f"slope {calibration.slope:g}, offset {calibration.offset:g}")
     print(f"{'set':<18}{'words':>6}{'right':>7}{'before':>8}{'after':>8}   calibration error")
     for name, rated in [*((one.clips[0].group, rate([one])) for one in heard), ("all", tested)]:

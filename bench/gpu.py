@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from capacity import MODES, PROMISE, Search, broken, show
 from capacityplot import plot
-from cohear_server.app import address, make_server
+from cohear_server.app import address, create_app, make_server
 from cohear_server.config import ServerConfig
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, JobKind
 from cohear_server.engine.engine import WhisperEngine
@@ -177,7 +177,7 @@ async def _serve(model: Path, args: argparse.Namespace) -> None:
         port=0, max_streams=10_000, max_batch=args.max_batch, max_batch_s=10.0 * args.max_batch, admission=False
     )
     service = Service(config, LocalBackend(engine_options(model, args), LENIENT))
-    server = make_server(service, config)
+    server = make_server(create_app(service), config)
     async with service.running(), asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110 - uvicorn tells nobody

@@ -18,6 +18,7 @@ from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, De
 from cohear_server.core.session import Session
 from cohear_server.engine.engine import WhisperEngine
 from cohear_server.engine.options import EngineOptions
+from cohear_server.engine.second_try import settled
 from cohear_server.models.catalog import SourceOptions, find_model
 from cohear_server.wire.native import to_message
 
@@ -42,7 +43,7 @@ class Decoder:
         key = (job.pcm.tobytes(), job.options)
         if key not in self._known:
             begun_s = time.process_time()
-            (result,) = self._engine.decode([job])
+            (result,) = settled(self._engine.decode, [job])
             self._known[key] = (result, time.process_time() - begun_s)
         result, cost_s = self._known[key]
         return replace(result, job_id=job.id), cost_s

@@ -30,7 +30,7 @@ from cohear_server.engine.options import EngineOptions
 from cohear_server.engine.profile import Profile, read_profile
 from cohear_server.lab.profiling import build_tail
 from cohear_server.lab.trial_speech import read_speech
-from cohear_server.lab.trials import BATCH, Heard, Utterance, cut_in_speech, ends_in_loop, hear
+from cohear_server.lab.trials import BATCH, Reading, Utterance, cut_in_speech, ends_in_loop, hear
 from cohear_server.models.catalog import find_model
 from cohear_server.models.sources import SourceOptions
 from speech import Clip, Errors, circumstances, error_rate, rate_difference, read_clips, word_errors, write_result
@@ -150,7 +150,7 @@ def _utterance(clip: Clip) -> Utterance:
     return Utterance(clip.pcm(), clip.lang)
 
 
-def _errors(clips: Sequence[Clip], heard: Heard, lang: str) -> list[Errors]:
+def _errors(clips: Sequence[Clip], heard: Reading, lang: str) -> list[Errors]:
     return [
         word_errors(clip.reference, text, lang)
         for clip, text in zip(clips, heard.texts, strict=True)
@@ -160,7 +160,7 @@ def _errors(clips: Sequence[Clip], heard: Heard, lang: str) -> list[Errors]:
 
 def cut(
     engine: WhisperEngine, profiles: Sequence[Profile], windows: Sequence[Utterance], padded_too: int
-) -> tuple[list[dict[str, Any]], Heard]:
+) -> tuple[list[dict[str, Any]], Reading]:
     """Loops in all windows; cost of those up to 4 s; what the guard cut is compared with the padded text.
 
     And what was heard at the last setting."""
@@ -192,7 +192,7 @@ def cut(
     return rows, heard
 
 
-def mixed(engine: WhisperEngine, profile: Profile, windows: Sequence[Utterance], together: Heard) -> dict[str, Any]:
+def mixed(engine: WhisperEngine, profile: Profile, windows: Sequence[Utterance], together: Reading) -> dict[str, Any]:
     """Windows that were heard in batches of 8 of different lengths, now alone."""
     alone = [hear(engine, profile, [window], JobKind.PARTIAL) for window in windows]
     differing = [i for i, one in enumerate(alone) if one.texts[0] != together.texts[i]]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, HypothesisWord, JobKind, Pcm
 from cohear_server.engine.engine import WhisperEngine
+from cohear_server.engine.second_try import settled
 from cohear_server.lab.clips import Clip
 from cohear_server.lab.scoring import matched
 from faster_whisper import WhisperModel
@@ -21,7 +22,7 @@ def median_apart_ms(engine: WhisperEngine, folder: Path, clips: Sequence[Clip]) 
     for clip in clips:
         pcm = clip.pcm()
         options = DecodeOptions(engine.info.name, clip.lang or None, word_times=True)
-        own = engine.decode([DecodeJob("", "", "", 0, pcm, JobKind.FINAL, 1.0, options)])[0]
+        (own,) = settled(engine.decode, [DecodeJob("", "", "", 0, pcm, JobKind.FINAL, 1.0, options)])
         apart_ms += _apart_ms(own.words, _rival_words(rival, pcm, own.language), own.language)
     return round(float(np.median(apart_ms)), 1) if apart_ms else None
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import msgspec
-from cohear_client.fields import given, type_info
+from cohear_client.fields import type_info, unwrapped
 from cohear_server.config import ServerConfig, choices_of, help_of
 from msgspec import inspect
 
@@ -49,7 +49,7 @@ def _default(value: object) -> str:
 def _allowed(item: msgspec.structs.FieldInfo) -> str:
     if choices := choices_of(item):
         return ", ".join(f"`{value}`" for value in choices)
-    match given(type_info(item.type)):
+    match unwrapped(type_info(item.type)):
         case inspect.IntType(ge=low, le=high) | inspect.FloatType(ge=low, le=high):
             return f"{low} to {high}"
         case inspect.BoolType():

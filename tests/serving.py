@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import numpy as np
+import uvicorn
 from cohear_client import protocol
-from cohear_server.app import address, make_server
+from cohear_server.app import address, create_app, make_server
 from cohear_server.config import ServerConfig
 from cohear_server.engine.backend import DecodeBackend
 from cohear_server.live.service import Service
+from cohear_server.wire.sockets import Connections, SocketLimits, WebSocket
 from websockets.asyncio.client import ClientConnection, connect
 
 
@@ -21,10 +23,21 @@ from websockets.asyncio.client import ClientConnection, connect
 class Running:
     service: Service
     address: str
+    server: uvicorn.Server
 
     @property
     def url(self) -> str:
         return f"ws://{self.address}"
+
+    @property
+    def connections(self) -> int:
+        """Open ones, of all kinds."""
+        assert isinstance(self.server.server_state, Connections)
+        return len(self.server.server_state)
+
+    @property
+    def websockets(self) -> list[WebSocket]:
+        return [known for known in self.server.server_state.connections if isinstance(known, WebSocket)]
 
     @contextlib.asynccontextmanager
     async def socket(self) -> AsyncIterator[ClientConnection]:
@@ -36,11 +49,15 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def serving(backend: DecodeBackend, **settings: object) -> AsyncIterator[Running]:
+async def serving(
+    backend: DecodeBackend, limits: SocketLimits | None = None, /, **settings: object
+) -> AsyncIterator[Running]:
     """Up and ready on a free port until left."""
     config = ServerConfig(port=0, vad="energy", **settings)  # type: ignore[arg-type]
     service = Service(config, backend)
-    server = make_server(service, config)
+    server = make_server(create_app(service), config)
+    if limits is not None:
+        server.server_state = Connections(limits)
     up = asyncio.Event()
     startup = server.startup
 
@@ -57,7 +74,7 @@ async def serving(backend: DecodeBackend, **settings: object) -> AsyncIterator[R
                 # small, and inherited by each connection: a client that does not read is felt soon
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
         try:
-            yield Running(service, address(server, config))
+            yield Running(service, address(server, config), server)
         finally:
             server.should_exit = True
             await task

@@ -7,11 +7,18 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from cohear_client.fields import type_info, unwrapped
 from cohear_server.config import ServerConfig, add_arguments, load
 from cohear_server.core.segment import PartialOptions
 from cohear_server.core.segmenter import SegmenterOptions
 from cohear_server.errors import ClientError
+from cohear_server.live.service import Service
+from cohear_testing.fake import FakeBackend
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import inspect
 
 ROOT = Path(__file__).parent.parent
 
@@ -99,6 +106,33 @@ def test_settings_that_do_not_go_together_are_both_named(settings: dict[str, Any
         ServerConfig(**settings)
     assert caught.value.code == "bad_config"
     assert all(name in caught.value.message and name in caught.value.remedy for name in names)
+
+
+def values(declared: inspect.Type) -> st.SearchStrategy[Any]:
+    match unwrapped(declared):
+        case inspect.IntType(ge=int(low), le=int(high)):
+            return st.sampled_from([low, high]) | st.integers(low, high)
+        case inspect.FloatType(ge=int(low), le=int(high)):
+            return st.sampled_from([float(low), float(high)]) | st.floats(low, high)
+        case inspect.LiteralType(values=choices):
+            return st.sampled_from(choices)
+        case inspect.BoolType():
+            return st.booleans()
+    return st.just("")
+
+
+LIMITED = {f.name: values(type_info(f.type)) for f in msgspec.structs.fields(ServerConfig)}
+
+
+@given(st.fixed_dictionaries({}, optional=LIMITED))
+def test_settings_within_their_limits_make_a_server_or_name_two_that_clash(settings: dict[str, Any]) -> None:
+    clash = None
+    try:
+        config = ServerConfig(**settings)
+        assert Service(config, FakeBackend()).config is config
+    except ClientError as fault:
+        clash = fault
+    assert clash is None or sum(name in clash.message for name in LIMITED) >= 2
 
 
 def test_a_setting_made_by_a_program_is_held_to_its_limits() -> None:

@@ -10,29 +10,45 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cohear_client.errors import CohearError
 
-from .usage import COMMANDS, Help, missing_extra
-
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+from . import stdio
+from .usage import COMMANDS, EXIT_CODES, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, Help, missing_extra
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    arguments = [_dashed(argument) for argument in (sys.argv[1:] if argv is None else argv)]
+    """Run one command; returns its exit code, see `EXIT_CODES`."""
+    stdio.make_fit()
     # before numpy is loaded: the spectrogram's small products cost seven times as much shared out between threads
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    code = _ended(lambda: _command(sys.argv[1:] if argv is None else argv))
+    return _ended(stdio.finish_output) or code
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """What the arguments say; `run` of it does the command. Raises SystemExit, as argparse does."""
+    given = list(argv)
+    flags = given.index("--") if "--" in given else len(given)
+    arguments = [*map(_dashed, given[:flags]), *given[flags:]]
+    return _parser(arguments).parse_args(arguments)
+
+
+def _command(argv: Sequence[str]) -> int:
+    args = parse(argv)
+    code: int = args.run(args)
+    return code
+
+
+def _ended(work: Callable[[], int | None]) -> int:
     try:
-        args = _parser(arguments).parse_args(arguments)
-        code: int = args.run(args)
+        return work() or EXIT_DONE
     except (CohearError, ImportError, OSError, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as end:
         ended = _exit_code(_cause(end))
         if ended is None:  # a mistake of ours: the traceback is what is wanted
             raise
         return ended
-    return code
 
 
 def _dashed(argument: str) -> str:
@@ -60,15 +76,24 @@ def _exit_code(end: BaseException) -> int | None:
             return _complain(f"this needs the module {end.name}: {command}")
         case KeyboardInterrupt():
             return _complain("interrupted", EXIT_INTERRUPTED)
-        case BrokenPipeError():
-            # the reader of our output has gone; nothing may be written to it at exit either
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return EXIT_FAILED
+        case OSError():
+            return _system_fault(end)
     return None
 
 
+def _system_fault(fault: OSError) -> int:
+    """Of the machine: a full disk, a broken output, too many open files."""
+    try:
+        stdio.finish_output()
+    except BrokenPipeError:  # the reader of our output wants no more, as `head`
+        return EXIT_FAILED
+    except CohearError as unwritten:
+        return _complain(str(unwritten))
+    return _complain(f"{fault.filename}: {fault.strerror}" if fault.filename else str(fault))
+
+
 def _complain(what: str, code: int = EXIT_FAILED) -> int:
-    print(f"cohear: {what}", file=sys.stderr)
+    stdio.say(f"cohear: {what}")
     return code
 
 
@@ -81,7 +106,11 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
   cohear serve                              serve the default model on 127.0.0.1:8765
   cohear stream talk.wav                    stream a file to it as if it were live
   cohear mic                                the same, from the microphone
-  cohear transcribe *.mp3 --format srt      subtitles for files, with no server needed""",
+  cohear transcribe *.mp3 --format srt      subtitles for files, with no server needed
+
+exit codes:
+"""
+        + "\n".join(f"  {code:<5}{meaning}" for code, meaning in EXIT_CODES.items()),
     )
     parser.add_argument("--version", action="version", version=f"cohear {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

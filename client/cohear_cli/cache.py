@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .stdio import print_json, say
 from .usage import Help, Subparsers
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _info(cache: Cache, args: argparse.Namespace) -> int:
         "hit_rate": round(found.hit_rate, 4),
     }
     if args.json:
-        print(json.dumps(table, indent=1))
+        print_json(table, indent=1)
         return 0
     print(f"{found.path}: {found.entries} entries, {found.size_bytes / 1e6:.1f} of {found.limit_bytes / 1e6:.0f} MB")
     print(f"{found.hits} hits, {found.misses} misses ({100 * found.hit_rate:.0f} % known)")
@@ -73,11 +73,11 @@ def _info(cache: Cache, args: argparse.Namespace) -> int:
 def _verify(cache: Cache, args: argparse.Namespace) -> int:
     wrong = cache.verify()
     if args.json:
-        print(json.dumps({"damaged": wrong}, indent=1))
+        print_json({"damaged": wrong}, indent=1)
     elif not wrong:
         print("all entries are whole")
     if wrong:
-        print(f"cohear: {len(wrong)} damaged entries were dropped: that audio is heard again", file=sys.stderr)
+        say(f"cohear: {len(wrong)} damaged entries were dropped: that audio is heard again")
     return 1 if wrong else 0
 
 

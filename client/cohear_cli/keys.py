@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 
+from .stdio import say
 from .usage import Help, Subparsers
 
 VARIABLE = "COHEAR_KEYS"
@@ -52,11 +52,11 @@ def run(args: argparse.Namespace) -> int:
     match args.action:
         case "add":
             key = add_key(file, args.name)
-            print(f"the key {args.name!r}, kept as a hash in {file}; it is not shown again:", file=sys.stderr)
+            say(f"the key {args.name!r}, kept as a hash in {file}; it is not shown again:")
             print(key)
         case "revoke":
             revoke_key(file, args.name)
-            print(f"revoked {args.name!r} in {file}", file=sys.stderr)
+            say(f"revoked {args.name!r} in {file}")
         case _:
             found = [{"name": key.name, "created": key.created.isoformat()} for key in read_keys(file)]
             lines = [f"{key['name']:<24}{key['created']}" for key in found]

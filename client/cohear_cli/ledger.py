@@ -17,6 +17,7 @@ from cohear_client.transcript import Transcript
 
 from .outputs import txt, write_all, write_atomically
 from .progress import Progress
+from .stdio import say
 from .subtitles import SubtitleOptions
 
 COLOURS = (196, 202, 208, 214, 220, 226, 190, 154, 118, 82, 46)
@@ -66,7 +67,12 @@ class Ledger:
 
     @property
     def failed(self) -> int:
-        return sum("fault" in row for row in self.rows)
+        return sum(row["status"] == "failed" for row in self.rows)
+
+    @property
+    def warned(self) -> int:
+        """Files that are done, and of which something could not be read."""
+        return sum("fault" in row for row in self.rows) - self.failed
 
     def summary(self) -> dict[str, Any]:
         took_s = time.monotonic() - self._begun_s
@@ -75,6 +81,7 @@ class Ledger:
             "files": len(self.rows),
             "done": sum(row["status"] in ("done", "cached", "skipped") for row in self.rows),
             "failed": self.failed,
+            "warned": self.warned,
             "cached": sum(row["status"] == "cached" for row in self.rows),
             "skipped": sum(row["status"] == "skipped" for row in self.rows),
             "audio_s": round(sum(row["audio_s"] for row in self.rows), 3),
@@ -94,7 +101,8 @@ class Ledger:
             line += f" ({found['real_time_factor']:.1f}x real time)"
             line += f", {found['cached']} known already" if found["cached"] else ""
             line += f", {found['skipped']} skipped" if found["skipped"] else ""
-            print(line + (f", {found['failed']} failed" if found["failed"] else ""), file=sys.stderr)
+            line += f", {found['warned']} with damage" if found["warned"] else ""
+            say(line + (f", {found['failed']} failed" if found["failed"] else ""))
 
     def write_report(self, path: Path) -> None:
         """Raises ClientError(`cannot_write`)."""
@@ -137,11 +145,11 @@ class Ledger:
             text = coloured(event.transcript) if self._options.colours else txt(event.transcript)
             print(text, end="", flush=True)
         if event.transcript is not None and not event.transcript.segments:
-            print(f"{one_line(event.path)}: no words were heard in {event.audio_s:.1f} s of audio", file=sys.stderr)
+            say(f"{one_line(event.path)}: no words were heard in {event.audio_s:.1f} s of audio")
         if event.fault is not None:
             text, name = str(event.fault), str(event.path)
             # faults of files name the file themselves
-            print(one_line(text if text.startswith(name) else f"{name}: {text}"), file=sys.stderr)
+            say(one_line(text if text.startswith(name) else f"{name}: {text}"))
 
 
 def one_line(text: object) -> str:

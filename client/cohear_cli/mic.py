@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import signal
-import sys
 
+from .stdio import say
 from .usage import Help, Subparsers, add_live_options, stream_options
 
 
@@ -46,21 +44,14 @@ async def _record(args: argparse.Namespace) -> None:
     from cohear_client.errors import ServerError
     from cohear_client.mic import Microphone
 
+    from .interrupt import first_interrupt
     from .live import show
 
     device = int(args.device) if args.device and args.device.isdigit() else args.device
     async with Microphone(device) as microphone:
-        # the first Ctrl-C ends the recording and its finals still come; the second interrupts
-        loop = asyncio.get_running_loop()
-
-        def end() -> None:
-            loop.remove_signal_handler(signal.SIGINT)
-            microphone.close()
-
-        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C interrupts at once
-            loop.add_signal_handler(signal.SIGINT, end)
-        print("listening; Ctrl-C ends", file=sys.stderr)
-        await show(args, microphone.start(**stream_options(args)), microphone.blocks(), 1.0)
+        say("listening; Ctrl-C ends")
+        with first_interrupt(microphone.close):
+            await show(args, microphone.start(**stream_options(args)), microphone.blocks(), 1.0)
     if microphone.dropped:
         places = ", ".join(f"{start_s:.1f} s to {end_s:.1f} s" for start_s, end_s in microphone.dropped)
         raise ServerError(

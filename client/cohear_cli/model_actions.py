@@ -6,13 +6,12 @@ The work is the server package's: `models.verify`, `lab.profiling`, `lab.evaluat
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .stdio import print_json, say
 from .usage import Help, Subparsers
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def _verify(args: argparse.Namespace) -> int:
 
     found = verify_model(args.model, SourceOptions(args.model_dir, offline=True))
     if args.json:
-        print(json.dumps({**asdict(found), "good": found.good}, indent=1, ensure_ascii=False))
+        print_json({**asdict(found), "good": found.good}, indent=1)
     else:
         _show_verification(found)
     return 0 if found.good else 1
@@ -76,9 +75,9 @@ def _show_verification(found: Verification) -> None:
         print("no hashes are pinned for this model: its files are complete, more is not known")
     for file in found.files:
         if file.fault is not None:
-            print(f"cohear: {file.fault}", file=sys.stderr)
+            say(f"cohear: {file.fault}")
     if not found.good:
-        print(f"cohear: {found.remedy}", file=sys.stderr)
+        say(f"cohear: {found.remedy}")
 
 
 def _profile(args: argparse.Namespace) -> int:
@@ -104,9 +103,9 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     clips = read_clips(args.data)
     found = find_model(args.model, options=SourceOptions(args.model_dir))
-    result = evaluate(found, clips, args.clips, lambda line: print(line, file=sys.stderr))
+    result = evaluate(found, clips, args.clips, say)
     if args.json:
-        print(json.dumps(asdict(result), indent=1, ensure_ascii=False))
+        print_json(asdict(result), indent=1)
     else:
         _show_evaluation(result)
     return 0

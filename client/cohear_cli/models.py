@@ -6,12 +6,12 @@ What is done with a model that is here is in `model_actions`.
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .model_actions import add_actions
+from .stdio import print_json
 from .usage import Help, Subparsers
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _list(options: SourceOptions, *, as_json: bool) -> None:
 
     rows = [_row(model, options) for model in read_catalog().models.values()]
     if as_json:
-        print(json.dumps([row.data() for row in rows], indent=1, ensure_ascii=False))
+        print_json([row.data() for row in rows], indent=1)
         return
     lines = [HEADINGS, *(row.cells() for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
@@ -144,14 +144,14 @@ def _locate(name: str, options: SourceOptions, *, as_json: bool) -> None:
     found = find_model(name, options=options)
     if as_json:
         data = {"name": found.name, "directory": str(found.directory), "source": found.source, "sha256": found.sha256}
-        print(json.dumps(data, ensure_ascii=False))
+        print_json(data)
     else:
         print(found.directory)
 
 
 def _show(data: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(data, indent=1, ensure_ascii=False))
+        print_json(data, indent=1)
         return
     for key, value in data.items():
         print(f"{key:<12}{_words(value)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from cohear_client.protocol import Done, Final, ServerMessage, Stats
+
+from .stdio import print_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -80,7 +81,7 @@ class Lines(NoProgress):
 
     def _print(self, event: str, **fields: Any) -> None:
         at_s = round(self._clock() - self._begun_s, 3)
-        print(json.dumps({"event": event, "at_s": at_s, **fields}, ensure_ascii=False), flush=True)
+        print_json({"event": event, "at_s": at_s, **fields})
 
 
 class Bars(NoProgress):

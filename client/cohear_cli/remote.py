@@ -13,7 +13,7 @@ from cohear_client.connection import connect
 from cohear_client.conversation import transcribe
 from cohear_client.errors import CohearError, OverloadError
 from cohear_client.fileevents import Advanced, Event, Finished, Started
-from cohear_client.files import AudioFile
+from cohear_client.files import ALL, DAMAGES, AudioFile, Choice
 from cohear_client.protocol import ServerMessage
 from cohear_client.transcript import TranscriptBuilder
 
@@ -22,7 +22,7 @@ from .progress import settled_s
 RETRIES = 10
 """How often a file waits for a service that has no room, each time as long as that asks."""
 
-PARTLY = ("truncated", "audio_lost")
+PARTLY = DAMAGES | {"audio_lost"}
 """Faults of a file whose other audio has become text, which is given."""
 
 
@@ -34,6 +34,7 @@ class RemoteOptions:
     start: dict[str, Any]
     """fields of each stream's `start`"""
     api_key: str | None = None
+    choice: Choice = ALL
 
 
 def transcribe_remotely(paths: Sequence[Path], options: RemoteOptions, hear: Callable[[Event], None]) -> None:
@@ -79,7 +80,7 @@ class _Remote:
         return await self._hear(path, heard)
 
     async def _hear(self, path: Path, heard: TranscriptBuilder) -> float:
-        with AudioFile(path) as audio:
+        with AudioFile(path, choice=self._options.choice) as audio:
             self._tell(Started(path, audio.duration_s))
             before_s = 0.0
 

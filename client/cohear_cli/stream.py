@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
-from cohear_client.protocol import ENCODINGS
+from cohear_client.errors import ClientError
+from cohear_client.protocol import ENCODINGS, MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ
 
-from .usage import Help, Subparsers, add_live_options, stream_options
+from .usage import (
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    Help,
+    Subparsers,
+    add_choice_options,
+    add_live_options,
+    choice,
+    number,
+    stream_options,
+)
+
+if TYPE_CHECKING:
+    from cohear_client.pcm import Pcm
+    from cohear_client.protocol import Start
 
 BLOCK_S = 0.02
 
@@ -31,52 +49,66 @@ went. A pipe (`-`) is sent as it comes: a WAV by its header, else raw 16-bit sam
     parser.add_argument("file", metavar="FILE", help="audio file, or - for standard input")
     parser.add_argument(
         "--speed",
-        type=_speed,
+        type=number(float, 0, 1000),
         metavar="X",
         help="times real time; 0 is as fast as the server takes it (default: 1 for a file, 0 for a pipe)",
     )
+    add_choice_options(parser)
     add_live_options(parser)
     raw = parser.add_argument_group("raw audio from a pipe")
-    raw.add_argument("--rate", type=int, default=16_000, metavar="HZ", help="samples a second (default: %(default)s)")
+    raw.add_argument(
+        "--rate",
+        type=number(int, MIN_RATE_HZ, MAX_RATE_HZ),
+        default=16_000,
+        metavar="HZ",
+        help="samples a second (default: %(default)s)",
+    )
     raw.add_argument("--encoding", choices=ENCODINGS, default="pcm_s16le", help="(default: %(default)s)")
-    raw.add_argument("--channels", type=int, default=1, metavar="N", help="(default: %(default)s)")
+    raw.add_argument(
+        "--channels", type=number(int, 1, MAX_CHANNELS), default=1, metavar="N", help="(default: %(default)s)"
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Stream the file or pipe to its end."""
-    asyncio.run(_stream_pipe(args) if args.file == "-" else _stream_file(args))
-    return 0
+    """Stream the file or pipe to its end, or to Ctrl-C: which a pipe has for its end, as a microphone has."""
+    over = asyncio.Event()
+    if args.file == "-":
+        asyncio.run(_stream_pipe(args, over))
+        return EXIT_DONE
+    asyncio.run(_stream_file(args, over))
+    return EXIT_INTERRUPTED if over.is_set() else EXIT_DONE
 
 
-async def _stream_file(args: argparse.Namespace) -> None:
+async def _stream_file(args: argparse.Namespace, over: asyncio.Event) -> None:
     from cohear_client.files import AudioFile
     from cohear_client.pacing import paced
 
-    from .live import show
-
     speed = 1.0 if args.speed is None else args.speed
-    with AudioFile(args.file) as file:
+    with AudioFile(args.file, choice=choice(args)) as file:
         start = file.start(**stream_options(args))
-        await show(args, start, paced(file.blocks(BLOCK_S), start, speed), speed)
+        await _send(args, start, paced(file.blocks(BLOCK_S), start, speed), speed, over)
 
 
-async def _stream_pipe(args: argparse.Namespace) -> None:
+async def _stream_pipe(args: argparse.Namespace, over: asyncio.Event) -> None:
     from cohear_client.pacing import paced
     from cohear_client.pipe import PipeAudio, stdin_bytes
     from cohear_client.protocol import Start
 
-    from .live import show
-
+    if sys.stdin.isatty():
+        raise ClientError("no_audio", "-: standard input is the terminal", "send audio through a pipe, or name a file")
     raw = Start(args.rate, args.encoding, args.channels, **stream_options(args))
     async with stdin_bytes() as source:
         pipe = await PipeAudio.open(source, raw)
         speed = args.speed or 0.0
-        await show(args, pipe.start, paced(pipe.blocks(BLOCK_S), pipe.start, speed), speed)
+        await _send(args, pipe.start, paced(pipe.blocks(BLOCK_S), pipe.start, speed), speed, over)
 
 
-def _speed(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not in 0 to 1000")
-    return value
+async def _send(
+    args: argparse.Namespace, start: Start, audio: AsyncIterator[Pcm | bytes], speed: float, over: asyncio.Event
+) -> None:
+    from .interrupt import first_interrupt, until
+    from .live import show
+
+    with first_interrupt(over.set):
+        await show(args, start, until(over, audio), speed)

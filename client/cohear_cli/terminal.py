@@ -9,7 +9,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from cohear_client.protocol import Error, Final, Partial, Ready, Refined, ServerMessage, SpeechStarted, Warning
+from cohear_client.protocol import Error, Final, Partial, Ready, ServerMessage, SpeechStarted, Warning
 from cohear_client.transcript import UNSPACED
 from rich.console import Console
 from rich.live import Live
@@ -51,8 +51,6 @@ class TerminalView:
                 self._live.update(Text(), refresh=True)
                 if event.text.strip():
                     self._print(_final(event))
-            case Refined():
-                self._print(Text(f"{event.model}: {event.text.strip()}", style="cyan"))
             case Warning() | Error():
                 self._print(Text(remark(event), style="yellow"))
         return received_s

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, TypeAlias
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from cohear_client.protocol import MAX_ENDPOINT_MS, MIN_ENDPOINT_MS
+
+if TYPE_CHECKING:
+    from cohear_client.files import Choice
 
 DEFAULT_URL = "ws://127.0.0.1:8765"
 
@@ -20,9 +25,20 @@ COMMANDS = {
     "keys": "make, list and revoke API keys of a server",
 }
 
+EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_WARNED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+EXIT_CODES = {
+    EXIT_DONE: "done",
+    EXIT_FAILED: "failed, or a file of several failed; or the reader of the output has gone",
+    EXIT_USAGE: "wrong usage: nothing was done",
+    EXIT_WARNED: "done, but for what is damaged in a file",
+    EXIT_INTERRUPTED: "interrupted by Ctrl-C",
+}
+
 _EXTRAS = {
     "server": {
         "cohear_server",
+        "huggingface_hub",
+        "tokenizers",
         "starlette",
         "uvicorn",
         "faster_whisper",
@@ -31,14 +47,15 @@ _EXTRAS = {
         "onnxruntime",
         "soxr",
         "prometheus_client",
-        "av",
     },
+    "files": {"av"},
     "cli": {"rich"},
     "mic": {"sounddevice"},
     "eval": {"jiwer", "whisper_normalizer"},
     "bench": {"matplotlib"},
 }
 
+Number = TypeVar("Number", int, float)
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Help = argparse.RawDescriptionHelpFormatter
 
@@ -61,7 +78,7 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--prompt", metavar="TEXT", help="names and terms to expect")
     group.add_argument(
         "--endpoint-ms",
-        type=_endpoint_ms,
+        type=number(int, MIN_ENDPOINT_MS, MAX_ENDPOINT_MS),
         metavar="MS",
         help=f"silence that ends a segment, {MIN_ENDPOINT_MS} to {MAX_ENDPOINT_MS} (default: the server's)",
     )
@@ -84,6 +101,26 @@ def add_key_option(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_choice_options(parser: argparse.ArgumentParser) -> None:
+    """What of a file is heard."""
+    group = parser.add_argument_group("what of a file is heard")
+    group.add_argument("--track", default="", metavar="N|LANG", help="audio track, by number from 1 or by language")
+    group.add_argument(
+        "--channel",
+        type=number(int, 1, 64),
+        default=0,
+        metavar="N",
+        help="one channel, from 1 (default: a mix of all)",
+    )
+
+
+def choice(args: argparse.Namespace) -> Choice:
+    """What `add_choice_options` asked for."""
+    from cohear_client.files import Choice
+
+    return Choice(args.track, args.channel)
+
+
 def stream_options(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of `start` that `add_stream_options` (and `add_live_options`) asked for."""
     options = {"language": args.language, "task": args.task, "prompt": args.prompt, "endpoint_ms": args.endpoint_ms}
@@ -92,8 +129,25 @@ def stream_options(args: argparse.Namespace) -> dict[str, Any]:
     return options
 
 
-def _endpoint_ms(text: str) -> int:
-    value = int(text)
-    if not MIN_ENDPOINT_MS <= value <= MAX_ENDPOINT_MS:
-        raise argparse.ArgumentTypeError(f"{value} is not in {MIN_ENDPOINT_MS} to {MAX_ENDPOINT_MS}")
-    return value
+def number(kind: Callable[[str], Number], low: float, high: float = math.inf) -> Callable[[str], Number]:
+    """What reads a flag's number, and says what is wrong with it."""
+
+    def read(text: str) -> Number:
+        try:
+            value = kind(text)
+        except ValueError:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
+        if not low <= value <= high:
+            wrong = f"below {low}" if high == math.inf else f"not in {low} to {high}"
+            raise argparse.ArgumentTypeError(f"{text} is {wrong}")
+        return value
+
+    return read
+
+
+def truth(text: str) -> bool:
+    """True or False, as other tools have it."""
+    if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not True or False")
+    return text.lower() in ("true", "1", "yes")

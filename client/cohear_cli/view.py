@@ -6,7 +6,6 @@ be piped; the live terminal needs rich and is used only when stdout is a termina
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -14,9 +13,10 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from cohear_client.messages import plain
-from cohear_client.protocol import Done, Error, Final, Refined, ServerMessage, Warning
+from cohear_client.protocol import Done, Error, Final, ServerMessage, Warning
 
 from .report import LatencyReport
+from .stdio import print_json, say
 
 Now = Callable[[], float]
 
@@ -57,12 +57,10 @@ class PlainView:
         match event:
             case Final() if event.text.strip():
                 print(event.text.strip(), flush=True)
-            case Refined():
-                print(f"cohear: segment {event.segment_id} is better read as: {event.text.strip()}", file=sys.stderr)
             case Warning() | Error():
-                print(f"cohear: {remark(event)}", file=sys.stderr)
+                say(f"cohear: {remark(event)}")
             case Done() if event.samples.shed:
-                print(f"cohear: {event.samples.shed} samples were shed, the text has gaps", file=sys.stderr)
+                say(f"cohear: {event.samples.shed} samples were shed, the text has gaps")
         return received_s
 
     def end(self, report: LatencyReport) -> None:
@@ -75,7 +73,7 @@ class JsonView(PlainView):
     def show(self, event: ServerMessage) -> float:
         received_s = self._now() - self._start_s
         line = {**plain(event), "received_s": round(received_s, 4)}
-        print(json.dumps(line, ensure_ascii=False, separators=(",", ":")), flush=True)
+        print_json(line)
         return received_s
 
 

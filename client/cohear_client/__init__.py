@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .files import AudioFile
     from .mic import Microphone
     from .pacing import paced
-    from .protocol import Done, Final, Partial, Ready, Refined, ServerMessage, Start, Stats, Word
+    from .protocol import Done, Final, Partial, Ready, ServerMessage, Start, Stats, Word
     from .stream import AudioStream, Stream
     from .sync import SyncStream, connect_sync, transcribe_file
     from .transcript import Transcript, TranscriptBuilder
@@ -33,7 +33,7 @@ _MODULES = {
     "files": "AudioFile",
     "mic": "Microphone",
     "pacing": "paced",
-    "protocol": "Done Final Partial Ready Refined ServerMessage Start Stats Word",
+    "protocol": "Done Final Partial Ready ServerMessage Start Stats Word",
     "stream": "AudioStream Stream",
     "sync": "SyncStream connect_sync transcribe_file",
     "transcript": "Transcript TranscriptBuilder",
@@ -53,7 +53,6 @@ __all__ = [
     "OverloadError",
     "Partial",
     "Ready",
-    "Refined",
     "ServerError",
     "ServerMessage",
     "Start",

@@ -44,7 +44,7 @@ def explain(name: str, value: Any, hint: Any, fault: msgspec.ValidationError) ->
         for step in re.findall(r"\w+", path[1]):
             declared = _inside(declared, step)
             value = value[int(step) if isinstance(value, list | tuple) else step]
-    declared, name = given(declared), name.lstrip(".")
+    declared, name = unwrapped(declared), name.lstrip(".")
     if isinstance(declared, inspect.StructType | inspect.DataclassType) and isinstance(value, dict):
         return _wrong_key(name, value, declared, unknown="unknown field" in said)
     if isinstance(declared, inspect.StrType) and declared.max_length is not None and isinstance(value, str):
@@ -52,12 +52,12 @@ def explain(name: str, value: Any, hint: Any, fault: msgspec.ValidationError) ->
     return WrongField(name, f"is {show(value)}", _remedy(declared, value))
 
 
-def given(declared: inspect.Type) -> inspect.Type:
+def unwrapped(declared: inspect.Type) -> inspect.Type:
     """The type of a field where it is given: without None, and without its description."""
     if isinstance(declared, inspect.Metadata):
-        return given(declared.type)
+        return unwrapped(declared.type)
     if isinstance(declared, inspect.UnionType):
-        return given(next(kind for kind in declared.types if not isinstance(kind, inspect.NoneType)))
+        return unwrapped(next(kind for kind in declared.types if not isinstance(kind, inspect.NoneType)))
     return declared
 
 
@@ -88,7 +88,7 @@ def _wrong_key(
 
 
 def _inside(declared: inspect.Type, step: str) -> inspect.Type:
-    match given(declared):
+    match unwrapped(declared):
         case inspect.StructType(fields=fields) | inspect.DataclassType(fields=fields):
             return next(field.type for field in fields if field.encode_name == step)
         case inspect.VarTupleType(item_type=item) | inspect.ListType(item_type=item):

@@ -1,56 +1,77 @@
 """Audio files, read block by block as PCM16; never a whole file in memory.
 
-Whatever soundfile reads can be opened. Channels are mixed to mono unless asked otherwise, and rates
-above the protocol's largest are divided down; all other resampling is the server's part. Each way
-in which a file can be bad becomes one ClientError that starts with the file's name.
+Every container and codec that FFmpeg knows is read where PyAV is installed (the extra `files`; the server has it), and
+what soundfile knows without. Channels are mixed to mono unless asked otherwise, and rates above the protocol's largest
+are divided down; all other resampling is the server's part. Each way in which a file can be bad becomes one ClientError
+that starts with the file's name.
 """
 
 from __future__ import annotations
 
-import re
+import os
+import shutil
+import stat
+import sys
+import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
-import soundfile as sf
-from numpy.typing import NDArray
 
 from .errors import ClientError
 from .pcm import Pcm
 from .protocol import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, Start
+from .reading.mixing import Mixer
+from .reading.sound import Damage, Reading, Wave
 
 BLOCK_S = 0.1
-_UNKNOWN_LENGTH = 1 << 60
-"""libsndfile gives a number near 2**63 for files that do not say how long they are."""
-_STREAMED_BYTES = 0x7FFF_0000
-"""Lengths from here on are what programs write into a WAV whose length they could not know."""
-_SLACK_S = 0.1
-"""Lossy formats may end some frames before the length they declare."""
+CHUNK_S = 0.5
+"""that are mixed and converted at once"""
+DAMAGES = frozenset({"truncated", "damaged"})
+"""Codes of what `AudioFile.blocks` raises when all that can be read was given: the file was read, with holes."""
+PLACES_TOLD = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What of a file is heard."""
+
+    track: str = ""
+    """number from 1, or language; else the default track"""
+    channel: int = 0
+    """number from 1; 0 mixes them"""
+
+
+ALL = Choice()
 
 
 class AudioFile:
     """An open audio file. `rate_hz` and `channels` describe what `blocks` yields."""
 
-    def __init__(self, path: str | Path, *, mono: bool = True) -> None:
-        """Open a file. Raises ClientError (`no_file`, `bad_file`, `empty_audio`, `bad_rate`)."""
+    def __init__(self, path: str | Path, *, mono: bool = True, choice: Choice = ALL) -> None:
+        """Open a file; `-` is standard input. A pipe is read to its end first, into a file that has no name.
+
+        Raises ClientError (`no_file`, `bad_file`, `no_audio`, `empty_audio`, `bad_rate`, `bad_channels`, `bad_track`).
+        """
         self.path = Path(path)
-        self._file = _open(self.path)
+        self._reading = _open(self.path, choice.track)
         try:
-            self._factor = _check(self.path, self._file, mono=mono)
+            _check(self.path, self._reading, choice, mono=mono)
         except ClientError:
-            self._file.close()
+            self._reading.close()
             raise
-        self._mono = mono
-        self.rate_hz: int = self._file.samplerate // self._factor
-        self.channels: int = 1 if mono else self._file.channels
+        self._factor = -(-self._reading.rate_hz // MAX_RATE_HZ)
+        self._channel = choice.channel
+        self.rate_hz: int = self._reading.rate_hz // self._factor
+        self.channels: int = 1 if mono or choice.channel else self._reading.channels
 
     @property
     def duration_s(self) -> float | None:
-        """Length by the file's header; None when that does not say."""
-        frames = _declared_frames(self._file)
-        return None if frames is None else frames / self._file.samplerate
+        """Length by the file's header, which may guess; None when that does not say."""
+        return self._reading.duration_s
 
     def start(self, **options: Any) -> Start:
         """A `start` that describes this audio; `options` are further fields of it."""
@@ -59,27 +80,25 @@ class AudioFile:
     def blocks(self, block_s: float = BLOCK_S) -> Iterator[Pcm]:
         """All audio in blocks of `block_s` (the last is shorter): samples, or frames x channels.
 
-        Raises ClientError (`truncated`, `empty_audio`) after what could be read.
+        Raises ClientError after what could be read: `truncated` or `damaged` (see DAMAGES), `empty_audio`, `bad_file`.
         """
-        size = max(round(block_s * self.rate_hz), 1) * self._factor
-        divider = _Divider(self._factor)
-        read = 0
-        while True:
-            try:
-                block: NDArray[np.float32] = self._file.read(size, dtype="float32", always_2d=True)
-            except (sf.LibsndfileError, RuntimeError) as fault:
-                raise self._truncated(read) from fault
-            if not len(block):
-                break
-            read += len(block)
-            yield self._pcm(divider.push(block))
-        if read == 0:
-            raise _empty(self.path)
-        if self.duration_s is not None and self.duration_s - read / self._file.samplerate > _SLACK_S:
-            raise self._truncated(read)
+        size = max(round(block_s * self.rate_hz), 1)
+        held: list[Pcm] = []
+        held_samples = 0
+        for pcm in self._converted():
+            held.append(pcm)
+            held_samples += len(pcm)
+            if held_samples >= size:
+                joined = np.concatenate(held)
+                whole = held_samples // size * size
+                yield from (joined[at : at + size] for at in range(0, whole, size))
+                held, held_samples = [joined[whole:]], held_samples - whole
+        if held_samples:
+            yield np.concatenate(held)
+        self._check_whole()
 
     def close(self) -> None:
-        self._file.close()
+        self._reading.close()
 
     def __enter__(self) -> Self:
         return self
@@ -87,20 +106,58 @@ class AudioFile:
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _pcm(self, block: NDArray[np.float32]) -> Pcm:
-        samples = block.mean(axis=1) if self._mono else block
-        if not self._mono and block.shape[1] == 1:
-            samples = block[:, 0]
-        whole = np.rint(np.nan_to_num(samples) * 32768.0)
+    def _converted(self) -> Iterator[Pcm]:
+        level, divider = _Level(), _Divider(self._factor)
+        for wave in self._mixed():
+            yield level.pcm(divider.push(wave))
+
+    def _mixed(self) -> Iterator[Wave]:
+        mixer: Mixer | None = None
+        channels = 1
+        for chunk in _chunks(self._reading.blocks(), round(CHUNK_S * self._reading.rate_hz)):
+            chunk = np.nan_to_num(chunk, copy=False, posinf=1.0, neginf=-1.0)  # noqa: PLW2901
+            if self._channel:
+                yield chunk[:, min(self._channel, chunk.shape[1]) - 1]
+            elif chunk.shape[1] == self.channels:
+                yield chunk if self.channels > 1 else chunk[:, 0]
+            else:
+                if chunk.shape[1] > 1 and (mixer is None or chunk.shape[1] != channels):
+                    channels = chunk.shape[1]
+                    mixer = Mixer(channels, self._reading.rate_hz, self._reading.roles)
+                mono = chunk[:, 0] if mixer is None or chunk.shape[1] == 1 else mixer.push(chunk)
+                yield mono if self.channels == 1 else np.repeat(mono[:, None], self.channels, axis=1)
+
+    def _check_whole(self) -> None:
+        read_s, cut_s, damage = self._reading.read_s, self._reading.cut_s, self._reading.damage
+        if not read_s and (damage or cut_s):
+            raise ClientError("bad_file", f"{self.path}: nothing of its sound can be decoded here", "convert it to wav")
+        if not read_s:
+            raise _empty(self.path)
+        if cut_s:
+            raise ClientError(
+                "truncated",
+                f"{self.path}: the file is damaged, only the first {read_s:.1f} s of {read_s + cut_s:.1f} s could be "
+                f"read{_places(damage, ', and not')}",
+                "copy it again",
+            )
+        if damage:
+            raise ClientError(
+                "damaged", f"{self.path}: the file is damaged, all was read but{_places(damage)}", "copy it again"
+            )
+
+
+class _Level:
+    """To PCM16. Floats may go beyond full scale: from then on all is softer, for clipping spoils speech."""
+
+    def __init__(self) -> None:
+        self._gain = 1.0
+
+    def pcm(self, wave: Wave) -> Pcm:
+        peak = float(np.abs(wave).max(initial=0.0))
+        self._gain = min(self._gain, 1.0 / max(peak, 1.0))
+        whole = np.rint(wave * np.float32(32768.0 * self._gain))
         pcm: Pcm = np.clip(whole, -32768, 32767).astype(np.int16)
         return pcm
-
-    def _truncated(self, read_frames: int) -> ClientError:
-        got = f"{read_frames / self._file.samplerate:.1f} s"
-        of = f" of {self.duration_s:.1f} s" if self.duration_s is not None else ""
-        return ClientError(
-            "truncated", f"{self.path}: the file is damaged, only the first {got}{of} could be read", "copy it again"
-        )
 
 
 class _Divider:
@@ -111,25 +168,47 @@ class _Divider:
 
     def __init__(self, factor: int) -> None:
         self._factor = factor
-        self._rest: NDArray[np.float32] | None = None
+        self._rest: Wave | None = None
 
-    def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+    def push(self, block: Wave) -> Wave:
         if self._factor == 1:
             return block
         if self._rest is not None:
             block = np.concatenate([self._rest, block])
         whole = len(block) // self._factor * self._factor
         self._rest = block[whole:]  # under `factor` frames at the end of a file are lost: 0.1 ms
-        means: NDArray[np.float32] = block[:whole].reshape(-1, self._factor, block.shape[1]).mean(axis=1)
+        means: Wave = block[:whole].reshape(-1, self._factor, *block.shape[1:]).mean(axis=1)
         return means
 
 
-def _open(path: Path) -> sf.SoundFile:
+def _chunks(blocks: Iterator[Wave], size: int) -> Iterator[Wave]:
+    """Blocks joined to some `size` frames; one of other channels begins a new chunk."""
+    held: list[Wave] = []
+    frames = 0
+    for block in blocks:
+        if held and (frames >= size or held[0].shape[1] != block.shape[1]):
+            yield np.concatenate(held)
+            held, frames = [], 0
+        held.append(block)
+        frames += len(block)
+    if held:
+        yield np.concatenate(held)
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """A file to read at any place; what is no plain file is copied first. Raises ClientError (`no_file`)."""
     if path.is_dir():
         raise ClientError("no_file", f"{path}: is a folder", "name the audio files in it")
     try:
-        with path.open("rb") as plain:
-            head = plain.read(64)
+        if str(path) == "-":
+            if sys.stdin is None:
+                raise ClientError("no_file", "-: standard input is closed", "give a pipe or a file")
+            return _copied(sys.stdin.buffer)
+        file = path.open("rb")
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file
+        with file:
+            return _copied(file)
     except FileNotFoundError as fault:
         raise ClientError("no_file", f"{path}: there is no such file", "check the name") from fault
     except (OSError, ValueError) as fault:  # ValueError: a NUL in the name
@@ -137,50 +216,87 @@ def _open(path: Path) -> sf.SoundFile:
         raise ClientError(
             "no_file", f"{path}: cannot be opened ({reason})", "check its name and permissions"
         ) from fault
-    if not head:
-        raise ClientError("empty_audio", f"{path}: the file is empty (0 bytes)", "copy it again")
+
+
+def _copied(pipe: BinaryIO) -> BinaryIO:
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 it is closed with what reads it
+    shutil.copyfileobj(pipe, copy, 1 << 20)
+    return copy
+
+
+def _open(path: Path, track: str) -> Reading:
+    file = open_bytes(path)
     try:
-        return sf.SoundFile(path)
+        file.seek(0)
+        head = file.read(64)
+        if not head:
+            raise ClientError("empty_audio", f"{path}: the file is empty (0 bytes)", "copy it again")
+        return _by_av(path, file, track, head) or _by_soundfile(path, file, head)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _by_av(path: Path, file: BinaryIO, track: str, head: bytes) -> Reading | None:
+    try:
+        import av
+
+        from .reading.recording import Recording
+    except ModuleNotFoundError:  # an extra
+        return None
+    try:
+        return Recording(file, str(path), track)
+    except (av.FFmpegError, ValueError, EOFError):
+        return None
+    except ClientError as fault:  # subtitles are a container too
+        raise (_unreadable(path, head) if _is_text(head) else fault) from None
+
+
+def _by_soundfile(path: Path, file: BinaryIO, head: bytes) -> Reading:
+    import soundfile as sf
+
+    from .reading.plain import PlainReading
+
+    try:
+        return PlainReading(file)
     except (sf.LibsndfileError, RuntimeError, TypeError) as fault:
         raise _unreadable(path, head) from fault
 
 
 def _unreadable(path: Path, head: bytes) -> ClientError:
-    if all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in head):
+    if _is_text(head):
         return ClientError("bad_file", f"{path}: holds text, not audio", "give an audio file such as wav, flac or mp3")
-    return ClientError(
-        "bad_file",
-        f"{path}: not in an audio format that can be read here",
-        f"convert it: ffmpeg -i {path.name} -ar 16000 -ac 1 {path.stem}.converted.wav",
-    )
+    return ClientError("bad_file", f"{path}: not in an audio format that can be read here", _convert(path))
 
 
-def _check(path: Path, file: sf.SoundFile, *, mono: bool) -> int:
-    """By how much to divide the rate. Raises ClientError for audio that no server takes."""
-    convert = f"convert it: ffmpeg -i {path.name} -ar 16000 -ac 1 {path.stem}.converted.wav"
-    if file.frames == 0:
+def _is_text(head: bytes) -> bool:
+    return all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in head)
+
+
+def _check(path: Path, reading: Reading, choice: Choice, *, mono: bool) -> None:
+    """Raises ClientError for audio that no server takes."""
+    if reading.duration_s == 0:
         raise _empty(path)
-    if file.samplerate < MIN_RATE_HZ:
-        raise ClientError("bad_rate", f"{path}: {file.samplerate} Hz is below {MIN_RATE_HZ} Hz", convert)
-    if not mono and file.channels > MAX_CHANNELS:
-        raise ClientError("bad_channels", f"{path}: {file.channels} channels, at most {MAX_CHANNELS} can go", convert)
-    factor: int = -(-file.samplerate // MAX_RATE_HZ)
-    return factor
+    if reading.rate_hz < MIN_RATE_HZ:
+        raise ClientError("bad_rate", f"{path}: {reading.rate_hz} Hz is below {MIN_RATE_HZ} Hz", _convert(path))
+    if choice.channel > reading.channels:
+        what = f"{path}: has no channel {choice.channel}"
+        raise ClientError("bad_channels", what, f"choose one from 1 to {reading.channels}")
+    if not mono and not choice.channel and reading.channels > MAX_CHANNELS:
+        what = f"{path}: {reading.channels} channels, at most {MAX_CHANNELS} can go"
+        raise ClientError("bad_channels", what, _convert(path))
 
 
-def _declared_frames(file: sf.SoundFile) -> int | None:
-    """Length by the header; None when that does not say."""
-    frames: int = file.frames
-    if frames >= _UNKNOWN_LENGTH:
-        return None
-    # libsndfile mends the length of a WAV that was cut off, and notes so in its log
-    cut = re.search(r"^data : (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
-    if cut is None:
-        return frames
-    declared_bytes, present_bytes = int(cut[1]), int(cut[2])
-    if declared_bytes >= _STREAMED_BYTES or present_bytes == 0:
-        return frames
-    return max(frames, frames * declared_bytes // present_bytes)
+def _convert(path: Path) -> str:
+    return f"convert it: ffmpeg -i {path.name} -ar 16000 -ac 1 {path.stem}.converted.wav"
+
+
+def _places(damage: list[Damage], lead: str = "") -> str:
+    if not damage:
+        return ""
+    told = ", ".join(f"at {one.start_s:.1f} s" for one in damage[:PLACES_TOLD])
+    more = f" and {len(damage) - PLACES_TOLD} more places" if len(damage) > PLACES_TOLD else ""
+    return f"{lead} {sum(one.length_s for one in damage):.2f} s {told}{more}"
 
 
 def _empty(path: Path) -> ClientError:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import stat
 import struct
 import sys
 from collections.abc import AsyncIterator
@@ -28,6 +30,17 @@ _ENCODINGS: dict[tuple[int, int], Encoding] = {
     (7, 8): "mulaw",
 }
 """(format tag, bits per sample) of a WAV -> encoding on the wire"""
+SIGNATURES = {
+    b"fLaC": "FLAC",
+    b"OggS": "Ogg",
+    b"ID3": "MP3",
+    b"\xff\xfb\x90": "MP3",
+    b"\x1a\x45\xdf\xa3": "WebM",
+    b"FORM": "AIFF",
+    b"caff": "CAF",
+    b"#!AMR": "AMR",
+}
+"""first bytes of files that a pipe may bring; three and more, since two are within what raw samples begin with"""
 
 
 class ByteSource(Protocol):
@@ -68,6 +81,13 @@ class PipeAudio:
             raise ClientError("empty_audio", "-: no audio came through the pipe", "check the program before the pipe")
         if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
             return cls(source, await _read_header(source, raw), b"")
+        if (name := _container(head)) is not None:
+            raise ClientError(
+                "bad_file",
+                f"-: this is {name}, not raw samples",
+                "read it whole with `cohear transcribe -`, or decode it as it comes: "
+                "ffmpeg -v 0 -i - -f s16le -ac 1 -ar 16000 - | cohear stream -",
+            )
         return cls(source, raw, head)
 
     async def blocks(self, block_s: float = BLOCK_S) -> AsyncIterator[bytes]:
@@ -89,15 +109,31 @@ class PipeAudio:
 async def stdin_bytes() -> AsyncIterator[ByteSource]:
     """Standard input as a ByteSource that never blocks the event loop on a pipe or terminal."""
     loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
+    if not _comes_by_and_by(sys.stdin.buffer):
+        yield FileBytes(sys.stdin.buffer)
+        return
     try:
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
-    except (ValueError, NotImplementedError, PermissionError):  # a plain file, or a system without such pipes
+    except NotImplementedError:  # a system without such pipes
         yield FileBytes(sys.stdin.buffer)
         return
     try:
         yield reader
     finally:
         transport.close()
+
+
+def _comes_by_and_by(file: BinaryIO) -> bool:
+    """Whether one may have to wait for its bytes; a plain file and /dev/null always have an answer."""
+    mode = os.fstat(file.fileno()).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or file.isatty()
+
+
+def _container(head: bytes) -> str | None:
+    """What a compressed file begins with, by its signature; None for what may be raw samples."""
+    if head[4:8] == b"ftyp":
+        return "MP4"
+    return next((name for start, name in SIGNATURES.items() if head.startswith(start)), None)
 
 
 async def _read_header(source: ByteSource, raw: Start) -> Start:

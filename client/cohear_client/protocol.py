@@ -21,6 +21,8 @@ SUBPROTOCOL = "cohear.v1"
 PATH = "/v1/stream"
 MAX_FRAME_BYTES = 1 << 20
 """Largest binary frame: over 30 s of 16 kHz PCM16. Larger ones are refused, not split."""
+MAX_TEXT_BYTES = 64 << 10
+"""Largest text frame from a client. Larger ones are refused unread."""
 
 Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
 Task = Literal["transcribe", "translate"]
@@ -222,17 +224,6 @@ class Final(_Event, frozen=True, tag="final"):
     rules: tuple[str, ...] = ()
 
 
-class Refined(_Event, frozen=True, tag="refined"):
-    """A better text for a final sent earlier, and the model that gave it."""
-
-    seq: int
-    segment_id: int
-    text: str
-    confidence: float
-    model: str
-    words: tuple[Word, ...] = ()
-
-
 class Finalized(_Event, frozen=True, tag="finalized"):
     """Every final of the audio sent before `finalize` has been sent."""
 
@@ -293,18 +284,7 @@ class Done(_Event, frozen=True, tag="done"):
 
 ClientMessage = Start | Configure | Finalize | KeepAlive | Stop
 ServerMessage = (
-    Ready
-    | SpeechStarted
-    | SpeechEnded
-    | Partial
-    | Final
-    | Refined
-    | Finalized
-    | Stats
-    | Warning
-    | Error
-    | Closing
-    | Done
+    Ready | SpeechStarted | SpeechEnded | Partial | Final | Finalized | Stats | Warning | Error | Closing | Done
 )
 _CLIENT: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
 _SERVER: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)

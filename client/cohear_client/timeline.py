@@ -16,7 +16,6 @@ from .protocol import (
     Error,
     Final,
     Partial,
-    Refined,
     SampleCount,
     ServerMessage,
     SpeechEnded,
@@ -73,7 +72,7 @@ class Timeline:
         match event:
             case SpeechStarted() | SpeechEnded():
                 return replace(event, at_s=self._moved(event.at_s))
-            case Partial() | Final() | Refined():
+            case Partial() | Final():
                 return self._numbered(event)
             case Stats():
                 self._settle(self._place(event.settled_s))
@@ -90,7 +89,7 @@ class Timeline:
                 return replace(event, samples=count, segments=self._segments_before + event.segments)
         return event
 
-    def _numbered(self, event: Partial | Final | Refined) -> ServerMessage | None:
+    def _numbered(self, event: Partial | Final) -> ServerMessage | None:
         seq = event.seq + self._seq_before
         if seq <= self._last_seq:
             return None  # sent again by a server that could not know that it had come
@@ -100,8 +99,6 @@ class Timeline:
         if isinstance(event, Partial):
             end_s = self._moved(event.audio_end_s)
             return replace(event, seq=seq, segment_id=segment, words=words, audio_end_s=end_s)
-        if isinstance(event, Refined):
-            return replace(event, seq=seq, segment_id=segment, words=words or ())
         start_s, end_s = self._moved(event.start_s), self._moved(event.end_s)
         self._transcribed += self._settle_stretch(event.start_s, event.end_s)
         self._errors.clear()

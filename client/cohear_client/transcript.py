@@ -1,4 +1,4 @@
-"""What a stream said in the end: its finals, with refinements put in place.
+"""What a stream said in the end: its finals, in the order of the audio.
 
 It collects events and renders plain text; file formats are the command line's part.
 """
@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import msgspec
-
-from .protocol import Done, Final, Refined, SampleCount, ServerMessage, Word
+from .protocol import Done, Final, SampleCount, ServerMessage, Word
 
 UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km"})
 """Languages written without spaces between words (ISO 639 codes)."""
@@ -64,21 +62,12 @@ class TranscriptBuilder:
         match event:
             case Final():
                 self._segments[event.segment_id] = event
-            case Refined() if event.segment_id in self._segments:
-                self._segments[event.segment_id] = refine(self._segments[event.segment_id], event)
             case Done():
                 self._samples = event.samples
 
     def transcript(self) -> Transcript:
         segments = sorted(self._segments.values(), key=lambda s: s.start_s)
         return Transcript(tuple(s for s in segments if s.text.strip()), self._samples)
-
-
-def refine(final: Final, better: Refined) -> Final:
-    """The final with the better text in its place."""
-    return msgspec.structs.replace(
-        final, text=better.text, confidence=better.confidence, model=better.model, words=better.words or final.words
-    )
 
 
 def join(texts: Iterable[str], language: str) -> str:

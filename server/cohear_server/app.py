@@ -7,21 +7,26 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import TypeVar
 
 import uvicorn
-from cohear_client.protocol import PATH
+from cohear_client.protocol import MAX_FRAME_BYTES, PATH
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket as Socket
 
 from .access.exposure import check_certificate, check_exposure
 from .access.gate import Door, Gate, token_route
 from .access.keyring import Keyring
+from .access.keys import read_keys
 from .access.revocations import Revocations
 from .access.tokens import Tokens
 from .config import ServerConfig, allowed_origins
@@ -29,11 +34,19 @@ from .errors import CohearError
 from .live.pulse import PulsedLoop, pulse
 from .live.service import Service, make_backend
 from .ops import pages
+from .ops.ending import Ending
+from .ops.files import raise_file_limit
 from .ops.history import History
 from .ops.metrics import Metrics
 from .ops.status import Status
 from .wire.gateway import serve_stream
+from .wire.hosts import Hosts
+from .wire.sockets import Connections, HttpSocket, SocketLimits, WebSocket
+from .wire.starting import Front, starting_app
 from .wire.web import origin_allowed, routes
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
 """how long open streams may take to hear their last finals when the server shuts down"""
@@ -41,8 +54,27 @@ DRAIN_S = 10.0
 HEADER_LOGGERS = ("uvicorn", "websockets")
 """in debug they write the headers of requests, and keys and tokens with them"""
 
-MAX_MESSAGE_BYTES = 20 << 20
-"""Websocket messages above this are refused by the protocol layer itself, without an `error` message."""
+MAX_MESSAGE_BYTES = 2 * MAX_FRAME_BYTES
+"""Websocket messages above this are closed with 1009; those between it and the limit of frames hear an `error`."""
+
+GRACE_S = 5
+"""for answers that are under way when the sockets are closed"""
+
+HURRIED_S = 3.0
+"""from a second signal to the end of the process, whatever hangs in it"""
+
+MOST_CONNECTIONS = 10_000
+OTHER_FILES = 64
+"""open files that are no connections: the model's, the cache's, listening sockets, logs"""
+
+NO_NEWS = frozenset(
+    {
+        "ASGI callable returned without completing handshake.",
+        "Invalid HTTP request received.",
+        "Invalid UTF-8 sequence received from client.",
+        "Unsupported upgrade request.",
+    }
+)
 
 
 def create_app(service: Service) -> Starlette:
@@ -57,12 +89,11 @@ def create_app(service: Service) -> Starlette:
         return JSONResponse({"status": "alive"})
 
     async def readyz(_: Request) -> Response:
-        if not service.ready or service.draining:
-            status = "draining" if service.draining else "warming up"
-            return JSONResponse({"status": status}, status_code=503, headers={"retry-after": "1"})
+        if service.state != "ready":
+            return JSONResponse({"status": service.state}, status_code=503, headers={"retry-after": "1"})
         return JSONResponse({"status": "ready", "model": service.model.name, "streams": len(service.streams)})
 
-    async def stream(socket: WebSocket) -> None:
+    async def stream(socket: Socket) -> None:
         if origin_allowed(socket.headers, allowed_origins(service.config)):
             await serve_stream(socket, service)
         else:
@@ -77,7 +108,7 @@ def create_app(service: Service) -> Starlette:
             *pages.routes(metrics, Status(service, metrics, history)),
             *routes(service),
         ],
-        middleware=guard,
+        middleware=[Middleware(Hosts, config=service.config), *guard],
     )
 
 
@@ -98,6 +129,8 @@ def serve(config: ServerConfig) -> int:
     try:
         check_exposure(config)
         check_certificate(config)
+        if config.keys:
+            read_keys(Path(config.keys))  # a damaged file is told before anything listens
         with asyncio.Runner(loop_factory=PulsedLoop) as runner:
             return runner.run(_serve(config))
     except CohearError as fault:
@@ -113,42 +146,59 @@ class _Server(uvicorn.Server):
         yield
 
 
-def make_server(service: Service, config: ServerConfig) -> uvicorn.Server:
-    """The socket server around `service`, not started."""
+def make_server(app: ASGIApp, config: ServerConfig) -> uvicorn.Server:
+    """The socket server around an application, not started."""
     server = _Server(
         uvicorn.Config(
-            create_app(service),
+            app,
             host=config.host,
             port=config.port,
-            ws="websockets-sansio",
+            http=HttpSocket,
+            ws=WebSocket,
             ws_per_message_deflate=False,  # speech hardly shrinks, and it costs as much as taking the frame in
             ws_max_size=MAX_MESSAGE_BYTES,
             ws_ping_timeout=None,  # a pong waits behind audio that we do not read yet; streams end by the idle timeout
             lifespan="off",
             log_level="warning",
-            timeout_graceful_shutdown=5,
+            timeout_graceful_shutdown=GRACE_S,
             ssl_certfile=config.ssl_certfile or None,
             ssl_keyfile=config.ssl_keyfile or None,
         )
     )
-    logging.getLogger("uvicorn.error").addFilter(_is_true)
+    server.server_state = Connections(socket_limits(config))
+    logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
     return server
 
 
-def _is_true(record: logging.LogRecord) -> bool:
-    """uvicorn takes a websocket that is refused with an answer for one that was forgotten, and would log each."""
-    return record.msg != "ASGI callable returned without completing handshake."
+def socket_limits(config: ServerConfig) -> SocketLimits:
+    """As many connections as are asked for, where the files that this process may have open are enough for them."""
+    most = config.max_connections or MOST_CONNECTIONS
+    files = raise_file_limit(most + OTHER_FILES)
+    if files < config.max_streams + OTHER_FILES:
+        logger.warning("%d open files are too few for %d streams: see `ulimit -n`", files, config.max_streams)
+    return SocketLimits(max(32, min(most, files - OTHER_FILES)), config.max_connections_per_address)
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """uvicorn tells of each caller that talks nonsense; and it takes a websocket that is refused with an answer for one
+    that was forgotten."""
+    return record.msg not in NO_NEWS
 
 
 async def _serve(config: ServerConfig) -> int:
-    service = Service(config, make_backend(config))
-    service.companions.append(lambda: pulse(lambda: service.demand))
-    server = make_server(service, config)
+    front = Front(starting_app(config))
+    server = make_server(front, config)
+    signalled, stopped, ending = asyncio.Event(), asyncio.Event(), Ending()
     failures: list[CohearError] = []
+    services: list[Service] = []
 
     async def run_service() -> None:
-        # beside the server, so that /healthz answers while the model loads
+        # beside the server, so that /healthz answers while the model is fetched and loaded
         try:
+            service = Service(config, await in_thread(lambda: make_backend(config)))
+            service.companions.append(lambda: pulse(lambda: service.demand))
+            front.app = create_app(service)
+            services.append(service)
             async with service.running():
                 print(banner(service, address(server, config)), flush=True)
                 await stopped.wait()
@@ -158,27 +208,45 @@ async def _serve(config: ServerConfig) -> int:
 
     async def shut_down() -> None:
         await signalled.wait()
-        if service.streams:
-            print(f"cohear: ending {len(service.streams)} streams; a second signal stops at once", flush=True)
-        await service.drain(DRAIN_S)
+        for service in services:
+            if service.streams:
+                print(f"cohear: ending {len(service.streams)} streams; a second signal stops at once", flush=True)
+            await service.drain(DRAIN_S)
         server.should_exit = True
 
     def on_signal() -> None:
         server.should_exit = signalled.is_set()
+        ending.within(HURRIED_S if signalled.is_set() else DRAIN_S + GRACE_S + HURRIED_S)
         signalled.set()
 
-    signalled, stopped = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
     async with asyncio.TaskGroup() as group:
-        group.create_task(run_service())
+        running = group.create_task(run_service())
         closing = group.create_task(shut_down())
         await server.serve()
         closing.cancel()
         stopped.set()
+        if not services:
+            running.cancel()  # it still looks for its model
     if failures:
         raise failures[0]
     return 0 if server.started else 1
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """`asyncio.to_thread`, for work that neither a cancellation nor the end of the process waits for."""
+    outcome: Future[T] = Future()
+    outcome.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except Exception as fault:  # noqa: BLE001 whoever waits gets it
+            outcome.set_exception(fault)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(outcome)
 
 
 def banner(service: Service, address: str) -> str:

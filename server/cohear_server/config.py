@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
-from cohear_client.fields import WrongField, explain, given, hints, type_info, wrong_field
+from cohear_client.fields import WrongField, explain, hints, type_info, unwrapped, wrong_field
 from cohear_client.protocol import MAX_ENDPOINT_MS, MIN_ENDPOINT_MS
 from msgspec import inspect
 
@@ -33,6 +33,7 @@ ENVIRONMENT_PREFIX = "COHEAR_"
 OTHER_VARIABLES = ("COHEAR_API_KEY", "COHEAR_BENCH_")
 """variables of this prefix that are no settings of the server: the clients', and those of the benchmarks"""
 
+_HOST = re.compile(r"\*|[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 _SESSION, _SEGMENTER, _PARTIALS, _BATCHES = SessionOptions(), SegmenterOptions(), PartialOptions(), SchedulerOptions()
 
@@ -72,6 +73,10 @@ class ServerConfig(msgspec.Struct, frozen=True):
         _SEGMENTER.max_segment_s
     )
     max_streams: Annotated[int, _says("more streams than this are refused, with a time to retry", 1, 100_000)] = 200
+    max_streams_per_key: Annotated[int, _says("most streams of one key; 0: all", 0, 100_000)] = 0
+    max_streams_per_address: Annotated[int, _says("most streams from one address; 0: all", 0, 100_000)] = 0
+    max_connections: Annotated[int, _says("most open connections; 0: as many as open files allow", 0, 100_000)] = 0
+    max_connections_per_address: Annotated[int, _says("most connections from one address; 0: all", 0, 100_000)] = 0
     admission: Annotated[bool, _says("refuse a stream that would break the latency promise to those already here")] = (
         True
     )
@@ -83,6 +88,9 @@ class ServerConfig(msgspec.Struct, frozen=True):
     ] = 30.0
     allowed_origins: Annotated[
         str, _says("pages of other hosts that may stream, as https://a.example,https://b.example")
+    ] = ""
+    allowed_hosts: Annotated[
+        str, _says("names that the server is reached by, as a.example,b.example; addresses always are")
     ] = ""
     keys: Annotated[str, _says("file of API keys (see `cohear keys`): without one of them nobody gets in")] = ""
     open: Annotated[bool, _says("let anybody use a server that other machines reach, without keys")] = False
@@ -104,6 +112,10 @@ class ServerConfig(msgspec.Struct, frozen=True):
             if not _ORIGIN.fullmatch(origin):
                 remedy = "name each as https://host or https://host:port, or use *"
                 raise _bad(WrongField("allowed_origins", f"is {origin!r}", remedy))
+        for host in allowed_hosts(self):
+            if not _HOST.fullmatch(host):
+                remedy = "name each as host.example, without scheme and port, or use *"
+                raise _bad(WrongField("allowed_hosts", f"is {host!r}", remedy))
         for clash in _clashes(self):
             raise _bad(clash)
 
@@ -131,7 +143,16 @@ def _clashes(config: ServerConfig) -> Iterator[WrongField]:
 
 def allowed_origins(config: ServerConfig) -> tuple[str, ...]:
     """The origins in the list, in lower case; `*` stands for all."""
-    return tuple(origin for part in config.allowed_origins.split(",") if (origin := part.strip().lower()))
+    return _listed(config.allowed_origins)
+
+
+def allowed_hosts(config: ServerConfig) -> tuple[str, ...]:
+    """The names in the list, in lower case; `*` stands for all."""
+    return _listed(config.allowed_hosts)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(item for part in text.split(",") if (item := part.strip().lower()))
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, only: tuple[str, ...] = ()) -> None:
@@ -140,7 +161,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, only: tuple[str, ...] = ()
     for item in msgspec.structs.fields(ServerConfig):
         if only and item.name not in only:
             continue
-        flag, declared = "--" + item.name.replace("_", "-"), given(type_info(item.type))
+        flag, declared = "--" + item.name.replace("_", "-"), unwrapped(type_info(item.type))
         text = help_of(item).replace("%", "%%")
         if isinstance(declared, inspect.BoolType):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
@@ -171,11 +192,11 @@ def load(args: argparse.Namespace, environment: Mapping[str, str] = os.environ) 
     for warning in unknown_variables(environment):
         print(f"cohear: {warning}", file=sys.stderr)
     values: dict[str, Any] = {}
-    given_flags = vars(args)
-    if given_flags.get("config"):
-        values |= _from_file(Path(given_flags["config"]))
+    flags = vars(args)
+    if flags.get("config"):
+        values |= _from_file(Path(flags["config"]))
     values |= _from_environment(environment)
-    values |= {n: given_flags[n] for n in ServerConfig.__struct_fields__ if given_flags.get(n) is not None}
+    values |= {n: flags[n] for n in ServerConfig.__struct_fields__ if flags.get(n) is not None}
     return ServerConfig(**values)
 
 
@@ -216,7 +237,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 def _value(name: str, value: object, source: str, *, strict: bool = True) -> object:
     """The value of a setting; where it is not `strict`, from text."""
     hint = hints(ServerConfig)[name]
-    if isinstance(value, str) and isinstance(given(type_info(hint)), inspect.BoolType) and not strict:
+    if isinstance(value, str) and isinstance(unwrapped(type_info(hint)), inspect.BoolType) and not strict:
         value = {"yes": True, "no": False}.get(value.lower(), value)
     try:
         return msgspec.convert(value, hint, strict=strict)

@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 from cohear_server.core.jobs import DecodeJob, DecodeResult, HypothesisWord, Pcm
 from cohear_server.engine.backend import ModelInfo
+from cohear_server.engine.second_try import as_tried, judge
 from cohear_server.errors import ServerError
 
 STEPS_S = (2.0, 4.0)
@@ -78,7 +79,7 @@ class Echo:
         self.batches.append(list(batch))
         self.begun.set()
         await asyncio.sleep(0)
-        return [self._heard(job) for job in batch]
+        return [judge(job, self._heard(as_tried(job)), short=False) for job in batch]
 
     async def aclose(self) -> None:
         self.closed += 1
@@ -89,6 +90,8 @@ class Echo:
             return DecodeResult(job.id, error=ServerError("decode_failed", "this window broke", "send it again"))
         temperature = job.options.temperature
         text = f"w{seconds:.1f}" + ("" if temperature == 0 else f"t{temperature:g}")
+        if seconds > 2.0:
+            text = text.ljust(int(9 * seconds), "-")  # as long as such speech is, or its rest would be asked for
         return DecodeResult(
             job.id,
             text,

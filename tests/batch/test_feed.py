@@ -57,7 +57,7 @@ def test_what_is_submitted_by_a_result_is_delivered_too() -> None:
 
         def once_more(result: DecodeResult) -> None:
             heard.append(result.text)
-            feed.submit(job(2.0), lambda result: heard.append(result.text), again=True)
+            feed.submit(job(2.0), lambda result: heard.append(result.text))
 
         feed.enter()
         feed.hand_over(partial(feed.submit, job(), once_more))

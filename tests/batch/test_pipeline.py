@@ -10,7 +10,9 @@ from cohear_server.batch.memory import Memory
 from cohear_server.batch.options import HearingOptions
 from cohear_server.batch.pipeline import Pipeline
 from cohear_server.batch.splitter import SplitOptions
+from cohear_server.core.jobs import Fallback
 from cohear_server.engine.cache import Cache
+from cohear_server.engine.second_try import as_tried
 from cohear_server.errors import BackendUnavailable, ClientError
 from cohear_server.scheduling.throughput import ThroughputOptions
 
@@ -97,7 +99,7 @@ def test_second_run_needs_no_model_and_a_changed_option_decodes_all(files: list[
 def test_windows_are_known_where_only_what_decides_their_file_changed(files: list[Path], tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache")
     first = finished(pipeline(Echo(), memory=Memory(cache, "one", HEARING)), files)
-    idle, hearing = Echo(), replace(HEARING, logprob_threshold=-0.5)
+    idle, hearing = Echo(), replace(HEARING, split=replace(SPLIT, keep_probability=0.3))
     again = finished(pipeline(idle, hearing, Memory(cache, "one", hearing)), files)
     assert texts(again) == texts(first)
     assert not any(end.cached for end in again.values())
@@ -161,9 +163,9 @@ def test_where_the_first_window_tells_no_language_the_next_is_asked(files: list[
 def test_text_that_looks_wrong_is_tried_again_hotter(files: list[Path]) -> None:
     backend = Echo()
     backend.logprobs = {0.0: -2.0, 0.2: -1.5, 0.4: -0.5}
-    hearing = HearingOptions(vad="energy", split=SPLIT, temperatures=(0.0, 0.2, 0.4, 0.6))
+    hearing = HearingOptions(vad="energy", split=SPLIT, fallback=Fallback((0.2, 0.4, 0.6)))
     (end,) = finished(pipeline(backend, hearing), [files[1]]).values()
-    assert [job.options.temperature for job in backend.jobs] == [0.0, 0.2, 0.4]
+    assert [as_tried(job).options.temperature for job in backend.jobs] == [0.0, 0.2, 0.4]
     assert end.transcript is not None
     assert end.transcript.statistics[0].temperature == 0.4
 
@@ -184,29 +186,31 @@ def test_with_nothing_new_for_now_what_waits_is_decoded(files: list[Path]) -> No
     assert told == ["1.wav", "0.wav"]
 
 
-def test_every_try_is_remembered(files: list[Path], tmp_path: Path) -> None:
+def test_a_window_is_remembered_with_its_last_try(files: list[Path], tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache")
     logprobs = {0.0: -2.0, 0.2: -1.5, 0.4: -0.5}
-    cooler = HearingOptions(vad="energy", split=SPLIT, temperatures=(0.0, 0.2))
-    hotter = HearingOptions(vad="energy", split=SPLIT, temperatures=(0.0, 0.2, 0.4))
-    for hearing, decoded in ((cooler, [0.0, 0.2]), (hotter, [0.4])):
+    cooler = HearingOptions(vad="energy", split=SPLIT, fallback=Fallback((0.2,)))
+    hotter = HearingOptions(vad="energy", split=SPLIT, fallback=Fallback((0.2, 0.4)))
+    for hearing, decoded in ((cooler, [0.0, 0.2]), (cooler, []), (hotter, [0.0, 0.2, 0.4])):
         backend = Echo()
         backend.logprobs = logprobs
-        finished(pipeline(backend, hearing, Memory(cache, "x", hearing)), [files[1]])
-        assert [job.options.temperature for job in backend.jobs] == decoded
+        memory = Memory(cache, "x", hearing)
+        memory.keep_file = lambda *_: None  # type: ignore[method-assign]
+        finished(pipeline(backend, hearing, memory), [files[1]])
+        assert [as_tried(job).options.temperature for job in backend.jobs] == decoded
 
 
-@pytest.mark.parametrize("temperatures", [(0.0,), (0.0, 0.2, 0.4, 0.6)])
+@pytest.mark.parametrize("warmer", [(), (0.2, 0.4, 0.6)])
 @pytest.mark.parametrize("languages", [("en",), ("en", "de")])
 def test_with_room_for_one_window_all_is_done(
-    files: list[Path], languages: tuple[str, ...], temperatures: tuple[float, ...]
+    files: list[Path], languages: tuple[str, ...], warmer: tuple[float, ...]
 ) -> None:
-    hearing = HearingOptions(vad="energy", split=SPLIT, temperatures=temperatures)
+    hearing = HearingOptions(vad="energy", split=SPLIT, fallback=Fallback(warmer))
     backend = Echo(languages)
-    backend.logprobs = dict.fromkeys(temperatures, -2.0)
+    backend.logprobs = dict.fromkeys((0.0, *warmer), -2.0)
     ends = finished(Pipeline(backend, hearing, ThroughputOptions(capacity=1, slots=2)), files)
     assert len(ends) == 5
-    assert len(backend.jobs) == 15 * len(temperatures)
+    assert len(backend.jobs) == 15 * (1 + len(warmer))
 
 
 def test_the_backend_is_closed_in_the_end(files: list[Path]) -> None:

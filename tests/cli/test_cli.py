@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cohear_cli import main
@@ -17,6 +19,7 @@ from ..client.conftest import Serve, write_tone
 from ..client.fake_server import Script
 
 COHEAR = [sys.executable, "-c", "import sys; from cohear_cli import main; sys.exit(main())"]
+PIPES: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | {"text": True}
 Output = pytest.CaptureFixture[str]
 
 
@@ -176,7 +179,7 @@ def test_a_bad_file_does_not_stop_the_others(serve: Serve, tone: Path, tmp_path:
 
 def test_a_damaged_file_is_transcribed_as_far_as_it_goes(serve: Serve, tone: Path, capsys: Output) -> None:
     os.truncate(tone, tone.stat().st_size * 2 // 3)
-    assert main(["transcribe", str(tone), "--url", serve(Script()).url, "--quiet"]) == 1
+    assert main(["transcribe", str(tone), "--url", serve(Script()).url, "--quiet"]) == 3
     output = capsys.readouterr()
     assert output.out == "hello world0\n"
     assert "only the first 0.7 s of 1.0 s could be read" in output.err
@@ -198,14 +201,38 @@ def test_transcribe_waits_for_room(serve: Serve, tone: Path, capsys: Output) -> 
     assert len(server.seen.starts) == 4
 
 
-def test_ctrl_c_is_one_line_and_130(serve: Serve, tone: Path) -> None:
+def test_the_first_ctrl_c_ends_the_audio_and_its_text_still_comes(serve: Serve, tone: Path) -> None:
+    """Of a file that is then not done; a pipe has no other end."""
     server = serve(Script())
-    arguments = ["stream", str(tone), "--url", server.url, "--json", "--speed", "0.01"]
-    with subprocess.Popen([*COHEAR, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    flags = ["--url", server.url, "--json"]
+    for source, code in (("-", 0), (str(write_tone(tone, 60.0)), 130)):
+        with subprocess.Popen([*COHEAR, "stream", source, *flags], **PIPES) as run:
+            assert run.stdin is not None
+            assert run.stdout is not None
+            run.stdin.write(bytes(32_000).decode())
+            run.stdin.flush()
+            while '"final"' not in run.stdout.readline():
+                pass
+            run.send_signal(signal.SIGINT)
+            out, err = run.communicate()
+        assert '"done"' in out
+        assert err.startswith("cohear: no more audio is sent")
+        assert err.count("\n") == 1
+        assert run.returncode == code
+
+
+def test_the_second_ctrl_c_is_one_line_and_130(serve: Serve, tone: Path) -> None:
+    hold = asyncio.Event()
+    server = serve(Script(hold=hold))
+    with subprocess.Popen([*COHEAR, "stream", str(tone), "--url", server.url, "--json"], **PIPES) as run:
         assert run.stdout is not None
+        assert run.stderr is not None
         run.stdout.readline()  # `ready` is there: it streams
         run.send_signal(signal.SIGINT)
+        run.stderr.readline()
+        run.send_signal(signal.SIGINT)
         _, err = run.communicate()
+    hold.set()  # the server's loop sees it when it is told to end
     assert run.returncode == 130
     assert err == "cohear: interrupted\n"
 

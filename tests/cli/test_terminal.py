@@ -9,7 +9,6 @@ from cohear_client.protocol import (
     Final,
     Partial,
     Ready,
-    Refined,
     ServerMessage,
     SpeechStarted,
     Timing,
@@ -54,10 +53,9 @@ def test_everything_else_is_told_and_the_table_comes_last() -> None:
     text = shown(
         Ready("s", "t", "tiny.en"),
         final("no [bold]words[/bold]"),
-        Refined(2, 0, "better", 0.9, "base"),
         Warning("degraded", "slower partials"),
         Error("x", "one segment failed", "say it again", fatal=False),
     )
-    for piece in ("tiny.en", "legend", "[bold]words[/bold]", "base: better", "slower partials", "failed: say it again"):
+    for piece in ("tiny.en", "legend", "[bold]words[/bold]", "slower partials", "failed: say it again"):
         assert piece in text
     assert text.index("slower partials") < text.index("in the service: final")

@@ -45,9 +45,9 @@ def test_formats(tmp_path: Path, suffix: str) -> None:
     assert 5_000 < np.abs(heard).max() < 15_000
 
 
-def test_float_files_are_clipped_and_nan_is_silence(tmp_path: Path) -> None:
+def test_floats_beyond_full_scale_make_all_softer_and_nan_is_silence(tmp_path: Path) -> None:
     sf.write(tmp_path / "f.wav", np.array([0.5, 2.0, -2.0, np.nan], np.float32), 16_000, subtype="FLOAT")
-    assert samples_of(tmp_path / "f.wav").tolist() == [16_384, 32_767, -32_768, 0]
+    assert samples_of(tmp_path / "f.wav").tolist() == [8_192, 32_767, -32_768, 0]
 
 
 def test_channels_are_mixed_or_kept(tmp_path: Path) -> None:

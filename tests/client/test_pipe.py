@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 from cohear_client.errors import ClientError
-from cohear_client.pipe import FileBytes, PipeAudio
+from cohear_client.pipe import SIGNATURES, FileBytes, PipeAudio
 from cohear_client.protocol import Start
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 
@@ -39,8 +39,7 @@ def wav(samples: Any, rate_hz: int, subtype: str) -> bytes:
 
 @given(st.binary(min_size=1, max_size=2_000), st.integers(1, 700))
 async def test_raw_samples_come_whole(data: bytes, step: int) -> None:
-    if data[:4] == b"RIFF":
-        return
+    assume(not data.startswith((b"RIFF", *SIGNATURES)) and data[4:8] != b"ftyp")
     start, audio = await heard(data, Start(channels=2), step)
     assert start == Start(channels=2)
     assert audio == data[: len(data) // 4 * 4]
@@ -90,3 +89,14 @@ async def test_junk_after_a_riff_header_is_a_client_error_and_nothing_else(junk:
 async def test_a_plain_file_is_a_source() -> None:
     pipe = await PipeAudio.open(FileBytes(io.BytesIO(bytes(1_000))), Start())
     assert sum([len(b) async for b in pipe.blocks()]) == 1_000
+
+
+@pytest.mark.parametrize("name", ["FLAC", "OGG", "AIFF", "CAF", "MP3"])
+async def test_a_compressed_file_is_not_taken_for_samples(name: str) -> None:
+    file = io.BytesIO()
+    sf.write(file, np.zeros(4_000), 16_000, format=name)
+    # only a tag tells MP3 from samples; programs write one
+    data = b"ID3\x04" + bytes(8) + file.getvalue() if name == "MP3" else file.getvalue()
+    with pytest.raises(ClientError, match=f"(?i)this is {name}, not raw samples") as refused:
+        await heard(data)
+    assert "transcribe -" in refused.value.remedy

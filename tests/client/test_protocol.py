@@ -101,9 +101,7 @@ def test_clients_may_not_misspell_but_servers_may_say_more() -> None:
 
 def test_a_list_of_words_names_its_index() -> None:
     words = [{"text": "a", "start_s": 0, "end_s": 1, "confidence": 1}, 7]
-    text = json.dumps(
-        {"type": "refined", "seq": 1, "segment_id": 1, "text": "", "confidence": 1, "model": "", "words": words}
-    )
+    text = json.dumps({"type": "partial", "words": words})
     with pytest.raises(ClientError, match=r"words\[1\]"):
         decode_server(text)
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from cohear_client import Done, Final, Refined, TranscriptBuilder, Word
+from cohear_client import Done, Final, TranscriptBuilder
 from cohear_client.protocol import SampleCount, SpeechStarted, Timing
 
 
@@ -16,16 +16,6 @@ def test_segments_in_order_of_the_audio_without_empty_ones() -> None:
     transcript = builder.transcript()
     assert transcript.text == "one two"
     assert transcript.samples == SampleCount(9, 9)
-
-
-def test_a_refinement_replaces_the_text_and_keeps_the_rest() -> None:
-    builder = TranscriptBuilder()
-    builder.add(final(0, "won", 3.0))
-    builder.add(Refined(1, 0, "one", 0.99, "big", (Word("one", 3.0, 4.0, 0.99),)))
-    builder.add(Refined(2, 7, "of nothing", 0.99, "big"))
-    (segment,) = builder.transcript().segments
-    assert (segment.text, segment.model, segment.start_s) == ("one", "big", 3.0)
-    assert builder.transcript().words == segment.words
 
 
 def test_languages_without_spaces_get_none() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cohear_server.core.jobs import DecodeJob, JobKind
+from cohear_server.core.jobs import DecodeJob, DecodeResult, JobKind, SecondTry
 from cohear_server.engine.cache import Cache
 from cohear_server.engine.cached import CachedBackend
 from cohear_server.engine.results import Results
@@ -98,3 +98,24 @@ async def test_a_cache_that_breaks_costs_no_result(bench: Bench, caplog: pytest.
         (result,) = await bench.front.decode([final(1)])
         assert (result.text, result.known) == ("w0 w1", False)
     assert caplog.text.count("not used any more") == 1
+
+
+async def test_a_doubtful_text_is_kept_when_its_last_try_is_settled(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode = bench.behind.decode
+
+    async def doubting(batch: Sequence[DecodeJob]) -> list[DecodeResult]:
+        results = await decode(batch)
+        return [
+            replace(result, text="settled") if job.second_try else replace(result, again=SecondTry(result, 1))
+            for job, result in zip(batch, results, strict=True)
+        ]
+
+    monkeypatch.setattr(bench.behind, "decode", doubting)
+    await bench.kept(final(0))
+    (first,) = await bench.front.decode([final(0)])
+    assert not first.known
+    await bench.kept(replace(final(0), second_try=first.again))
+    (again,) = await bench.front.decode([final(0)])
+    assert (again.known, again.text, again.again) == (True, "settled", None)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,11 @@ import numpy as np
 import pytest
 from cohear_server.core.jobs import DecodeJob, DecodeResult, JobKind
 from cohear_server.engine.engine import WhisperEngine
+from cohear_server.engine.guard import GuardOptions
 from cohear_server.engine.options import EngineOptions
+from cohear_server.engine.profile import Profile, write_profile
+from cohear_server.engine.second_try import settled
+from cohear_server.engine.tail import TailStates
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from tests.samples import Sample, load_samples
@@ -96,6 +102,47 @@ def test_jobs_of_all_kinds_share_a_call(random_engine: WhisperEngine) -> None:
     assert together[6].language in random_engine.info.languages
     alone = [random_engine.decode([job])[0] for job in jobs]
     assert [result.text for result in together] == [result.text for result in alone]
+
+
+DOUBTS_ALL = GuardOptions(unlikely_logprob=0.0)
+DOUBTS_NONE = GuardOptions(unlikely_logprob=-99.0, unsure_logprob=-99.0, loop_tokens=1000)
+
+
+@pytest.fixture
+def short_windows(
+    random_model_dir: Callable[[int], Path], tmp_path: Path
+) -> Callable[[GuardOptions, Callable[[], AbstractContextManager[object]]], WhisperEngine]:
+    """Random weights with a profile, as far as its arithmetic goes."""
+    tail = TailStates(np.random.default_rng(0).normal(0, 1, (1400, 32)).astype(np.float32), 100)
+    write_profile(tmp_path / "random", Profile("random", "00", True, 500, 150, 15.0, 6.0, 10, tail), {})
+    options = EngineOptions("random", random_model_dir(80), device="cpu", threads=1, profile_dir=tmp_path)
+    return lambda guard, padding: WhisperEngine(options, guard, padding=padding)
+
+
+@pytest.mark.parametrize(("guard", "tried"), [(DOUBTS_NONE, set()), (DOUBTS_ALL, {"final", "long"})])
+def test_doubtful_finals_ask_for_a_second_try_and_hold_up_nobody(
+    short_windows: Callable[..., WhisperEngine], guard: GuardOptions, tried: set[str]
+) -> None:
+    entered: list[int] = []
+
+    @contextlib.contextmanager
+    def padding() -> Iterator[None]:
+        entered.append(1)
+        yield
+
+    engine = short_windows(guard, padding)
+    batch = [
+        replace(make_job(noise(2), "partial", language="ja"), kind=JobKind.PARTIAL),
+        make_job(noise(0.2), "click", language="ja"),
+        make_job(noise(14), "long", language="ja"),
+        make_job(noise(2, 1), "final", language="ja", word_times=True),
+    ]
+    first = engine.decode(batch)
+    assert {result.job_id for result in first if result.again} == tried
+    assert not entered, "only second tries are padded"
+    results = settled(engine.decode, batch)
+    assert {result.job_id for result in results if "retried" in result.rules} == tried
+    assert len(entered) == bool(tried)
 
 
 def test_an_empty_call(random_engine: WhisperEngine) -> None:
@@ -197,6 +244,43 @@ def test_a_prompt_is_taken_as_context_and_not_repeated(engine: WhisperEngine, se
     prompted = engine.decode(jobs_of(sentences[:1], prompt="And so it was said."))[0]
     assert not re.search("so it was said", prompted.text)
     assert jiwer.wer(normalised(plain.text), normalised(prompted.text)) < 0.3
+
+
+PROMPTS = {
+    "names": "Kubernetes, PostgreSQL, OAuth, CTranslate2, Whisper, Cohear, Grafana, Prometheus, ",
+    "a sentence": "The quick brown fox. ",
+    "digits": "1234567890 ",
+    "dots": "...",
+    "emoji": "\N{GRINNING FACE}\N{PARTY POPPER}\N{ROCKET}",
+    "Japanese": "今日は天気がいいですね。",
+    "blanks": "\n\t ",
+}
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("text", PROMPTS.values(), ids=PROMPTS)
+@pytest.mark.parametrize("characters", [80, 1000])
+@pytest.mark.parametrize("stem", ["7_jackson_0", "an4-cen8-mmsh-b", "jfk"])
+def test_no_prompt_eats_the_text(engine: WhisperEngine, stem: str, characters: int, text: str) -> None:
+    (sample,) = (s for s in load_samples(speech=True) if s.path.stem == stem)
+    prompt = (text * 1000)[:characters]
+    (plain,) = settled(engine.decode, [make_job(sample.pcm16k(), language="en")])
+    (prompted,) = settled(engine.decode, [make_job(sample.pcm16k(), language="en", prompt=prompt)])
+    said = normalised(plain.text)
+    assert prompted.words
+    # a prompt may well change what is understood of a single digit
+    assert stem == "7_jackson_0" or jiwer.wer(said, normalised(prompted.text)) <= 0.35
+
+
+@pytest.mark.model
+def test_a_prompt_that_is_dropped_is_told_of(engine: WhisperEngine) -> None:
+    (sample,) = (s for s in load_samples(speech=True) if s.path.stem == "jfk")
+    job = make_job(sample.pcm16k(), language="en", prompt=(PROMPTS["a sentence"] * 30)[:600])
+    (first,) = engine.decode([job])
+    assert first.again is not None
+    (result,) = settled(engine.decode, [job])
+    assert "prompt_dropped" in result.rules
+    assert result.text.endswith("what you can do for your country.")
 
 
 @pytest.mark.model

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from cohear_server.core.jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, DecodeResult, HypothesisWord
 from cohear_server.lab.clips import Clip, choose, grouped, read_clips, windows_of
-from cohear_server.lab.evaluation import Heard, evaluate, table
+from cohear_server.lab.evaluation import ClipReading, evaluate, table
 from cohear_server.models.catalog import find_model
 from cohear_server.models.sources import SourceOptions
 
@@ -77,7 +77,7 @@ def clip_of(name: str) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
 
 def test_texts_errors_and_ratings_go_by_clip() -> None:
     clips = [clip(), clip(reference=""), clip(reference=None)]
-    heard = Heard(clips, [[result("Hello"), result("then.")], [result("you")], [result("what")]], 10.0)
+    heard = ClipReading(clips, [[result("Hello"), result("then.")], [result("you")], [result("what")]], 10.0)
     assert heard.texts() == ["Hello then.", "you", "what"]
     assert [(one.words, one.errors) for one in heard.errors()] == [(2, 1)]
     assert heard.words_on_silence() == 1
@@ -86,7 +86,7 @@ def test_texts_errors_and_ratings_go_by_clip() -> None:
 
 
 def test_loops_are_counted_by_window() -> None:
-    heard = Heard([clip()], [[result(*["go", "on"] * 6), result("fine")]], 10.0)
+    heard = ClipReading([clip()], [[result(*["go", "on"] * 6), result("fine")]], 10.0)
     assert heard.loops == 1
     assert heard.words_on_silence() is None
 

@@ -12,14 +12,14 @@ from cohear_server.engine.options import EngineOptions
 from cohear_server.engine.profile import Profile, read_profile
 from cohear_server.errors import ClientError
 from cohear_server.lab import profiling
-from cohear_server.lab.profiling import NO_TAIL, SETTINGS, Bench, Trial, _choose, make_profile
-from cohear_server.lab.trials import Errors, Heard, Utterance
+from cohear_server.lab.profiling import NO_TAIL, SETTINGS, Bench, Measured, _choose, make_profile
+from cohear_server.lab.trials import Errors, Reading, Utterance
 
 from tests.samples import FOLDER
 
 from ..engine.jobs import noise
 
-QUIET = Heard(("a b",) * 100, ("en",) * 100, ((),) * 100, (0.0,) * 100, cpu_ms=100.0)
+QUIET = Reading(("a b",) * 100, ("en",) * 100, ((),) * 100, (0.0,) * 100, cpu_ms=100.0)
 LOOP_LEFT = replace(QUIET, texts=("and so on " * 4,))
 LOOPED = replace(QUIET, rules=(("loop",), ("token_cap",)) * 6)
 
@@ -39,7 +39,7 @@ def bench() -> Bench:
     return bench
 
 
-GOOD = Trial(QUIET, QUIET, Errors(1000, (28, 27)), Errors(500, (2,) * 20))
+GOOD = Measured(QUIET, QUIET, Errors(1000, (28, 27)), Errors(500, (2,) * 20))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ GOOD = Trial(QUIET, QUIET, Errors(1000, (28, 27)), Errors(500, (2,) * 20))
         (replace(GOOD, cut=LOOPED), "12 of 100 cut windows"),
     ],
 )
-def test_a_setting_must_spoil_nothing(bench: Bench, trial: Trial, fault: str | None) -> None:
+def test_a_setting_must_spoil_nothing(bench: Bench, trial: Measured, fault: str | None) -> None:
     found = bench.fault_of(trial)
     assert found is None if fault is None else fault in (found or "")
 
@@ -80,7 +80,7 @@ def test_no_error_in_few_words_shows_nothing(bench: Bench, words: int, enough: b
     assert (bench.fault_of(trial, cheaper=True) is None) == enough
 
 
-def heard_as(bench: Bench, monkeypatch: pytest.MonkeyPatch, trial_of: Callable[[Profile], Trial]) -> Profile:
+def heard_as(bench: Bench, monkeypatch: pytest.MonkeyPatch, trial_of: Callable[[Profile], Measured]) -> Profile:
     """What is chosen where a setting is heard as `trial_of` says."""
     bench.progress, bench.whole = ignore, []
     monkeypatch.setattr(Bench, "measure", lambda _, profile: trial_of(profile))
@@ -88,7 +88,7 @@ def heard_as(bench: Bench, monkeypatch: pytest.MonkeyPatch, trial_of: Callable[[
     return _choose(bench, Profile("any", "", False, *SETTINGS[-1], 15.0, 8.0, 10, NO_TAIL))[0]
 
 
-def as_padded(bench: Bench) -> Trial:
+def as_padded(bench: Bench) -> Measured:
     return replace(GOOD, wrong=bench.padded_wrong)
 
 
@@ -99,7 +99,7 @@ def test_cheaper_than_usual_takes_more_than_a_few_clips(
     """Though every setting is heard as well as padded, and a lower cap halves the cost of partials."""
     bench.padded_wrong = Errors(words, (2,))
 
-    def heard(profile: Profile) -> Trial:
+    def heard(profile: Profile) -> Measured:
         cost = replace(QUIET, cpu_ms=50.0 if profile.tokens_per_s < 8 else 100.0)
         return replace(as_padded(bench), cut=cost)
 
@@ -114,7 +114,7 @@ def test_dearer_than_usual_takes_more_than_chance(
 ) -> None:
     bench.padded_wrong = Errors(300, (2,) * len(wrong))
 
-    def heard(profile: Profile) -> Trial:
+    def heard(profile: Profile) -> Measured:
         return as_padded(bench) if profile.tail_states > 150 else replace(GOOD, wrong=Errors(300, wrong))
 
     chosen = heard_as(bench, monkeypatch, heard)
@@ -137,7 +137,7 @@ def test_a_useless_model_is_found_out_with_few_utterances(
     """Of 60, each "a b", that are heard as `texts` in turn."""
     heard: list[Utterance] = []
 
-    def hear(engine: object, profile: object, windows: Sequence[Utterance], kind: object) -> Heard:
+    def hear(engine: object, profile: object, windows: Sequence[Utterance], kind: object) -> Reading:
         heard.extend(windows)
         written = tuple(texts[i % len(texts)] for i in range(len(windows)))
         return replace(QUIET, texts=written)

@@ -205,6 +205,6 @@ def test_the_queue_is_counted_by_kind() -> None:
 
 async def test_metrics_are_there_before_the_model_is() -> None:
     transport = httpx.ASGITransport(create_app(Service(ServerConfig(), FakeBackend())))
-    async with httpx.AsyncClient(transport=transport, base_url="http://cohear") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.get("/metrics")
     assert values(answer.text)["cohear_ready",] == 0

@@ -32,7 +32,7 @@ async def test_it_says_who_is_here_and_how_much_room_there_is() -> None:
 
 async def test_it_is_there_before_the_model_is() -> None:
     transport = httpx.ASGITransport(create_app(Service(ServerConfig(), FakeBackend())))
-    async with httpx.AsyncClient(transport=transport, base_url="http://cohear") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         status = (await client.get("/v1/status")).json()
     assert status["state"] == "warming up"
     assert status["model"] is None

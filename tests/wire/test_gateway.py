@@ -41,9 +41,12 @@ async def transcribe(running: Running) -> list[protocol.ServerMessage]:
     """A well-behaved stream from start to done."""
     async with running.socket() as ws:
         await begin(ws)
-        await send_audio(ws, SPEECH)
+        # the rest waits for a partial: all at once could be over before the engine has heard of it
+        await send_audio(ws, SPEECH[: len(SPEECH) // 2])
+        shown = await heard_until(ws, Partial)
+        await send_audio(ws, SPEECH[len(SPEECH) // 2 :])
         await ws.send(encode(Stop()))
-        return await heard_until(ws, Done)
+        return shown + await heard_until(ws, Done)
 
 
 async def closed_with(ws: ClientConnection) -> int:

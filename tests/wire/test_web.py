@@ -77,7 +77,7 @@ async def test_info_says_what_can_be_asked_for() -> None:
 
 async def test_info_before_the_model_is_loaded() -> None:
     transport = httpx.ASGITransport(create_app(Service(ServerConfig(), FakeBackend())))
-    async with httpx.AsyncClient(transport=transport, base_url="http://cohear") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.get("/v1/info")
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"

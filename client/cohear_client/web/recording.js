@@ -6,7 +6,7 @@ import { decodeFile, feed } from './file.js';
 
 const RATE_HZ = 16_000;
 
-const EVENTS = ['ready', 'speech_started', 'partial', 'final', 'refined', 'stats', 'warning', 'error', 'restarted'];
+const EVENTS = ['ready', 'speech_started', 'partial', 'final', 'stats', 'warning', 'error', 'restarted'];
 
 /**
  * @typedef {object} Hooks

@@ -12,7 +12,7 @@ const UNSPACED = new Set(['zh', 'yue', 'ja', 'th', 'lo', 'my', 'km']);
 /**
  * @typedef {object} Segment
  * @property {number} id
- * @property {'partial' | 'final' | 'refined'} state
+ * @property {'partial' | 'final'} state
  * @property {Word[]} words
  * @property {string} text
  * @property {string} language
@@ -73,7 +73,7 @@ export class Transcript {
    * @returns {{changed: Segment | null, removed: number[]}} what to show anew, and what to show no longer
    */
   add(event) {
-    if (!['partial', 'final', 'refined'].includes(event.type)) return { changed: null, removed: [] };
+    if (!['partial', 'final'].includes(event.type)) return { changed: null, removed: [] };
     const removed = this.#remove(this.#stale.splice(0));
     const segment = this.#segment(event);
     if (segment.words.length === 0) {

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from ..core.jobs import DecodeJob, DecodeResult
 from ..engine.backend import DecodeBackend
-from ..scheduling.dispatcher import Begun, Dispatcher, JobTimes
+from ..scheduling.dispatcher import Dispatcher, JobTimes
 from ..scheduling.throughput import ThroughputOptions, ThroughputScheduler
 
 Deliver = Callable[[DecodeResult], None]
@@ -30,7 +30,6 @@ class _Out:
 
     job: DecodeJob
     deliver: Deliver
-    begun: Begun | None
 
 
 class Feed:
@@ -105,22 +104,18 @@ class Feed:
 
     # in the loop
 
-    def submit(self, job: DecodeJob, deliver: Deliver, *, again: bool = False) -> str:
-        """Have it decoded, and the id that it gets; `again`: its window was decoded before, and needs no room."""
+    def submit(self, job: DecodeJob, deliver: Deliver) -> str:
+        """Have it decoded, and the id that it gets."""
         job = replace(job, id=str(next(self._numbers)))
         if not self._closed.is_set():
-            self._submit(_Out(job, deliver, None if again else lambda _: self._room.release()))
+            self._out[job.id] = _Out(job, deliver)
+            self._dispatcher.submit(job, self._delivered, lambda _: self._room.release())
         return job.id
 
     def hurry(self, job_id: str) -> None:
-        """Others wait for this job: it goes next, unless it was begun."""
-        out = self._out.get(job_id)
-        if out is not None and self._dispatcher.cancel(job_id, out.job.session_id):
-            self._submit(replace(out, job=replace(out.job, deadline_s=0.0)))
-
-    def _submit(self, out: _Out) -> None:
-        self._out[out.job.id] = out
-        self._dispatcher.submit(out.job, self._delivered, out.begun)
+        """Others wait for this job: it goes next."""
+        if out := self._out.get(job_id):
+            self._dispatcher.hurry(job_id, out.job.session_id)
 
     def _delivered(self, result: DecodeResult, times: JobTimes) -> None:
         self._out.pop(result.job_id).deliver(result)

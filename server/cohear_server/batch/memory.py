@@ -2,7 +2,7 @@
 
 Keys hold the audio itself and all that decides its text, so a file that was moved or renamed is known, and one that was
 changed is not. Windows let a killed run go on in the middle of a file; their entries are those of `engine.results`,
-so how files are split and when a text counts as wrong is no part of them.
+so how files are split is no part of them.
 """
 
 from __future__ import annotations

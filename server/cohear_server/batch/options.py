@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from cohear_client.files import ALL, Choice
 from cohear_client.messages import check_text
 
-from ..core.jobs import DecodeOptions
+from ..core.jobs import DecodeOptions, Fallback
 from ..engine.cache import key_of
 from .speech import DetectorName
 from .splitter import SplitOptions
@@ -42,11 +43,10 @@ class HearingOptions:
     hotwords: str = ""
     beam_size: int = 1
     word_times: bool = False
-    temperatures: tuple[float, ...] = (0.0,)
-    """the first is how windows are decoded; the others are tried in turn where the text looks wrong"""
-    compression_ratio_threshold: float = 2.4
-    logprob_threshold: float = -1.0
-    no_speech_threshold: float = 0.6
+    temperature: float = 0.0
+    fallback: Fallback = field(default_factory=Fallback)
+    choice: Choice = ALL
+    """what of each file is heard"""
     vad: DetectorName = "silero"
     split: SplitOptions = field(default_factory=SplitOptions)
 
@@ -54,9 +54,17 @@ class HearingOptions:
         check_text("prompt", self.prompt)
         check_text("hotwords", self.hotwords)
 
-    def decode_options(self, model: str, language: str | None, temperature: float) -> DecodeOptions:
-        prompt = " ".join(part for part in (self.hotwords.strip(), self.prompt.strip()) if part)
-        return DecodeOptions(model, language, self.task, self.beam_size, self.word_times, prompt, temperature)
+    def decode_options(self, model: str, language: str | None) -> DecodeOptions:
+        return DecodeOptions(
+            model=model,
+            language=language,
+            task=self.task,
+            beam_size=self.beam_size,
+            word_times=self.word_times,
+            prompt=" ".join(part for part in (self.hotwords.strip(), self.prompt.strip()) if part),
+            temperature=self.temperature,
+            fallback=self.fallback,
+        )
 
     def fingerprint(self, identity: str) -> str:
         """Equal where the same audio gives the same text, by the model of that identity."""

@@ -1,6 +1,6 @@
 """Files in, transcripts out: one thread reads and splits, another dispatches, the caller takes events as they come.
 
-    inputs -> reader: cache? decode, detect speech, split -> Feed (bounded) -> backend -> text, again? -> Finished
+    inputs -> reader: cache? decode, detect speech, split -> Feed (bounded) -> backend -> text -> Finished
 
 However many or long the files are, memory holds the windows that wait and the text of the files in work. A file that
 cannot be read, or a window that cannot be decoded, ends that file and no other.
@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from cohear_client.fileevents import Advanced, Event, Finished, Started
+from cohear_client.files import DAMAGES
 from cohear_client.transcript import Transcript
 
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind, Pcm
@@ -29,7 +30,7 @@ from .options import HearingOptions
 from .sources import Source
 from .speech import make_detector
 from .splitter import Splitter, Window
-from .text import Heard, WindowText, heard, placed, transcript
+from .text import WindowText, heard, placed, transcript
 
 EVENTS = 256
 """that may wait for the caller; the dispatcher waits while there are as many"""
@@ -63,7 +64,7 @@ class _File:
 
 @dataclass(slots=True)
 class _Item:
-    """A window to be heard, and the best text of those it was given."""
+    """A window to be heard."""
 
     file: _File
     number: int
@@ -73,9 +74,6 @@ class _Item:
     job_id: str = ""
     recalled: bool = False
     """whether it is remembered was looked up"""
-    step: int = 0
-    """of the temperatures"""
-    best: Heard | None = None
 
 
 class Pipeline:
@@ -167,7 +165,7 @@ class Pipeline:
             if known is not None:
                 self._emit(Finished(path, known[0], None, known[1], cached=True))
                 return
-            with Source(path) as source:
+            with Source(path, self._hearing.choice) as source:
                 self._emit(Started(path, source.duration_s))
                 for window in self._windows(file, source):
                     if not self._take(file, count, window):
@@ -219,29 +217,20 @@ class Pipeline:
     def _recall(self, item: _Item) -> bool:
         """Whether what is remembered of the window settles it."""
         item.recalled = True
-        while (result := self._memory.window(self._job(item))) is not None:
-            if self._heard(item, result):
-                return True
-        return False
+        result = self._memory.window(self._job(item))
+        if result is not None:
+            self._heard(item, result)
+        return result is not None
 
     def _job(self, item: _Item) -> DecodeJob:
-        options = self._hearing.decode_options(self._model, item.file.language, self._temperature(item))
+        options = self._hearing.decode_options(self._model, item.file.language)
         return DecodeJob("", str(item.file.path), "", item.number, item.window.pcm, JobKind.FINAL, math.inf, options)
 
-    def _heard(self, item: _Item, result: DecodeResult) -> bool:
-        """Take in what was heard in a window. False if it is to be heard once more, at the next temperature."""
+    def _heard(self, item: _Item, result: DecodeResult) -> None:
+        """Take in what was heard in a window."""
         if item.file.language is None:
             item.file.language = result.language or None  # silence has none
-        said = heard(result, self._temperature(item))
-        item.best = said if item.best is None or self._looks_better(said, item.best) else item.best
-        if self._looks_wrong(said) and item.step + 1 < len(self._hearing.temperatures):
-            item.step += 1
-            return False
-        self._settle(item, placed(item.window, item.best))
-        return True
-
-    def _temperature(self, item: _Item) -> float:
-        return self._hearing.temperatures[item.step]
+        self._settle(item, placed(item.window, heard(result)))
 
     # the dispatcher's side
 
@@ -261,7 +250,7 @@ class Pipeline:
 
     def _decode(self, item: _Item) -> None:
         job = self._job(item)
-        item.job_id = self._feed.submit(job, partial(self._delivered, item, job), again=bool(item.job_id))
+        item.job_id = self._feed.submit(job, partial(self._delivered, item, job))
 
     def _delivered(self, item: _Item, job: DecodeJob, result: DecodeResult) -> None:
         try:
@@ -277,24 +266,12 @@ class Pipeline:
             self._settle(item, None)
         else:
             self._memory.keep_window(job, result)
-            if not self._heard(item, result) and not self._recall(item):
-                self._decode(item)
+            self._heard(item, result)
         if file.asking is item:
             file.asking = None
             parked, file.parked = file.parked, []
             for one in parked:
                 self._accept(one)
-
-    def _looks_wrong(self, said: Heard) -> bool:
-        options = self._hearing
-        silent = said.no_speech_prob > options.no_speech_threshold
-        unlikely = said.avg_logprob < options.logprob_threshold and not silent
-        return bool(said.words) and (unlikely or said.compression_ratio > options.compression_ratio_threshold)
-
-    def _looks_better(self, said: Heard, other: Heard) -> bool:
-        looped = said.compression_ratio > self._hearing.compression_ratio_threshold
-        other_looped = other.compression_ratio > self._hearing.compression_ratio_threshold
-        return (not looped, said.avg_logprob) > (not other_looped, other.avg_logprob)
 
     def _settle(self, item: _Item, text: WindowText | None) -> None:
         with self._lock:
@@ -310,7 +287,7 @@ class Pipeline:
             file.told = True
             texts = [text for n in sorted(file.texts) if (text := file.texts[n]) is not None]
         whole: Transcript | None = None
-        if file.fault is None or file.fault.code == "truncated":
+        if file.fault is None or file.fault.code in DAMAGES:
             whole = transcript(texts, self._model)
         if whole is not None and file.fault is None:
             self._memory.keep_file(file.key, whole, file.audio_s)

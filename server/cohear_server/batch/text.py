@@ -60,10 +60,10 @@ class WindowText:
     statistics: Statistics
 
 
-def heard(result: DecodeResult, temperature: float) -> Heard:
+def heard(result: DecodeResult) -> Heard:
     """`result` must be without error."""
     words = tuple(HeardWord(w.text, w.start_samples, w.end_samples, round(w.probability, 4)) for w in result.words)
-    return Heard(result.language, result.text, words, result.mean_logprob, result.no_speech_prob, temperature)
+    return Heard(result.language, result.text, words, result.mean_logprob, result.no_speech_prob, result.temperature)
 
 
 def placed(window: Window, said: Heard) -> WindowText:

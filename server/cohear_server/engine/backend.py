@@ -30,13 +30,33 @@ class ModelInfo:
 
     def knows(self, options: DecodeOptions) -> bool:
         """Whether it can decode so. Where the language is to be found, it must be able to find one."""
-        known = options.language in self.languages if options.language else len(self.languages) > 1
-        return known and (self.translates or options.task == "transcribe")
+        told = options.language is not None or not self.only_language
+        return told and self.fault(options.language, options.task) is None
+
+    @property
+    def only_language(self) -> str | None:
+        """Of a model that has one alone."""
+        return self.languages[0] if len(self.languages) == 1 else None
+
+    def fault(self, language: str | None, task: str | None) -> ClientError | None:
+        """Why it cannot decode so: `unsupported_language` or `unsupported_task`; None if it can."""
+        if language is not None and language not in self.languages:
+            known = ", ".join(self.languages[:12]) + (", ..." if len(self.languages) > 12 else "")
+            return ClientError(
+                "unsupported_language",
+                f"field 'language' is {language!r:.40}, which model {self.name} does not know",
+                f"use one of {known}, or leave it out",
+            )
+        if task == "translate" and not self.translates:
+            return ClientError(
+                "unsupported_task",
+                f"field 'task' is 'translate', but model {self.name} only transcribes",
+                "use task 'transcribe', or a server with a multilingual model such as base",
+            )
+        return None
 
     def check(self, wanted: Start | Configure) -> None:
-        """Refuse what this model cannot do.
-
-        Raises ClientError(`unsupported_model`, `unsupported_language`, `unsupported_task`)."""
+        """Refuse what this model cannot do. Raises ClientError(`unsupported_model`), or `fault`."""
         model = wanted.model if isinstance(wanted, Start) else None
         if model not in (None, self.name):
             raise ClientError(
@@ -44,19 +64,8 @@ class ModelInfo:
                 f"field 'model' is {model!r:.60}, which this server has not loaded",
                 f"use {self.name!r}, or leave it out",
             )
-        if wanted.language is not None and wanted.language not in self.languages:
-            known = ", ".join(self.languages[:12]) + (", ..." if len(self.languages) > 12 else "")
-            raise ClientError(
-                "unsupported_language",
-                f"field 'language' is {wanted.language!r:.40}, which model {self.name} does not know",
-                f"use one of {known}, or leave it out",
-            )
-        if wanted.task == "translate" and not self.translates:
-            raise ClientError(
-                "unsupported_task",
-                f"field 'task' is 'translate', but model {self.name} only transcribes",
-                "use task 'transcribe', or a server with a multilingual model such as base",
-            )
+        if fault := self.fault(wanted.language, wanted.task):
+            raise fault
 
 
 class DecodeBackend(Protocol):

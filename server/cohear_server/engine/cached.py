@@ -1,7 +1,8 @@
 """A backend that remembers: finals whose window was heard before never reach the engine behind it.
 
 Partials are not looked up: a window that grows does not come again. Asking and keeping is done in threads; what was
-heard is kept after it is handed out, and a cache that breaks is as good as none (see `cache`).
+heard is kept after it is handed out, and a cache that breaks is as good as none (see `cache`). A doubtful text is not
+kept; that of its last second try is, as that of the window.
 """
 
 from __future__ import annotations
@@ -79,12 +80,18 @@ class CachedBackend:
         return [next(fresh) if result is None else result for result in known]
 
     def _recall(self, batch: Sequence[DecodeJob]) -> list[DecodeResult | None]:
-        """What is known of each job."""
-        found = [self._results.get(job) if job.kind is JobKind.FINAL else None for job in batch]
+        """What is known of each job; nothing of one whose second try this is."""
+        found = [
+            self._results.get(job) if job.kind is JobKind.FINAL and job.second_try is None else None for job in batch
+        ]
         return [result and replace(result, known=True) for result in found]
 
     def _keep(self, batch: Sequence[DecodeJob], results: Sequence[DecodeResult]) -> None:
-        finals = [(job, one) for job, one in zip(batch, results, strict=True) if job.kind is JobKind.FINAL]
+        finals = [
+            (job, result)
+            for job, result in zip(batch, results, strict=True)
+            if job.kind is JobKind.FINAL and result.again is None
+        ]
 
         def keep() -> None:
             for job, result in finals:

@@ -5,8 +5,8 @@ One call of `decode`:
 
     jobs -> validated -> encoded, each at its own length -> language, where not given
          -> groups that one generate call can take, filled with tail states -> tokens
-         -> guard -> words -> finals that look wrong once more, with more silence
-         -> times by alignment, where asked or needed -> finals that stopped too early continued (`remainder`)
+         -> guard -> words -> times by alignment, where asked or needed
+         -> judged: settled, or to be tried again as a job of its own (`second_try`)
          -> results in the order of the jobs
 
 What CTranslate2 wants equal within a call: the number of prompt tokens, that of states, and all options. Languages,
@@ -28,15 +28,16 @@ import numpy as np
 from ..core.jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
 from ..errors import ClientError
 from .backend import ModelInfo
-from .features import VOICED_FRAME_SAMPLES, padded_length, voiced_samples, waveform
+from .features import padded_length, voiced_samples, waveform
 from .guard import GuardOptions, is_silent, judge
 from .hypothesis import Hypothesis, SpelledWord, estimate_times, spell_words, timed_words, word_probability
 from .options import EngineOptions
-from .profile import Profile, find_profile
+from .profile import Profile, usable_profile
 from .prompts import Prompt
-from .remainder import finish, is_unfinished
+from .second_try import as_tried, padded_samples, stops_early
+from .second_try import judge as judge_text
 from .tail import MAX_STATES, States, filled_length
-from .whisper import Alignment, Search, WhisperModel
+from .whisper import Search, WhisperModel
 
 logger = logging.getLogger(__name__)
 
@@ -50,22 +51,15 @@ PADDED_TOKENS_FLOOR = 10
 PARTIAL_TOKENS = 0.6
 """A partial's share of the token cap, still more than fluent speech has. One in 15 windows that are broken off in
 mid-speech loops, and then holds up its whole batch until the cap."""
-RETRIED_RULES = frozenset({"loop", "unlikely", "no_speech", "repetitive"})
-"""a final of a short window that these rules changed is decoded again with much more silence behind it"""
-RETRIED_SAMPLES = 12 * SAMPLE_RATE_HZ
-"""So long it is then. In 13 second tries 12 s had words where 30 s had some, for a fifth of the time (60 instead of
-280 ms, tiny.en on one core)."""
-RETRIED_LONGEST_SAMPLES = 8 * SAMPLE_RATE_HZ
-"""a longer one is padded to 30 s, as Whisper was trained"""
-RETRIED_VOICED_S = 0.3
-"""but not a window with less sound than that: a click, which padding does not make a word"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Window:
-    """A valid job, encoded, with the prompt to decode it."""
+class _Encoded:
+    """The window of a job as the decoder takes it."""
 
     job: DecodeJob
+    """as it is tried now"""
+    asked: DecodeJob
     short: bool
     """not padded to 30 s"""
     states: States
@@ -78,16 +72,16 @@ class _Window:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Heard:
-    """A window, what was heard in it after the guard, and where its words are (samples)."""
+class _Decoded:
+    """What the decoder said of a window, after the guard, and where its words are (samples)."""
 
-    window: _Window
+    source: _Encoded
     hypothesis: Hypothesis
     rules: tuple[str, ...]
     words: list[SpelledWord]
     times: list[tuple[int, int]]
     aligned: bool
-    """its word times are to be measured: they were asked for, or `remainder` wants to know where the text stops"""
+    """its word times are to be measured: they were asked for, or its rest may be decoded"""
 
 
 class WhisperEngine:
@@ -99,19 +93,15 @@ class WhisperEngine:
         use_profile: bool = True,
         padding: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
     ) -> None:
-        """Loads the model. `padding` is entered while second tries are decoded: 150 MB in the encoder at 30 s.
+        """Loads the model. `padding` is entered while padded second tries are decoded: 150 MB in the encoder at 30 s.
 
         Raises ClientError(`bad_model`, `bad_profile`)."""
         self.options = options
         self.model = WhisperModel(options)
         self._vocabulary = self.model.vocabulary
         self._guard = guard or GuardOptions()
-        self.profile = _usable_profile(options) if use_profile else None
-        if self.profile is not None and options.filled_states is not None:
-            self.profile = replace(self.profile, filled_states=options.filled_states)
+        self.profile = usable_profile(options) if use_profile else None
         self._padding = padding
-        self.retries = 0
-        """finals decoded a second time; read by metrics, and exact with one worker"""
         self.info = ModelInfo(
             name=options.model_name,
             device=self.model.device,
@@ -123,101 +113,63 @@ class WhisperEngine:
         )
 
     def decode(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
-        """One result a job, in the same order; a job that asks for the impossible has its ClientError in `error`.
+        """One result a job, in the same order; a job that asks for the impossible has its ClientError in `error`, and
+        a doubtful text its second try in `again`.
 
         Raises what CTranslate2 raises when it fails; the whole batch is then without results."""
-        results = self._decode_once(batch)
-        return [finish(job, result, self._decode_alone) for job, result in zip(batch, results, strict=True)]
+        without = [self._without_model(job) for job in batch]
+        jobs = [job for job, result in zip(batch, without, strict=True) if result is None]
+        padded = any(job.second_try is not None and job.second_try.padded for job in jobs)
+        with self._padding() if padded else contextlib.nullcontext():
+            encoded = self._encode(jobs)
+            decoded = _in_groups(encoded, _call_key, self._generate)
+        timed = iter(_in_groups(decoded, _alignment_key, self._align))
+        return [self._result(next(timed)) if result is None else result for result in without]
 
-    def _decode_alone(self, job: DecodeJob) -> DecodeResult:
-        return self._decode_once([job])[0]
-
-    def _decode_once(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
-        settled = [self._without_model(job) for job in batch]
-        jobs = [job for job, result in zip(batch, settled, strict=True) if result is None]
-        heard = iter(self._hear(jobs))
-        return [result or self._result(next(heard)) for result in settled]
-
-    def _without_model(self, job: DecodeJob) -> DecodeResult | None:
+    def _without_model(self, asked: DecodeJob) -> DecodeResult | None:
         """The result of a job that the model need not or cannot decode."""
+        job = as_tried(asked)
         fault = self._fault(job)
         if fault is not None:
             return DecodeResult(job.id, error=fault)
         if is_silent(job.pcm):
-            return DecodeResult(job.id, language=job.options.language or "", no_speech_prob=1.0, rules=("silence",))
+            silence = DecodeResult(job.id, language=job.options.language or "", no_speech_prob=1.0, rules=("silence",))
+            return judge_text(asked, silence, short=True)
         return None
 
     def _fault(self, job: DecodeJob) -> ClientError | None:
-        options, info = job.options, self.info
         if job.pcm.dtype != np.int16 or job.pcm.ndim != 1 or not 0 < len(job.pcm) <= MAX_WINDOW_SAMPLES:
             return ClientError(
                 "bad_audio",
                 f"a window of shape {job.pcm.shape} and type {job.pcm.dtype} cannot be decoded",
                 f"send 1 to {MAX_WINDOW_SAMPLES} samples of int16 mono audio",
             )
-        if options.language is not None and options.language not in info.languages:
-            return ClientError(
-                "unsupported_language",
-                f"model {info.name} does not know language {options.language!r:.40}",
-                "leave it out, or name one that the model knows",
-            )
-        if options.task == "translate" and not info.translates:
-            return ClientError(
-                "unsupported_task",
-                f"model {info.name} only transcribes",
-                "use task 'transcribe', or a multilingual model such as base",
-            )
-        return None
+        return self.info.fault(job.options.language, job.options.task)
 
-    def _hear(self, jobs: Sequence[DecodeJob]) -> list[_Heard]:
-        heard = self._decoded(self._windows(jobs, [self._encoded_samples(job) for job in jobs]))
-        return _in_groups(
-            self._retried(heard),
-            lambda one: (len(one.window.states), one.window.prompt.start) if one.aligned else None,
-            self._align,
-        )
-
-    def _decoded(self, windows: Sequence[_Window]) -> list[_Heard]:
-        def alike(window: _Window) -> Hashable:
-            options = window.job.options
-            return len(window.prompt.previous), options.beam_size, options.temperature, len(window.states)
-
-        return _in_groups(windows, alike, self._generate_in_parts)
-
-    def _retried(self, heard: Sequence[_Heard]) -> list[_Heard]:
-        """The same, but the better of two texts where a final looked wrong: its own, or that with more silence."""
-        doubted = [i for i, one in enumerate(heard) if _looks_wrong(one)]
-        if not doubted:
-            return list(heard)
-        jobs = [heard[i].window.job for i in doubted]
-        samples = [_retried_samples(job) for job in jobs]
-        with self._padding():
-            again = dict(zip(doubted, self._decoded(self._windows(jobs, samples)), strict=True))
-        self.retries += len(doubted)
-        return [_likelier(one, again[i]) if i in again else one for i, one in enumerate(heard)]
-
-    def _windows(self, jobs: Sequence[DecodeJob], samples: Sequence[int]) -> list[_Window]:
-        """The jobs, each encoded at so many samples."""
-        waves = [waveform(job.pcm, length) for job, length in zip(jobs, samples, strict=True)]
+    def _encode(self, batch: Sequence[DecodeJob]) -> list[_Encoded]:
+        jobs = [as_tried(job) for job in batch]
+        lengths = [self._encoded_samples(job) for job in jobs]
+        waves = [waveform(job.pcm, length) for job, length in zip(jobs, lengths, strict=True)]
         encoded = self.model.encode(waves)
         states = [self._filled(job, one) for job, one in zip(jobs, encoded, strict=True)]
         languages = self._languages(jobs, states)
         return [
-            _Window(
+            _Encoded(
                 job,
+                asked,
                 length < MAX_WINDOW_SAMPLES,
-                encoded,
+                filled,
                 *found,
                 self._vocabulary.prompt(job.options, found[0]),
                 self._max_tokens(job),
             )
-            for job, length, encoded, found in zip(jobs, samples, states, languages, strict=True)
+            for asked, job, length, filled, found in zip(batch, jobs, lengths, states, languages, strict=True)
         ]
 
     def _languages(self, jobs: Sequence[DecodeJob], states: Sequence[States]) -> list[tuple[str, float]]:
         """Of each job, with its probability where it was found and not told."""
-        if not self._vocabulary.multilingual:
-            return [(language, 0.0) for language in self._vocabulary.languages] * len(jobs)
+        if only := self.info.only_language:
+            return [(only, 0.0)] * len(jobs)
         asked = [i for i, job in enumerate(jobs) if job.options.language is None]
         found = _in_groups(
             asked,
@@ -227,70 +179,64 @@ class WhisperEngine:
         detected = dict(zip(asked, found, strict=True))
         return [detected.get(i, (job.options.language or "", 0.0)) for i, job in enumerate(jobs)]
 
-    def _generate_in_parts(self, windows: Sequence[_Window]) -> list[_Heard]:
-        """The same as `_generate`, with no more states at once than the options allow."""
-        most = self.options.states_at_once
+    def _generate(self, windows: Sequence[_Encoded]) -> list[_Decoded]:
+        """What is heard in windows of one `_call_key`, with no more states at once than the options allow."""
+        most, options = self.options.states_at_once, windows[0].job.options
         size = len(windows) if most is None else max(1, most // len(windows[0].states))
-        parts = [windows[at : at + size] for at in range(0, len(windows), size)]
-        return [one for part in parts for one in self._generate(part)]
+        decoded: list[_Decoded] = []
+        for part in (windows[at : at + size] for at in range(0, len(windows), size)):
+            hypotheses = self.model.generate(
+                np.stack([window.states for window in part]),
+                [window.prompt for window in part],
+                Search(options.beam_size, max(window.max_tokens for window in part), options.temperature),
+            )
+            decoded += map(self._guarded, part, hypotheses)
+        return decoded
 
-    def _generate(self, windows: Sequence[_Window]) -> list[_Heard]:
-        options = windows[0].job.options
-        batch = np.stack([window.states for window in windows])
-        hypotheses = self.model.generate(
-            batch,
-            [window.prompt for window in windows],
-            Search(options.beam_size, max(window.max_tokens for window in windows), options.temperature),
-        )
-        return [self._heard(window, hypothesis) for window, hypothesis in zip(windows, hypotheses, strict=True)]
-
-    def _heard(self, window: _Window, raw: Hypothesis) -> _Heard:
+    def _guarded(self, window: _Encoded, raw: Hypothesis) -> _Decoded:
         spell = self._vocabulary.text
         verdict = judge(raw, window.max_tokens, spell, self._guard)
         words = spell_words(verdict.hypothesis.tokens, spell, window.language)
         times = estimate_times(words, voiced_samples(window.job.pcm))
-        job = window.job
-        aligned = bool(words) and (
-            job.options.word_times or is_unfinished(job, spell(verdict.hypothesis.tokens).strip(), window.language)
-        )
-        return _Heard(window, verdict.hypothesis, verdict.rules, words, times, aligned)
+        early = stops_early(window.job, spell(verdict.hypothesis.tokens).strip(), window.language)
+        aligned = bool(words) and (window.job.options.word_times or early)
+        return _Decoded(window, verdict.hypothesis, verdict.rules, words, times, aligned)
 
-    def _align(self, group: Sequence[_Heard]) -> list[_Heard]:
+    def _align(self, group: Sequence[_Decoded]) -> list[_Decoded]:
         """The same with measured times, if those of the group are to be measured."""
-        first = group[0].window
         if not group[0].aligned:
             return list(group)
         alignments = self.model.align(
-            np.stack([one.window.states for one in group]),
-            first.prompt.start,
+            np.stack([one.source.states for one in group]),
+            group[0].source.prompt.start,
             [one.hypothesis.tokens for one in group],
-            [-(-len(one.window.job.pcm) // STATE_SAMPLES) for one in group],
+            [-(-len(one.source.job.pcm) // STATE_SAMPLES) for one in group],
         )
-        return [self._timed(one, found) for one, found in zip(group, alignments, strict=True)]
+        timed: list[_Decoded] = []
+        for one, found in zip(group, alignments, strict=True):
+            at, hypothesis = found.starts, one.hypothesis
+            times = [(at[word.first] * STATE_SAMPLES, at[word.last] * STATE_SAMPLES) for word in one.words]
+            if not self.options.token_probabilities and len(found.logprobs) == len(hypothesis.tokens):
+                hypothesis = replace(hypothesis, logprobs=found.logprobs)
+            timed.append(replace(one, times=times, hypothesis=hypothesis))
+        return timed
 
-    def _timed(self, heard: _Heard, found: Alignment) -> _Heard:
-        at = found.starts
-        times = [(at[word.first] * STATE_SAMPLES, at[word.last] * STATE_SAMPLES) for word in heard.words]
-        if self.options.token_probabilities or len(found.logprobs) != len(heard.hypothesis.tokens):
-            return replace(heard, times=times)
-        return replace(heard, times=times, hypothesis=replace(heard.hypothesis, logprobs=found.logprobs))
-
-    def _result(self, heard: _Heard) -> DecodeResult:
-        job, hypothesis = heard.window.job, heard.hypothesis
-        spell = self._vocabulary.text
-        probabilities = [self._calibrated(word_probability(word, hypothesis.logprobs)) for word in heard.words]
-        return DecodeResult(
-            job_id=job.id,
-            text=spell(hypothesis.tokens).strip(),
-            words=timed_words(heard.words, heard.times, probabilities, len(job.pcm)),
-            timed=heard.aligned,
-            language=heard.window.language,
-            language_probability=heard.window.language_probability,
+    def _result(self, decoded: _Decoded) -> DecodeResult:
+        source, hypothesis = decoded.source, decoded.hypothesis
+        probabilities = [self._calibrated(word_probability(word, hypothesis.logprobs)) for word in decoded.words]
+        heard = DecodeResult(
+            job_id=source.job.id,
+            text=self._vocabulary.text(hypothesis.tokens).strip(),
+            words=timed_words(decoded.words, decoded.times, probabilities, len(source.job.pcm)),
+            timed=decoded.aligned,
+            language=source.language,
+            language_probability=source.language_probability,
             confidence=sum(probabilities) / len(probabilities) if probabilities else 0.0,
             mean_logprob=hypothesis.mean_logprob,
             no_speech_prob=hypothesis.no_speech_prob,
-            rules=heard.rules,
+            rules=decoded.rules,
         )
+        return judge_text(source.asked, heard, short=source.short)
 
     def _calibrated(self, probability: float) -> float:
         calibration = self.profile and self.profile.calibration
@@ -300,6 +246,8 @@ class WhisperEngine:
         return self.profile and self.profile.of(job.kind)
 
     def _encoded_samples(self, job: DecodeJob) -> int:
+        if job.second_try is not None and job.second_try.padded:
+            return padded_samples(len(job.pcm))
         if self.profile is None or not self.profile.allows(len(job.pcm) / SAMPLE_RATE_HZ):
             return MAX_WINDOW_SAMPLES
         return padded_length(len(job.pcm), self.profile.of(job.kind).silence_ms, self.model.bucket_samples)
@@ -310,17 +258,23 @@ class WhisperEngine:
         share = PARTIAL_TOKENS if job.kind is JobKind.PARTIAL else 1.0
         return int(share * (floor + per_s * len(job.pcm) / SAMPLE_RATE_HZ))
 
-    def _frames(self, job: DecodeJob, states: int) -> int:
-        """How many states a window of so many has once it is filled; equal within a call."""
-        setting = self._setting(job)
-        if setting is None or states == MAX_STATES:
-            return MAX_STATES
-        return filled_length(states, setting.tail_states, setting.filled_states)
-
     def _filled(self, job: DecodeJob, states: States) -> States:
-        """The states with their tail; those padded to 30 s are full as they are."""
+        """The states with their tail, as many as all windows of a call have; those of 30 s are full as they are."""
         setting = self._setting(job)
-        return states if setting is None else setting.tail.fill(states, self._frames(job, len(states)))
+        if setting is None or len(states) == MAX_STATES:
+            return states
+        return setting.tail.fill(states, filled_length(len(states), setting.tail_states, setting.filled_states))
+
+
+def _call_key(window: _Encoded) -> Hashable:
+    """Windows with equal keys may share a call of the decoder."""
+    options = window.job.options
+    return len(window.prompt.previous), options.beam_size, options.temperature, len(window.states)
+
+
+def _alignment_key(one: _Decoded) -> Hashable:
+    """The same of alignments; None where none is wanted."""
+    return (len(one.source.states), one.source.prompt.start) if one.aligned else None
 
 
 def _in_groups(
@@ -334,42 +288,3 @@ def _in_groups(
     for members in groups.values():
         done.update(zip(members, work([items[i] for i in members]), strict=True))
     return [done[i] for i in range(len(items))]
-
-
-def _looks_wrong(heard: _Heard) -> bool:
-    """A final of a short window, with sound in it, that the guard cut for no good reason that it knows."""
-    job = heard.window.job
-    if job.kind is not JobKind.FINAL or not heard.window.short or RETRIED_RULES.isdisjoint(heard.rules):
-        return False
-    return (len(voiced_samples(job.pcm)) - 1) * VOICED_FRAME_SAMPLES >= RETRIED_VOICED_S * SAMPLE_RATE_HZ
-
-
-def _retried_samples(job: DecodeJob) -> int:
-    return RETRIED_SAMPLES if len(job.pcm) <= RETRIED_LONGEST_SAMPLES else MAX_WINDOW_SAMPLES
-
-
-def _likelier(first: _Heard, again: _Heard) -> _Heard:
-    """The likelier of two, text before none; a draw keeps the first."""
-    wins = (bool(again.words), again.hypothesis.mean_logprob) > (bool(first.words), first.hypothesis.mean_logprob)
-    rules = again.rules if wins else first.rules
-    return replace(again if wins else first, rules=(*rules, "retried"))
-
-
-def _usable_profile(options: EngineOptions) -> Profile | None:
-    """Raises ClientError(`bad_profile`) for one that cannot be read."""
-    try:
-        profile = find_profile(options.model_name, options.profile_dir)
-    except (OSError, ValueError) as fault:
-        raise ClientError(
-            "bad_profile", f"the profile of model {options.model_name}: {fault}", "make it anew"
-        ) from fault
-    if profile is None:
-        logger.warning("model %s has no profile: every window is padded to 30 s, which is slow", options.model_name)
-    elif options.model_sha256 not in (None, profile.model_sha256):
-        logger.warning(
-            "the profile of %s was made for other weights: every window is padded to 30 s", options.model_name
-        )
-        return None
-    elif not profile.short_windows:
-        logger.warning("model %s stays padded to 30 s, which is slow: %s", options.model_name, profile.reason)
-    return profile

@@ -38,3 +38,10 @@ def voiced_samples(pcm: Pcm) -> list[int]:
     if not len(loud):
         return [0, len(pcm)]
     return [*(int(i) * VOICED_FRAME_SAMPLES for i in loud), int(loud[-1] + 1) * VOICED_FRAME_SAMPLES]
+
+
+def sound_s(pcm: Pcm) -> float:
+    """Seconds of sound in a window, pauses left out."""
+    if len(pcm) < VOICED_FRAME_SAMPLES:
+        return 0.0
+    return (len(voiced_samples(pcm)) - 1) * VOICED_FRAME_SAMPLES / SAMPLE_RATE_HZ

@@ -13,6 +13,7 @@ this module reads and writes them.
 from __future__ import annotations
 
 import json
+import logging
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,8 +23,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..core.jobs import JobKind
+from ..errors import ClientError
 from .calibration import Calibration, calibration_of
+from .options import EngineOptions
 from .tail import FILLED_STATES, MAX_STATES, STATE_S, EndStates, Tail, TailStates
+
+logger = logging.getLogger(__name__)
 
 PACKAGE_DIR = Path(__file__).parents[1]
 MIN_TAIL_STATES = 150
@@ -192,3 +197,28 @@ def find_profile(name: str, folder: Path | None = None) -> Profile | None:
         if path.parent.name == name.replace("/", "--"):
             return read_profile(path.parent)
     return None
+
+
+def usable_profile(options: EngineOptions) -> Profile | None:
+    """The profile that an engine of these options runs with, or None: it then pads every window to 30 s.
+
+    Raises ClientError(`bad_profile`) for one that cannot be read."""
+    try:
+        profile = find_profile(options.model_name, options.profile_dir)
+    except (OSError, ValueError) as fault:
+        raise ClientError(
+            "bad_profile", f"the profile of model {options.model_name}: {fault}", "make it anew"
+        ) from fault
+    if profile is None:
+        logger.warning("model %s has no profile: every window is padded to 30 s, which is slow", options.model_name)
+        return None
+    if options.model_sha256 not in (None, profile.model_sha256):
+        logger.warning(
+            "the profile of %s was made for other weights: every window is padded to 30 s", options.model_name
+        )
+        return None
+    if not profile.short_windows:
+        logger.warning("model %s stays padded to 30 s, which is slow: %s", options.model_name, profile.reason)
+    if options.filled_states is not None:
+        return replace(profile, filled_states=options.filled_states)
+    return profile

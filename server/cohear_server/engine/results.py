@@ -21,7 +21,7 @@ from .cache import Cache, key_of
 from .options import EngineOptions
 from .profile import find_profile
 
-VERSION = "1"
+VERSION = "2"
 """raised when the same key gives other text, or results have another form"""
 
 

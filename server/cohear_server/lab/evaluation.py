@@ -15,6 +15,7 @@ from ..engine.calibration import calibration_error
 from ..engine.engine import WhisperEngine
 from ..engine.options import EngineOptions
 from ..engine.profile import Profile
+from ..engine.second_try import settled
 from ..models.weights import ModelFiles
 from .clips import Clip, choose, grouped, windows_of
 from .scoring import ErrorRate, WordErrors, error_rate, word_errors, words_right
@@ -30,7 +31,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Heard:
+class ClipReading:
     """What came of clips at one setting; a clip that was cut has several results."""
 
     clips: Sequence[Clip]
@@ -128,7 +129,7 @@ def known(clips: Sequence[Clip], engine: WhisperEngine) -> list[Clip]:
     return [clip for clip in clips if clip.lang in ("", *engine.info.languages)]
 
 
-def hear(engine: WhisperEngine, profile: Profile | None, clips: Sequence[Clip]) -> Heard:
+def hear(engine: WhisperEngine, profile: Profile | None, clips: Sequence[Clip]) -> ClipReading:
     """Decode all clips at the setting of `profile`; None pads to 30 s."""
     engine.profile = profile
     windows = [(i, window) for i, clip in enumerate(clips) for window in windows_of(clip.pcm())]
@@ -138,20 +139,20 @@ def hear(engine: WhisperEngine, profile: Profile | None, clips: Sequence[Clip]) 
     for first in range(0, len(order), BATCH):
         places = order[first : first + BATCH]
         jobs = [_job(windows[place][1], clips[windows[place][0]], engine.info.name) for place in places]
-        done.update(zip(places, engine.decode(jobs), strict=True))
+        done.update(zip(places, settled(engine.decode, jobs), strict=True))
     spent_ms = 1000 * (time.process_time() - before_s)
     results: list[list[DecodeResult]] = [[] for _ in clips]
     for place, (i, _) in enumerate(windows):
         results[i].append(done[place])
     seconds = sum(len(window) for _, window in windows) / SAMPLE_RATE_HZ
-    return Heard(clips, results, round(spent_ms / max(seconds, 0.1), 1))
+    return ClipReading(clips, results, round(spent_ms / max(seconds, 0.1), 1))
 
 
 def _job(pcm: Pcm, clip: Clip, model: str) -> DecodeJob:
     return DecodeJob("", "", "", 0, pcm, JobKind.FINAL, 1.0, DecodeOptions(model, clip.lang or None))
 
 
-def _row(name: str, short: Heard | None, padded: Heard, rated: tuple[list[float], list[bool]]) -> SetResult:
+def _row(name: str, short: ClipReading | None, padded: ClipReading, rated: tuple[list[float], list[bool]]) -> SetResult:
     errors = padded.errors()
     return SetResult(
         name=name,

@@ -28,7 +28,7 @@ from ..engine.profile import Profile, Value, kept_tables, write_profile
 from ..engine.tail import MAX_STATES, States, TailStates
 from ..errors import ClientError
 from .trial_speech import read_speech
-from .trials import Errors, Heard, Utterance, cut_in_speech, errors, hear, joined
+from .trials import Errors, Reading, Utterance, cut_in_speech, errors, hear, joined
 
 Progress = Callable[[str], None]
 Wave = NDArray[np.float32]
@@ -94,11 +94,11 @@ class ProfileOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Measured:
     """One setting against 30 s."""
 
-    whole: Heard
-    cut: Heard
+    whole: Reading
+    cut: Reading
     wrong: Errors
     differing: Errors
     """words of cut windows that differ from the padded ones"""
@@ -134,7 +134,7 @@ class Bench:
         self.padded_wrong = self.wrong(self.whole, self.padded)
         return None
 
-    def _fault(self, windows: Sequence[Utterance], heard: Heard, share: float) -> str | None:
+    def _fault(self, windows: Sequence[Utterance], heard: Reading, share: float) -> str | None:
         if heard.unheard > share * len(windows):
             return f"even padded to 30 s it finds no likely words in {heard.unheard} of {len(windows)} utterances"
         if len(windows) > 2 and len(set(heard.texts)) == 1:
@@ -143,16 +143,16 @@ class Bench:
             return f"even padded to 30 s it has {wrong.percent:.0f} % of the words wrong"
         return None
 
-    def wrong(self, windows: Sequence[Utterance], heard: Heard) -> Errors:
+    def wrong(self, windows: Sequence[Utterance], heard: Reading) -> Errors:
         """Against the references, or against the padded texts where there are none."""
         if not self.referenced:
             return errors(self.padded.texts, heard.texts)
         return errors([one.reference or "" for one in windows], heard.texts)
 
-    def measure(self, profile: Profile) -> Trial:
+    def measure(self, profile: Profile) -> Measured:
         whole = hear(self.engine, profile, self.whole, JobKind.FINAL)
         cut = hear(self.engine, profile, self.cut, JobKind.PARTIAL)
-        trial = Trial(whole, cut, self.wrong(self.whole, whole), errors(self.padded_cut.texts, cut.texts))
+        trial = Measured(whole, cut, self.wrong(self.whole, whole), errors(self.padded_cut.texts, cut.texts))
         self.progress(
             f"{profile.silence_ms} ms + {profile.tail_states} states, {profile.tokens_per_s:g} tokens/s: "
             f"{trial.wrong.percent:.2f} % wrong (padded {self.padded_wrong.percent:.2f}), "
@@ -162,7 +162,7 @@ class Bench:
         )
         return trial
 
-    def fault_of(self, trial: Trial, *, cheaper: bool = False) -> str | None:
+    def fault_of(self, trial: Measured, *, cheaper: bool = False) -> str | None:
         """Why a setting is not to be taken; None if it is. What may be chance is no fault, but of a cheaper setting."""
         doubt = " or too few to tell" if cheaper else ""
         if trial.wrong.errors > self.padded_wrong.errors + self._spare(trial.wrong, self.padded_wrong, cheaper):
@@ -272,7 +272,7 @@ def _choose(bench: Bench, base: Profile) -> tuple[Profile, dict[str, Value], str
     return replace(profile, max_window_s=longest_s), _evidence(bench, trial), reason
 
 
-def _evidence(bench: Bench, trial: Trial) -> dict[str, Value]:
+def _evidence(bench: Bench, trial: Measured) -> dict[str, Value]:
     return {
         "compared_with": "references" if bench.referenced else "padded text",
         "utterances": len(bench.whole),

@@ -1,9 +1,9 @@
 """What a setting of short windows costs and spoils: one engine, one set of speech, the setting or 30 s.
 
-Measured as it runs: through `WhisperEngine.decode`, in batches of 8, guard and retries included. Whole utterances are
-finals, utterances broken off at a random place are partials, utterances joined to half a minute are the longest
-windows there are. Where a clip has a reference, errors are word errors against it; else, and for broken-off ones, they
-are the words in which the text differs from that of the same window padded to 30 s.
+Measured as it runs: through `WhisperEngine.decode`, in batches of 8, guard and second tries included. Whole
+utterances are finals, utterances broken off at a random place are partials, utterances joined to half a minute are the
+longest windows there are. Where a clip has a reference, errors are word errors against it; else, and for broken-off
+ones, they are the words in which the text differs from that of the same window padded to 30 s.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, 
 from ..engine.engine import WhisperEngine
 from ..engine.guard import GuardOptions, loop_end
 from ..engine.profile import Profile
+from ..engine.second_try import settled
 
 BATCH = 8
 CUT_S = (0.8, 6.0)
@@ -44,7 +45,7 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Reading:
     """What came of one set of windows at one setting."""
 
     texts: tuple[str, ...]
@@ -123,15 +124,15 @@ def errors(wanted: Sequence[str], got: Sequence[str]) -> Errors:
     return Errors(sum(len(a) for a, _ in pairs), tuple(distance(a, b) for a, b in pairs))
 
 
-def hear(engine: WhisperEngine, profile: Profile | None, windows: Sequence[Utterance], kind: JobKind) -> Heard:
+def hear(engine: WhisperEngine, profile: Profile | None, windows: Sequence[Utterance], kind: JobKind) -> Reading:
     """Decode all windows at the setting of `profile`; None pads to 30 s."""
     engine.profile = profile
     results: list[DecodeResult] = []
     before_s = time.process_time()
     for first in range(0, len(windows), BATCH):
-        results += engine.decode([_job(window, kind, engine) for window in windows[first : first + BATCH]])
+        results += settled(engine.decode, [_job(window, kind, engine) for window in windows[first : first + BATCH]])
     spent_s = time.process_time() - before_s
-    return Heard(
+    return Reading(
         tuple(result.text for result in results),
         tuple(result.language for result in results),
         tuple(result.rules for result in results),

@@ -13,7 +13,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,15 +21,15 @@ from ..access.caller import ANYONE, Caller
 from ..config import ServerConfig
 from ..core.commands import Claim, Start
 from ..core.events import Closing, Failed, Limits, Ready
-from ..core.jobs import DecodeJob, DecodeOptions, DecodeResult
+from ..core.jobs import DecodeOptions
 from ..core.options import SessionOptions
 from ..core.segment import PartialOptions
-from ..core.segmenter import SegmenterOptions, with_endpoint
+from ..core.segmenter import SegmenterOptions
 from ..core.session import Session
 from ..engine.backend import DecodeBackend, ModelInfo
 from ..engine.cached import CachedBackend
 from ..errors import ClientError, CohearError, OverloadError
-from ..scheduling.dispatcher import Dispatcher
+from ..scheduling.dispatcher import DecodedBatch, Dispatcher
 from ..scheduling.load import Rung
 from ..scheduling.scheduler import Scheduler, SchedulerOptions
 from ..scheduling.warmup import speech_cost
@@ -42,6 +42,9 @@ GOVERN_S = 0.25
 """how often the load is looked at"""
 
 RETRY_AFTER_S = 5.0
+
+HUNG_S = 60.0
+"""after which a call of the engine is taken to hang"""
 
 
 class Service:
@@ -69,7 +72,7 @@ class Service:
         """what finals are kept in, for its figures"""
         limits = SchedulerOptions(config.max_batch, config.max_batch_s)
         self.scheduler = Scheduler(limits)
-        self.dispatcher = Dispatcher(backend, self.scheduler, clock, self._decoded)
+        self.dispatcher = Dispatcher(backend, self.scheduler, clock, (self._decoded,), lambda batch: HUNG_S)
         segmenter = SegmenterOptions(endpoint_ms=config.endpoint_ms, max_segment_s=config.max_segment_s)
         partials = PartialOptions(interval_ms=config.partial_interval_ms)
         self._options = SessionOptions(segmenter, partials, vad=config.vad)
@@ -116,6 +119,15 @@ class Service:
             smaller_s = await speech_cost(self._backend, smaller, self.clock)
             load.smaller_cost = min(1.0, smaller_s / main_s) if main_s else 1.0
             logger.info("partials: %s costs %.2f of %s", smaller.name, load.smaller_cost, main.name)
+
+    @property
+    def state(self) -> str:
+        """`ready` when new streams are taken, else why not: `warming up`, `draining`, `engine down`."""
+        if self.draining:
+            return "draining"
+        if not self.ready:
+            return "warming up"
+        return "ready" if self.dispatcher.health.up else "engine down"
 
     @property
     def slots(self) -> int:
@@ -168,7 +180,7 @@ class Service:
             prompt=start.prompt or "",
         )
         session = Session(secrets.token_hex(8), start.format, options, self._narrowed(start, caller))
-        session.hurry(self.dispatcher.load.haste(self.clock()))
+        session.economize(self.dispatcher.load.haste(self.clock()))
         stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session))
         stream.caller = caller
         self.streams[session.id] = stream
@@ -181,11 +193,16 @@ class Service:
 
     def _narrowed(self, start: Start, caller: Caller) -> SessionOptions:
         """The options of all streams, as this client wants them."""
-        segmenter = with_endpoint(self._options.segmenter, start.endpoint_ms)
+        segmenter = self._options.segmenter.with_endpoint(start.endpoint_ms)
         return replace(self._options, segmenter=segmenter, tenant=caller.tenant, show_partials=start.partials)
 
     def _check_room(self) -> None:
         """Raises OverloadError when one more stream would break the promise made to those that are here."""
+        if not self.dispatcher.health.up:
+            down = "this server's engine does not answer"
+            raise OverloadError(
+                "engine_down", down, "try again later, or on another server", retry_after_s=RETRY_AFTER_S
+            )
         if len(self.streams) >= self.config.max_streams:
             full = f"all {self.config.max_streams} streams of this server are taken"
             raise OverloadError(
@@ -205,7 +222,7 @@ class Service:
             before, rung = rung, load.step(self.clock())
             haste = load.haste(self.clock())
             for stream in self.streams.values():
-                stream.session.hurry(haste)
+                stream.session.economize(haste)
             if rung is before:
                 continue
             logger.warning("partials: %s, at %d streams", rung.name.lower().replace("_", " "), len(self.streams))
@@ -257,8 +274,8 @@ class Service:
         if not self.streams:
             self.vacant.set()
 
-    def _decoded(self, batch: Sequence[DecodeJob], results: Sequence[DecodeResult], busy_s: float) -> None:
-        self.observer.decoded(batch, results, busy_s)  # whoever it is by then
+    def _decoded(self, batch: DecodedBatch) -> None:
+        self.observer.decoded(batch.jobs, batch.results, batch.busy_s)  # whoever it is by then
 
     def _expire(self, stream: Stream) -> None:
         del self._lost[stream.session.id]

@@ -43,7 +43,7 @@ async def serve_stream(socket: WebSocket, service: Service) -> None:
         stream = service.admit(begin, caller) if wanted is None else service.resume(begin, to_claim(wanted), caller)
     except CohearError as fault:
         service.observer.refused(fault.code)
-        await _refuse(socket, fault)
+        await refuse(socket, fault)
         return
     except WebSocketDisconnect:
         return
@@ -131,6 +131,7 @@ class _Connection:
 
     def _take_text(self, text: str) -> None:
         try:
+            check_text(text)
             match protocol.decode_client(text):
                 case protocol.Start():
                     raise ClientError("already_started", "start came twice", "use configure to change options")
@@ -183,6 +184,14 @@ class _Connection:
                 self._fail(ClientError("idle_timeout", f"nothing came for {idle_s:.0f} s", remedy))
 
 
+def check_text(text: str) -> None:
+    """Raises ClientError for a text that is not worth reading."""
+    # as many bytes as characters at least, and up to four times as many: near enough for a limit
+    if len(text) > protocol.MAX_TEXT_BYTES:
+        most = f"send texts of at most {protocol.MAX_TEXT_BYTES} bytes"
+        raise ClientError("message_too_large", f"a text frame has {len(text)} characters", most)
+
+
 async def _read_start(socket: WebSocket) -> protocol.Start:
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
@@ -194,13 +203,14 @@ async def _read_start(socket: WebSocket) -> protocol.Start:
     text = message.get("text")
     if not isinstance(text, str):
         raise ClientError("not_started", "audio came before start", "send a start message first")
+    check_text(text)
     start = protocol.decode_client(text)
     if not isinstance(start, protocol.Start):
         raise ClientError("not_started", f"{tag_of(start)} came before start", "send a start message first")
     return start
 
 
-async def _refuse(socket: WebSocket, fault: CohearError) -> None:
+async def refuse(socket: WebSocket, fault: CohearError) -> None:
     try:
         await socket.send_text(protocol.encode(protocol.error_message(fault)))
     except (WebSocketDisconnect, RuntimeError):

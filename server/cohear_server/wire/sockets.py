@@ -1,0 +1,334 @@
+"""What a connection may cost before anybody knows whose it is: how many there are, how long they may say nothing, how
+large a head is, how much may lie unread. It knows neither keys nor messages; it stands below them.
+
+uvicorn's protocols, with the limits that uvicorn has no settings for. Where no more connections fit, the one that has
+waited longest without saying anything gives way, so that silent connections keep nobody out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import h11
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import Frame
+
+from ..errors import ClientError, CohearError, OverloadError
+
+
+@dataclass(frozen=True, slots=True)
+class SocketLimits:
+    """All of them hold for a connection that has shown no key."""
+
+    connections: int = 960
+    """open at the same time; one more takes the place of the one that has been silent longest"""
+    per_address: int = 0
+    """of them from one address (IPv6: one /64 network); 0: all"""
+    spare: int = 16
+    """of them that websockets cannot have: health checks are answered on a full server"""
+    head_s: float = 10.0
+    """for a request's head to be there, from the connection or the last answer on"""
+    stall_s: float = 30.0
+    """for a client to take some of what was written to it"""
+    close_s: float = 10.0
+    """for a websocket to be gone once it was closed"""
+    head_bytes: int = 16 << 10
+    line_bytes: int = 8 << 10
+    """of a head: what the websocket library takes"""
+    headers: int = 100
+    first_message_bytes: int = 64 << 10
+    """of a websocket: it names what follows, and is not audio"""
+    fragments: int = 1_024
+    """frames that one websocket message may come in"""
+    unsent_bytes: int = 1 << 20
+    """answers to pings that may wait for a client which sends and does not read"""
+
+
+TOO_LARGE = ClientError("head_too_large", "the head of the request is too large", "send fewer or shorter headers")
+FULL = OverloadError("too_many_connections", "this server has no connection left", "try again later", retry_after_s=5.0)
+CROWDED = OverloadError(
+    "too_many_connections", "your address has too many connections open", "close some of them", retry_after_s=5.0
+)
+
+
+class _Socket(Protocol):
+    address: str
+
+    def give_way(self) -> None: ...
+
+
+class Connections(ServerState):
+    """All open connections of one server, and those of them that may be closed for another one's sake."""
+
+    def __init__(self, limits: SocketLimits) -> None:
+        super().__init__()
+        self.limits = limits
+        self.by_address: Counter[str] = Counter()
+        self._open: set[_Socket] = set()
+        self._silent: dict[_Socket, None] = {}
+        """have nothing to do yet, or nothing any more; the longest silent first"""
+        self._websockets = 0
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def opened(self, connection: _Socket) -> bool:
+        """Count one more. False if there is no place for it, and nobody gives way."""
+        if len(self._open) >= self.limits.connections and not self._make_way():
+            return False
+        self._open.add(connection)
+        self.by_address[connection.address] += 1
+        self.silent(connection)
+        return True
+
+    def replaced(self, old: _Socket, new: _Socket) -> None:
+        """The same connection speaks another protocol now."""
+        self._open.discard(old)
+        self._silent.pop(old, None)
+        self._open.add(new)
+        self.silent(new)
+        self._websockets += 1
+
+    def closed(self, connection: _Socket) -> None:
+        """Idempotent."""
+        if connection in self._open:
+            self._open.discard(connection)
+            self._silent.pop(connection, None)
+            self._websockets -= isinstance(connection, WebSocket)
+            self.by_address[connection.address] -= 1
+            if not self.by_address[connection.address]:
+                del self.by_address[connection.address]
+
+    def silent(self, connection: _Socket) -> None:
+        """From now on it gives way to others."""
+        if connection in self._open:
+            self._silent.setdefault(connection)
+
+    def busy(self, connection: _Socket) -> None:
+        self._silent.pop(connection, None)
+
+    def check_websocket(self, connection: _Socket) -> None:
+        """Raises OverloadError where one more websocket would be too many, and none gives way."""
+        if 0 < self.limits.per_address < self.by_address[connection.address]:
+            raise CROWDED
+        most = max(1, self.limits.connections - self.limits.spare)
+        if self._websockets >= most and not self._make_way(WebSocket):
+            raise FULL
+
+    def _make_way(self, kind: type = object) -> bool:
+        """Close the connection of this kind that has been silent longest. False if there is none."""
+        longest = next((known for known in self._silent if isinstance(known, kind)), None)
+        if longest is None:
+            return False
+        self.closed(longest)
+        longest.give_way()
+        return True
+
+
+class _Alarm:
+    """One timer, that may be set again."""
+
+    def __init__(self) -> None:
+        self._handle: asyncio.TimerHandle | None = None
+
+    def start(self, after_s: float, action: Callable[[], object]) -> None:
+        self.stop()
+        self._handle = asyncio.get_running_loop().call_later(after_s, action)
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+
+
+class HttpSocket(H11Protocol):
+    """HTTP/1.1 until it becomes a websocket."""
+
+    server_state: Connections
+    address = ""
+
+    def __init__(self, config: Config, server_state: Connections, app_state: dict[str, Any], **rest: Any) -> None:
+        super().__init__(config, server_state, app_state, **rest)
+        self._head, self._stall = _Alarm(), _Alarm()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.address = network_of(self.client[0] if self.client else "")
+        if not self.server_state.opened(self):
+            transport.abort()
+            return
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head.stop()
+        self._stall.stop()
+        self.server_state.closed(self)
+        super().connection_lost(exc)
+
+    def give_way(self) -> None:
+        self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_large_head(data):
+            self._refuse(TOO_LARGE)
+            return
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._head.stop()
+            self.server_state.busy(self)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle is None or self.cycle.response_complete:
+            self._expect_head()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stall.start(self.server_state.limits.stall_s, self.give_way)
+        self.server_state.silent(self)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stall.stop()
+        self.server_state.busy(self)
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        limits = self.server_state.limits
+        try:
+            lines = [len(event.target) + 16, *(len(name) + len(value) + 4 for name, value in self.headers)]
+            if sum(lines) > limits.head_bytes or max(lines) > limits.line_bytes or len(lines) > limits.headers:
+                raise TOO_LARGE
+            self.server_state.check_websocket(self)
+        except CohearError as fault:
+            self._refuse(fault)
+            return
+        self._head.stop()
+        super().handle_websocket_upgrade(event)
+
+    def _is_large_head(self, data: bytes) -> bool:
+        """h11 limits a head only as long as it is not complete."""
+        if self.conn.their_state is not h11.IDLE:
+            return False
+        left = self.server_state.limits.head_bytes - len(self.conn.trailing_data[0])
+        return len(data) > left and b"\r\n\r\n" not in data[: max(0, left)]
+
+    def _expect_head(self) -> None:
+        self._head.start(self.server_state.limits.head_s, self.give_way)
+        self.server_state.silent(self)
+
+    def _refuse(self, fault: CohearError) -> None:
+        """Answer and close. No application runs for it."""
+        status, extra = (503, retry_after(fault)) if isinstance(fault, OverloadError) else (431, {})
+        body = json.dumps(told(fault)).encode()
+        headers = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close", **extra}
+        response = h11.Response(status_code=status, headers=list(headers.items()), reason=STATUS_PHRASES[status])
+        for part in (response, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(part) or b"")
+        self.transport.close()
+
+
+class WebSocket(WebSocketsSansIOProtocol):
+    """A websocket, from its handshake on."""
+
+    address = ""
+
+    def __init__(self, config: Config, server_state: Connections, app_state: dict[str, Any], **rest: Any) -> None:
+        super().__init__(config, server_state, app_state, **rest)
+        self._table = server_state
+        self._stall = _Alarm()
+        self._received_s = 0.0
+        self.conn.max_message_size = server_state.limits.first_message_bytes
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        before = cast(HttpSocket, self.transport.get_protocol())
+        self.address = before.address
+        self._table.replaced(before, self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stall.stop()
+        self._table.closed(self)
+        super().connection_lost(exc)
+
+    def give_way(self) -> None:
+        self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._received_s = self.loop.time()
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self._refuse_handshake()
+        elif self.transport.get_write_buffer_size() > self._table.limits.unsent_bytes:
+            self.give_way()  # it sends pings and reads no answer
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) >= self._table.limits.fragments:
+            self.give_way()
+            return
+        super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        # from here on it is the application that decides how long it may stay
+        self._table.busy(self)
+        self.conn.max_message_size = self.config.ws_max_size
+        super().send_receive_event_to_app()
+
+    def keepalive_timeout(self) -> None:
+        """No pong in time. It may lie behind audio that is not read yet: what comes in, or would, is life too."""
+        if self.read_paused or self._received_s > self.ping_sent_at:
+            self.pong_timer = None
+            self.schedule_ping()
+            return
+        super().keepalive_timeout()
+        self.give_way()  # nothing more can be told to it
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stall.start(self._table.limits.stall_s, self.give_way)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stall.stop()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        if not self.disconnected:
+            self._table.silent(self)
+            # a client that neither reads nor closes would keep it open for ever
+            self.loop.call_later(self._table.limits.close_s, self.give_way)
+
+    def _refuse_handshake(self) -> None:
+        """The websocket library could not read the request, and says nothing by itself."""
+        answer = b"".join(self.conn.data_to_send())
+        self.transport.write(answer or b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        self.transport.close()
+
+
+def network_of(host: str) -> str:
+    """What counts as one address: an IPv6 host has a whole /64 to itself."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return host
+
+
+def told(fault: CohearError) -> dict[str, str]:
+    """The form of an error over HTTP."""
+    return {"code": fault.code, "message": fault.message, "remedy": fault.remedy}
+
+
+def retry_after(fault: OverloadError) -> dict[str, str]:
+    return {"retry-after": str(max(1, round(fault.retry_after_s)))}
