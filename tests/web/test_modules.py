@@ -122,6 +122,18 @@ async def test_the_timeline_counts_on_over_sessions_and_gaps(page: Page) -> None
     assert answer["end"] == 1950
 
 
+async def test_what_was_lost_is_said_with_its_places(page: Page) -> None:
+    script = """async (losses) => {
+      const { lossSentence } = await import('/web/notices.js');
+      const { stamp } = await import('/web/view.js');
+      return lossSentence(losses.map(([start_s, end_s]) => ({ start_s, end_s })), (place_s) => stamp(place_s, 0));
+    }"""
+    one = await page.evaluate(script, [[65, 68.25]])
+    assert one == "3.3 s of sound at 1:05 were lost: they have no text."
+    five = await page.evaluate(script, [[i, i + 1] for i in (1, 3, 5, 7, 9)])
+    assert five == "5.0 s of sound at 0:01, 0:03, 0:05 and 2 more places were lost: they have no text."
+
+
 async def test_requests_are_said_again_where_they_may_not_have_come(page: Page) -> None:
     script = """async () => {
       const { Requests } = await import('/web/requests.js');
