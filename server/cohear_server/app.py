@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import uvicorn
 from cohear_client.hints import as_here
@@ -69,6 +69,8 @@ GRACE_S = 5
 
 HURRIED_S = 3.0
 """from a second signal to the end of the process, whatever hangs in it"""
+
+HANDSHAKE_S = 10.0
 
 MOST_CONNECTIONS = 10_000
 OTHER_FILES = 64
@@ -146,11 +148,20 @@ def serve(config: ServerConfig) -> int:
         check_certificate(config)
         if config.keys:
             read_keys(Path(config.keys))  # a damaged file is told before anything listens
-        with asyncio.Runner(loop_factory=PulsedLoop) as runner:
+        with asyncio.Runner(loop_factory=ServerLoop) as runner:
             return runner.run(_serve(config))
     except CohearError as fault:
         print(as_here(f"cohear: {fault}"), file=sys.stderr)
         return 1
+
+
+class ServerLoop(PulsedLoop):
+    """Its TLS handshakes have a deadline of ours; uvicorn has no setting for it, and a minute is the usual."""
+
+    async def create_server(self, *args: Any, **options: Any) -> asyncio.AbstractServer:
+        if options.get("ssl"):
+            options["ssl_handshake_timeout"] = HANDSHAKE_S
+        return await super().create_server(*args, **options)
 
 
 class _Server(uvicorn.Server):
