@@ -158,7 +158,7 @@ def serve(config: ServerConfig) -> int:
 class ServerLoop(PulsedLoop):
     """Its TLS handshakes have a deadline of ours; uvicorn has no setting for it, and a minute is the usual."""
 
-    async def create_server(self, *args: Any, **options: Any) -> asyncio.AbstractServer:
+    async def create_server(self, *args: Any, **options: Any) -> asyncio.AbstractServer:  # type: ignore[override]
         if options.get("ssl"):
             options["ssl_handshake_timeout"] = HANDSHAKE_S
         return await super().create_server(*args, **options)
