@@ -124,6 +124,12 @@ async def test_a_stream_that_begins_badly_is_refused(first: str | bytes, code: s
         ('{"type": "configure", "endpoint_ms": 1}', "bad_field"),
         ('{"type": "configure", "language": "tlh"}', "unsupported_language"),
         ('{"type": "finalize", "id": 5}', "bad_field"),
+        ('{"type": "finalize", "id": "\\ud800"}', "bad_field"),
+        ('{"type": "keepalive", "\\ud800": 1}', "bad_json"),
+        ('{"type": "\\ud800"}', "unknown_type"),
+        ('{"type": "keepalive", "' + "x" * 60_000 + '": 1}', "bad_field"),
+        ('{"type": "' + "x" * 60_000 + '"}', "unknown_type"),
+        ("[" * 60_000, "bad_json"),
     ],
 )
 async def test_a_wrong_message_in_mid_stream_loses_nothing(message: str, code: str) -> None:
@@ -136,6 +142,7 @@ async def test_a_wrong_message_in_mid_stream_loses_nothing(message: str, code: s
         messages = await heard_until(ws, Done)
         (error,) = of(Error, messages)
         assert (error.code, error.fatal) == (code, False)
+        assert len(error.message + error.remedy) < 500, "what was sent does not come back at length"
         assert len(of(Final, messages)) == 1
         assert await closed_with(ws) == protocol.CLOSE_NORMAL
 
