@@ -254,8 +254,8 @@ async def _serve(config: ServerConfig) -> int:
         await server.serve(sockets)
         closing.cancel()
         stopped.set()
-        if not services:
-            running.cancel()  # it still looks for its model
+        if not any(service.ready for service in services):
+            running.cancel()  # it still looks for its model, or loads it
     if failures:
         raise failures[0]
     return 0 if server.started else 1
