@@ -48,7 +48,8 @@ from .wire.channel import WebSocketChannel
 from .wire.connection import serve as speak
 from .wire.hosts import Hosts
 from .wire.native import NativeWire
-from .wire.sockets import Connections, HttpSocket, SocketLimits, WebSocket
+from .wire.open_sockets import OpenSockets, SocketLimits
+from .wire.sockets import HttpSocket, WebSocket
 from .wire.starting import Front, starting_app
 from .wire.web import origin_allowed, routes
 
@@ -191,7 +192,7 @@ def make_server(app: ASGIApp, config: ServerConfig) -> uvicorn.Server:
             ssl_keyfile=config.ssl_keyfile or None,
         )
     )
-    server.server_state = Connections(socket_limits(config))
+    server.server_state = OpenSockets(socket_limits(config))
     logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
     return server
 
