@@ -1,4 +1,4 @@
-"""Builds what is released, and tries it: the source distribution, the wheel out of that, and tests of an installed copy.
+"""Builds what is released and tries it: the source distribution, the wheel out of it, tests of an installed copy.
 
 The copy is the unpacked wheel, first on the path, with the packages of this environment and without the checkout.
 """

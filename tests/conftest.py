@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-# benchmarks are scripts that import each other by name
-sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
+# scripts and benchmarks are imported by name, as they import each other
+sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("bench", "scripts")]
 
 from random_model import Shape, save_random_model
 
