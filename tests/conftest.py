@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 # scripts and benchmarks are imported by name, as they import each other
-sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("bench", "scripts")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
 from random_model import Shape, save_random_model
 
