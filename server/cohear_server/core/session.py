@@ -9,8 +9,8 @@ Its states and the ways between them are the table in `states`. It knows no sock
 clock: times are handed in, in seconds of one monotonic clock. Finals leave in the order of their segments, each once.
 Every sample is settled once, as transcribed, silent or shed. Positions are samples at 16 kHz since the stream began.
 
-Bounds: audio of the open segment, of the context before it and of one slice (`AudioFormat.slices`); `MAX_MARKS` marks;
-of finished segments no audio, and no more than make it `full`, if whoever holds the session then takes no more audio.
+Bounds (`MEMORY_BYTES`): audio of the open segment, of the context before it and of one slice (`AudioFormat.slices`);
+`MAX_MARKS` marks; of finished segments no audio, and no more of them than make it `full`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ from .state import SessionState
 from .states import Drained, State, following
 
 STATS_INTERVAL_S = 5.0
+
+MEMORY_BYTES = 4 << 20
+"""What a session keeps at most, if it is given slices of audio, and none while it is `full`."""
 
 MAX_BACKLOG_S = 45.0
 """Finished speech that may wait for its text before the session is `full`."""
