@@ -33,7 +33,7 @@ from cohear_server.engine.whisper import Search, WhisperModel
 from cohear_server.models.catalog import find_model
 from cohear_server.models.sources import SourceOptions
 from numpy.typing import NDArray
-from speech import circumstances, write_result
+from speech import circumstances, flags, write_result
 from voice import read_spoken
 
 LENGTHS_S = (2, 4, 6, 8, 10, 15)
@@ -169,18 +169,14 @@ def read_engine(path: Path | None) -> dict[str, Any] | None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--speech", type=Path, required=True, help="folder with manifest.jsonl")
-    parser.add_argument("--model", default="tiny.en", help="(default: %(default)s)")
+    parser = flags(__doc__, clips=20)
     parser.add_argument("--compute-type", default="int8", help="(default: %(default)s)")
     parser.add_argument("--language", default="en", help="of the clips (default: %(default)s)")
-    parser.add_argument("--clips", type=int, default=20, help="(default: %(default)s)")
     parser.add_argument("--windows", type=int, default=16, help="of each length (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="of short windows (default: %(default)s)")
     parser.add_argument("--lengths-s", type=int, nargs="+", default=list(LENGTHS_S))
     parser.add_argument("--batches", type=int, nargs="+", default=list(BATCHES))
     parser.add_argument("--padded-batches", type=int, nargs="*", default=[1, 8])
-    parser.add_argument("--out", type=Path, help="result file")
     return parser.parse_args()
 
 

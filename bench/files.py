@@ -24,7 +24,17 @@ from typing import Any
 from cohear_server.models.catalog import find_model
 from cohear_server.models.sources import SourceOptions
 from filesystems import Settings, run
-from speech import Clip, choose, circumstances, error_rate, rate_difference, read_clips, word_errors, write_result
+from speech import (
+    Clip,
+    choose,
+    circumstances,
+    error_rate,
+    flags,
+    rate_difference,
+    read_clips,
+    word_errors,
+    write_result,
+)
 from subtitlecheck import check_subtitles
 
 CLIP_S = (2.0, 30.0)
@@ -63,15 +73,11 @@ def main() -> int:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--speech", type=Path, required=True, metavar="DIR", help="folder with a manifest.jsonl")
-    parser.add_argument("--clips", type=int, default=60, help="how many (default: %(default)s)")
+    parser = flags(__doc__, clips=60)
     parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
-    parser.add_argument("--model", default="tiny.en", help="(default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="of ours (default: %(default)s)")
     parser.add_argument("--ctranslate2", type=Path, metavar="PATH", help="the command whisper-ctranslate2")
     parser.add_argument("--no-subtitles", action="store_true", help="speeds and word error only")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="result file, also where a stopped run goes on")
     return parser.parse_args()
 
 

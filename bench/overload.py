@@ -17,14 +17,13 @@ import asyncio
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from capacity import BOUNDS_MS, broken
 from cohear_client.protocol import Done, Final, Start
 from livestream import StreamLog, StreamPlan, run_stream
 from process import running_server, usage
-from speech import circumstances, write_result
+from speech import circumstances, flags, write_result
 from tally import Tally
 from voice import Spoken, Voice, read_spoken
 
@@ -95,14 +94,10 @@ def _figures(tally: Tally) -> dict[str, Any]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--speech", type=Path, required=True, help="folder with manifest.jsonl")
+    parser = flags(__doc__, clips=40)
     parser.add_argument("--capacity", type=int, required=True, help="streams that keep the promise (capacity.py)")
     parser.add_argument("--times", type=float, default=2.0, help="so many times that come (default: %(default)s)")
     parser.add_argument("--overload-s", type=float, default=300.0, help="(default: %(default)s)")
-    parser.add_argument("--model", default="tiny.en", help="(default: %(default)s)")
-    parser.add_argument("--clips", type=int, default=40, help="different clips (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="result file, such as bench/results/overload.json")
     parser.add_argument("--server", nargs=argparse.REMAINDER, default=[], help="the rest: options of `cohear serve`")
     args = parser.parse_args()
     clips = read_spoken(args.speech, args.clips, "en")

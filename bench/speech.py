@@ -5,6 +5,7 @@ A speech folder has `manifest.jsonl`, one clip a line: file, seconds, norm (the 
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import json
 import os
@@ -41,6 +42,16 @@ class Clip:
         """int16 mono at 16 kHz."""
         pcm, rate_hz = sf.read(self.path, dtype="int16")
         return np.asarray(pcm if rate_hz == SAMPLE_RATE_HZ else soxr.resample(pcm, rate_hz, SAMPLE_RATE_HZ), np.int16)
+
+
+def flags(script: str | None, *, clips: int) -> argparse.ArgumentParser:
+    """The flags that most benchmarks have, and so many clips by default; `script` is the docstring of the script."""
+    parser = argparse.ArgumentParser(description=(script or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--speech", type=Path, required=True, metavar="DIR", help="folder with a manifest.jsonl")
+    parser.add_argument("--clips", type=int, default=clips, help="how many (default: %(default)s)")
+    parser.add_argument("--model", default="tiny.en", help="(default: %(default)s)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the result there")
+    return parser
 
 
 def read_clips(folder: Path, *, long: bool = False) -> list[Clip]:

@@ -40,7 +40,7 @@ from cohear_server.core.stabilizer import StabilizerOptions
 from cohear_server.core.words import normalised
 from measures import Heard, matched, unstable_words, word_delays_s, words_of
 from playback import Decoder, Event, Playback
-from speech import Clip, Errors, choose, circumstances, error_rate, read_clips, word_errors, write_result
+from speech import Clip, Errors, choose, circumstances, error_rate, flags, read_clips, word_errors, write_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +196,9 @@ def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--speech", type=Path, required=True, help="folder with manifest.jsonl")
-    parser.add_argument("--clips", type=int, default=40, help="English clips of 4 s and more, spread over corpora")
-    parser.add_argument("--model", default="tiny.en")
+    parser = flags(__doc__, clips=40)
     parser.add_argument("--profiles", type=Path, help="folder of profiles (default: the committed ones)")
     parser.add_argument("--only", action="append", help="run this policy only; may be repeated")
-    parser.add_argument("--out", type=Path, help="result file")
     parser.add_argument("--plot", type=Path, help="picture of it, such as docs/images/streaming.png")
     return parser.parse_args()
 

@@ -17,7 +17,6 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,17 @@ from cohear_server.models.catalog import find_model
 from cohear_server.models.sources import SourceOptions
 from cohear_server.wire.local import open_stream
 from faster_whisper import WhisperModel
-from speech import Clip, choose, circumstances, error_rate, rate_difference, read_clips, word_errors, write_result
+from speech import (
+    Clip,
+    choose,
+    circumstances,
+    error_rate,
+    flags,
+    rate_difference,
+    read_clips,
+    word_errors,
+    write_result,
+)
 
 FRAMES_MS = (20, 40, 60, 100)
 STREAMED = {"streaming": (1e6, 2e6), "in_haste": (-2.0, -1.0)}
@@ -84,15 +93,11 @@ def main() -> int:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--speech", type=Path, required=True, metavar="DIR", help="folder with a manifest.jsonl")
-    parser.add_argument("--clips", type=int, default=60, help="how many (default: %(default)s)")
+    parser = flags(__doc__, clips=60)
     parser.add_argument("--long", action="store_true", help="recordings of minutes too")
-    parser.add_argument("--model", default="tiny.en", help="(default: %(default)s)")
     parser.add_argument("--compute-type", default="int8", help="of both sides (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="batches at the same time (default: %(default)s)")
     parser.add_argument("--streams", type=int, default=8, help="streams at once (default: %(default)s)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the result there")
     return parser.parse_args()
 
 

@@ -1,18 +1,26 @@
 """Checks the documents against the code: links lead somewhere, Python parses, protocol examples are messages.
 
 A JSON block of docs/protocol.md with a `type` must be a message with no field that the protocol does not know, and
-every message must have an example. It does not run the examples.
+every message must have an example. Each `cohear` command in an `sh` block must be one that the command line takes, and
+docs/command-line.md must have every exit code and every flag of other tools. It does not run the examples.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
+import shlex
 import sys
 from collections.abc import Iterator
+from itertools import dropwhile, pairwise
 from pathlib import Path
 from typing import Any, get_args
 
+import cohear_cli
+from cohear_cli.foreign import FLAGS
+from cohear_cli.usage import EXIT_CODES
 from cohear_client import protocol
 from cohear_client.errors import CohearError
 from cohear_client.messages import tag_of
@@ -20,6 +28,7 @@ from cohear_client.messages import tag_of
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+OPERATOR = re.compile(r"[|&;<>()]+")
 CLIENT = {tag_of(message) for message in get_args(protocol.ClientMessage)}
 SERVER = {tag_of(message) for message in get_args(protocol.ServerMessage)}
 
@@ -47,8 +56,37 @@ def check(document: Path) -> Iterator[str]:
                 compile(code, str(name), "exec", flags=0x2000)  # ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
             except SyntaxError as fault:
                 yield f"{name}: Python example, line {fault.lineno}: {fault.msg}"
+        if language == "sh":
+            yield from (f"{name}: {problem}" for command in commands(code) for problem in check_command(command))
     if name == Path("docs/protocol.md"):
         yield from check_messages(name, text)
+    if name == Path("docs/command-line.md"):
+        rows = [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()]
+        rows += [f"| `{flag.name}` | {flag.instead} |" for flag in FLAGS]
+        yield from (f"{name}: no row {row!r}" for row in rows if row not in text)
+
+
+def commands(script: str) -> Iterator[list[str]]:
+    """The arguments of each `cohear` in a script; variables before it and redirections after it are left out."""
+    for line in script.replace("\\\n", " ").splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>()")
+        lexer.whitespace_split = True
+        words = list(lexer)
+        ends = [-1, *(at for at, word in enumerate(words) if OPERATOR.fullmatch(word)), len(words)]
+        for start, end in pairwise(ends):
+            command = list(dropwhile(lambda word: re.match(r"\w+=", word), words[start + 1 : end]))
+            if command and command[0].rpartition("/")[2] == "cohear":
+                yield command[1:]
+
+
+def check_command(arguments: list[str]) -> Iterator[str]:
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+            cohear_cli.parse(arguments)
+    except SystemExit as end:
+        if end.code:
+            yield f"cohear {shlex.join(arguments)}: {said.getvalue().splitlines()[-1]}"
 
 
 def check_messages(name: Path, text: str) -> Iterator[str]:

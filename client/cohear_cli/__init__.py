@@ -21,15 +21,22 @@ from .usage import COMMANDS, EXIT_CODES, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTE
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code, see `EXIT_CODES`."""
     stdio.make_fit()
-    arguments = [_dashed(argument) for argument in (sys.argv[1:] if argv is None else argv)]
     # before numpy is loaded: the spectrogram's small products cost seven times as much shared out between threads
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    code = _ended(lambda: _command(arguments))
+    code = _ended(lambda: _command(sys.argv[1:] if argv is None else argv))
     return _ended(stdio.finish_output) or code
 
 
-def _command(arguments: Sequence[str]) -> int:
-    args = _parser(arguments).parse_args(arguments)
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """What the arguments say; `run` of it does the command. Raises SystemExit, as argparse does."""
+    given = list(argv)
+    flags = given.index("--") if "--" in given else len(given)
+    arguments = [*map(_dashed, given[:flags]), *given[flags:]]
+    return _parser(arguments).parse_args(arguments)
+
+
+def _command(argv: Sequence[str]) -> int:
+    args = parse(argv)
     code: int = args.run(args)
     return code
 

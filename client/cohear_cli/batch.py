@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from cohear_client.errors import ClientError
 
+from .flags import wants_word_times
 from .stdio import say
-from .transcribe import wants_word_times
 from .usage import choice
 
 if TYPE_CHECKING:

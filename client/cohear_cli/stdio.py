@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from cohear_client.errors import ClientError
+from cohear_client.hints import as_here
 
 
 class _Output(io.TextIOWrapper):
@@ -66,9 +67,9 @@ def _nothing(flags: int, mode: str) -> Any:
 
 
 def say(remark: str) -> None:
-    """A line on standard error."""
+    """A line on standard error, with commands as they are called here."""
     try:
-        print(remark, file=sys.stderr, flush=True)
+        print(as_here(remark), file=sys.stderr, flush=True)
     except OSError:  # nobody can be told; the work goes on
         _let_go(sys.stderr)
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from cohear_client.errors import ClientError
-from cohear_client.protocol import ENCODINGS
+from cohear_client.protocol import ENCODINGS, MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ
 
 from .usage import (
     EXIT_DONE,
@@ -19,6 +19,7 @@ from .usage import (
     add_choice_options,
     add_live_options,
     choice,
+    number,
     stream_options,
 )
 
@@ -48,16 +49,24 @@ went. A pipe (`-`) is sent as it comes: a WAV by its header, else raw 16-bit sam
     parser.add_argument("file", metavar="FILE", help="audio file, or - for standard input")
     parser.add_argument(
         "--speed",
-        type=_speed,
+        type=number(float, 0, 1000),
         metavar="X",
         help="times real time; 0 is as fast as the server takes it (default: 1 for a file, 0 for a pipe)",
     )
     add_choice_options(parser)
     add_live_options(parser)
     raw = parser.add_argument_group("raw audio from a pipe")
-    raw.add_argument("--rate", type=int, default=16_000, metavar="HZ", help="samples a second (default: %(default)s)")
+    raw.add_argument(
+        "--rate",
+        type=number(int, MIN_RATE_HZ, MAX_RATE_HZ),
+        default=16_000,
+        metavar="HZ",
+        help="samples a second (default: %(default)s)",
+    )
     raw.add_argument("--encoding", choices=ENCODINGS, default="pcm_s16le", help="(default: %(default)s)")
-    raw.add_argument("--channels", type=int, default=1, metavar="N", help="(default: %(default)s)")
+    raw.add_argument(
+        "--channels", type=number(int, 1, MAX_CHANNELS), default=1, metavar="N", help="(default: %(default)s)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -103,10 +112,3 @@ async def _send(
 
     with first_interrupt(over.set):
         await show(args, start, until(over, audio), speed)
-
-
-def _speed(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not in 0 to 1000")
-    return value

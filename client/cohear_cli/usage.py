@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any, TypeAlias
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from cohear_client.protocol import MAX_ENDPOINT_MS, MIN_ENDPOINT_MS
 
@@ -53,6 +55,7 @@ _EXTRAS = {
     "bench": {"matplotlib"},
 }
 
+Number = TypeVar("Number", int, float)
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Help = argparse.RawDescriptionHelpFormatter
 
@@ -75,7 +78,7 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--prompt", metavar="TEXT", help="names and terms to expect")
     group.add_argument(
         "--endpoint-ms",
-        type=_endpoint_ms,
+        type=number(int, MIN_ENDPOINT_MS, MAX_ENDPOINT_MS),
         metavar="MS",
         help=f"silence that ends a segment, {MIN_ENDPOINT_MS} to {MAX_ENDPOINT_MS} (default: the server's)",
     )
@@ -104,7 +107,7 @@ def add_choice_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--track", default="", metavar="N|LANG", help="audio track, by number from 1 or by language")
     group.add_argument(
         "--channel",
-        type=_channel,
+        type=number(int, 1, 64),
         default=0,
         metavar="N",
         help="one channel, from 1 (default: a mix of all)",
@@ -126,15 +129,25 @@ def stream_options(args: argparse.Namespace) -> dict[str, Any]:
     return options
 
 
-def _channel(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 64:
-        raise argparse.ArgumentTypeError(f"{value} is not in 1 to 64")
-    return value
+def number(kind: Callable[[str], Number], low: float, high: float = math.inf) -> Callable[[str], Number]:
+    """What reads a flag's number, and says what is wrong with it."""
+
+    def read(text: str) -> Number:
+        try:
+            value = kind(text)
+        except ValueError:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
+        if not low <= value <= high:
+            wrong = f"below {low}" if high == math.inf else f"not in {low} to {high}"
+            raise argparse.ArgumentTypeError(f"{text} is {wrong}")
+        return value
+
+    return read
 
 
-def _endpoint_ms(text: str) -> int:
-    value = int(text)
-    if not MIN_ENDPOINT_MS <= value <= MAX_ENDPOINT_MS:
-        raise argparse.ArgumentTypeError(f"{value} is not in {MIN_ENDPOINT_MS} to {MAX_ENDPOINT_MS}")
-    return value
+def truth(text: str) -> bool:
+    """True or False, as other tools have it."""
+    if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not True or False")
+    return text.lower() in ("true", "1", "yes")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,22 +16,13 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 pytest.importorskip("playwright", reason="no Playwright: pip install playwright")
+import chromium
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 __all__ = ["Browser", "Page", "expect"]
 """taken from here by the tests, so that one place skips them where Playwright is missing"""
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 RATE_HZ = 16_000
-
-QUIET_FLAGS = (
-    "--no-sandbox",
-    "--headless=new",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +42,9 @@ async def launched(wav: Path, *flags: str, ui: str = "") -> AsyncIterator[Browse
     """A browser whose microphone plays a file, from its start each time it is opened, and then silence.
 
     `ui` is how it answers when asked for the microphone: it allows, or `deny`."""
-    answer = "--use-fake-ui-for-media-stream" + (f"={ui}" if ui else "")
-    file = f"--use-file-for-fake-audio-capture={wav}%noloop"
-    every = [*QUIET_FLAGS, "--use-fake-device-for-media-stream", answer, file, *flags]
+    path = chromium.executable() or pytest.skip("no Chromium: apt-get install chromium")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable(), args=every)
+        browser = await playwright.chromium.launch(executable_path=path, args=[*chromium.flags(wav, ui), *flags])
         try:
             yield browser
         finally:
@@ -85,15 +73,6 @@ async def tab(browser: Browser, setup: Setup | None = None) -> AsyncIterator[Pag
     finally:
         await context.close()
     assert not errors, errors
-
-
-def executable() -> str:
-    """Skips the test where there is no Chromium."""
-    for name in NAMES:
-        path = shutil.which(name)
-        if path:
-            return path
-    pytest.skip("no Chromium: apt-get install chromium")
 
 
 async def state(page: Page, *names: str) -> None:
