@@ -13,7 +13,7 @@ def words(text: str, step: int = HZ // 2) -> tuple[HypothesisWord, ...]:
 
 
 def spoken(*spans_s: tuple[float, float]) -> Context:
-    context = Context(ContextOptions(short_s=4, hasty_short_s=2, gap_s=1.5, reach_s=10))
+    context = Context(ContextOptions(short_s=4, economic_short_s=2, gap_s=1.5, reach_s=10))
     for start_s, end_s in spans_s:
         context.add(int(start_s * HZ), int(end_s * HZ))
     return context
@@ -33,11 +33,11 @@ def test_a_long_segment_needs_none() -> None:
     assert spoken((0, 2)).before(3 * HZ, 7 * HZ) == ()
 
 
-def test_the_more_haste_the_less_is_enough() -> None:
+def test_the_more_economy_the_less_is_enough() -> None:
     context = spoken((0, 2), (3, 5))
-    context.haste = 0.5
+    context.economy = 0.5
     assert starts_s(context.before(5 * HZ, 6 * HZ)) == [3]
-    context.haste = 1.0
+    context.economy = 1.0
     assert context.before(5 * HZ, 7 * HZ) == ()
 
 

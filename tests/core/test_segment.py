@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from cohear_server.core.attempts import Attempt, Window
 from cohear_server.core.jobs import SAMPLE_RATE_HZ
-from cohear_server.core.segment import OpenSegment, PartialOptions, Window
+from cohear_server.core.segment import OpenSegment, PartialOptions
 
 OPTIONS = PartialOptions()
 FIRST_S = 1.3 + OPTIONS.first_ms / 1000
@@ -27,8 +28,9 @@ def wanted(segment: OpenSegment, until_s: float, begin: bool) -> list[Window]:
         window = segment.due_window(step * SAMPLE_RATE_HZ // 50)
         if window is not None:
             windows.append(window)
+            segment.attempts.partial(Attempt(str(step), window, 0.0))
             if begin:
-                segment.begun(window)
+                segment.begun(str(step))
     return windows
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from cohear_server.core.jobs import SAMPLE_RATE_HZ
 from cohear_server.core.segmenter import (
+    Cut,
     Pause,
     Resumption,
     Segmenter,
@@ -16,6 +18,7 @@ from cohear_server.core.segmenter import (
     SpeechEnd,
     SpeechStart,
 )
+from cohear_server.errors import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,11 +26,11 @@ OPTIONS = SegmenterOptions()
 
 
 def run(
-    pattern: str, options: SegmenterOptions = OPTIONS, levels: list[float] | None = None, haste: float = 0.0
+    pattern: str, options: SegmenterOptions = OPTIONS, levels: list[float] | None = None, economy: float = 0.0
 ) -> list[SegmentEvent]:
     """`#` a voiced frame, `.` an unvoiced one."""
     segmenter = Segmenter(options)
-    segmenter.haste = haste
+    segmenter.economy = economy
     probabilities = np.array([0.9 if c == "#" else 0.1 for c in pattern], np.float32)
     given_levels = np.array(levels if levels is not None else [-20.0] * len(pattern), np.float32)
     return list(segmenter.push(probabilities, np.power(10.0, given_levels / 10, dtype=np.float32)))
@@ -78,31 +81,29 @@ def test_long_speech_is_cut_at_the_quietest_point_and_goes_on() -> None:
     for i in range(int(quiet_s * 50), int(quiet_s * 50) + 6):
         levels[i] = -50.0
     events = run("#" * frames, replace(OPTIONS, max_segment_s=15.0, cut_search_s=4.0), levels)
-    assert isinstance(events[1], SpeechEnd)
-    assert events[1].reason == "max_length"
-    assert s(quiet_s) <= events[1].end <= s(quiet_s + 0.12)
-    assert events[2] == SpeechStart(events[1].end, events[1].end, continues=True)
+    assert isinstance(events[1], Cut)
+    assert not events[1].early
+    assert s(quiet_s) <= events[1].at <= s(quiet_s + 0.12)
+    assert len(events) == 2
 
 
 def test_long_speech_that_is_cut_in_a_pause_leaves_nothing_behind() -> None:
-    frames = 50 * 14 + 40
     levels = [-20.0] * (50 * 14) + [-60.0] * 60
     options = replace(OPTIONS, max_segment_s=14.5, endpoint_ms=1_000)
     events = run("#" * (50 * 14) + "." * 60 + "#" * 20 + "." * 60, options, levels + [-20.0] * 20 + [-60.0] * 60)
     assert [type(e) for e in events] == [SpeechStart, Pause, SpeechEnd, SpeechStart, Pause, SpeechEnd]
-    assert events[2] == SpeechEnd(events[2].end, "max_length")  # type: ignore[union-attr]
-    assert s(14.0) <= events[2].end <= frames * 320
+    assert events[2] == SpeechEnd(s(14.2), "max_length"), "where the pause was told to end it"
     assert events[3].at >= s(15.0)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
-    ("haste", "speech_s", "ends"), [(1, 2.7, False), (1, 2.9, True), (0.5, 6.2, False), (0.5, 6.4, True), (0, 8, False)]
+    ("economy", "speech_s", "cut"),
+    [(1, 2.7, False), (1, 2.9, True), (0.5, 6.2, False), (0.5, 6.4, True), (0, 8, False)],
 )
-def test_in_haste_a_long_segment_ends_at_a_pause_that_is_none(haste: float, speech_s: float, ends: bool) -> None:
-    events = run("#" * round(speech_s * 50) + "." * 15 + "#" * 20 + "." * 30, haste=haste)
+def test_with_economy_a_long_segment_is_cut_at_a_pause_that_is_none(economy: float, speech_s: float, cut: bool) -> None:
+    events = run("#" * round(speech_s * 50) + "." * 15 + "#" * 20 + "." * 30, economy=economy)
     pause = s(speech_s + 0.2)
-    cut = [SpeechEnd(pause, "max_length"), SpeechStart(pause, pause, continues=True)]
-    assert events[1:-2] == [Pause(pause), *(cut if ends else [Resumption()])]
+    assert events[1:-2] == [Pause(pause), Cut(pause, early=True) if cut else Resumption()]
     assert events[-1] == SpeechEnd(s(speech_s + 0.9), "endpoint")
 
 
@@ -125,36 +126,91 @@ def test_flush_in_silence_is_nothing() -> None:
     assert Segmenter(OPTIONS).flush(0, "stop") is None
 
 
-@given(
-    st.lists(st.tuples(st.floats(0, 1), st.floats(-90, 0)), max_size=400),
-    st.lists(st.integers(1, 60), min_size=1, max_size=20),
-    st.sampled_from([200, 500, 1_000, 2_000]),
-    st.floats(0, 1),
+def test_a_short_endpoint_has_its_pause_before_it_and_ends_where_the_pause_said() -> None:
+    """However short: what was decoded at the pause is the final."""
+    for endpoint_ms in range(100, 500, 20):
+        events = run("#" * 30 + "." * 40, OPTIONS.with_endpoint(endpoint_ms))
+        assert [type(e) for e in events] == [SpeechStart, Pause, SpeechEnd]
+        assert events[1].end == events[2].end  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("endpoint_ms", [100, 200, 300, 480])
+def test_with_economy_and_a_short_endpoint_a_cut_leaves_the_segment_behind_it_open(endpoint_ms: int) -> None:
+    pause = "." * (endpoint_ms // 20 - 1)
+    events = run("#" * 200 + pause + "#" * 100 + "." * 40, OPTIONS.with_endpoint(endpoint_ms), economy=1.0)
+    assert [type(e) for e in events] == [SpeechStart, Pause, Cut, Pause, SpeechEnd]
+
+
+def test_a_cut_is_looked_for_inside_the_segment() -> None:
+    """The quietest point of the last seconds may lie before the cut that began it."""
+    frames = 50 * 40
+    levels = [-20.0] * frames
+    levels[50:56] = [-80.0] * 6
+    events = run("#" * frames, replace(OPTIONS, max_segment_s=2.0), levels)
+    cuts = [e.at for e in events if isinstance(e, Cut)]
+    assert len(cuts) >= 20
+    assert all(b - a >= s(0.5) for a, b in pairwise(cuts))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "names"),
+    [
+        ({"endpoint_ms": 4_000, "max_segment_s": 3.0}, ["endpoint_ms", "max_segment_s"]),
+        ({"max_segment_s": 30.0}, ["max_segment_s"]),
+        ({"max_segment_s": 1.0, "pre_roll_ms": 900}, ["pre_roll_ms", "max_segment_s"]),
+        ({"keep_probability": 0.6}, ["keep_probability", "start_probability"]),
+        ({"min_speech_ms": 300}, ["min_speech_ms"]),
+        ({"endpoint_ms": 20}, ["endpoint_ms"]),
+    ],
 )
-def test_segments_are_ordered_disjoint_and_bounded(
-    frames: list[tuple[float, float]], sizes: list[int], endpoint_ms: int, haste: float
-) -> None:
-    options = replace(OPTIONS, max_segment_s=5.0, cut_search_s=2.0, hasty_cut_s=1.0, endpoint_ms=endpoint_ms)
+def test_options_that_cannot_hold_together_are_refused_together(wrong: dict[str, float], names: list[str]) -> None:
+    with pytest.raises(ClientError) as refused:
+        replace(OPTIONS, **wrong)  # type: ignore[arg-type]
+    assert refused.value.code == "bad_options"
+    assert all(name in refused.value.message for name in names)
+    assert refused.value.remedy
+
+
+@given(data=st.data())
+def test_segments_are_ordered_disjoint_and_bounded(data: st.DataObject) -> None:
+    """Over all settings: probabilities and levels that come as they like."""
+    longest_s = data.draw(st.floats(5.0, 28.0), "max_segment_s")
+    endpoint_ms = data.draw(st.integers(100, 5_000), "endpoint_ms")
+    options = replace(OPTIONS, max_segment_s=longest_s, endpoint_ms=endpoint_ms)
     segmenter = Segmenter(options)
-    segmenter.haste = haste
+    runs = data.draw(
+        st.lists(st.tuples(st.integers(1, 700), st.floats(0, 1), st.floats(-96, 0)), max_size=30), "frames alike"
+    )
+    p, db = (np.repeat([r[k] for r in runs], [r[0] for r in runs]).astype(np.float32) for k in (1, 2))
+    noise = np.random.default_rng(data.draw(st.integers(0, 9), "seed"))
+    db = db + noise.normal(0, 3, len(db)).astype(np.float32)
     floor, start, at = 0, None, 0
-    for size in sizes * (1 + len(frames) // sum(sizes)):
-        block = frames[at : at + size]
+    while at < len(p):
+        size = data.draw(st.integers(1, 300), "pushed together")
+        segmenter.economy = data.draw(st.floats(0, 1), "economy")
+        for event in segmenter.push(p[at : at + size], np.power(10.0, db[at : at + size] / 10, dtype=np.float32)):
+            match event:
+                case SpeechStart():
+                    assert start is None
+                    assert floor <= event.start <= event.at <= segmenter.position
+                    start = event.start
+                case Pause():
+                    assert start is not None
+                    assert start < event.end <= segmenter.position
+                case Resumption():
+                    assert start is not None
+                case Cut(end) | SpeechEnd(end):
+                    assert start is not None
+                    assert start < end <= segmenter.position
+                    assert end - start <= longest_s * SAMPLE_RATE_HZ + 320
+                    floor, start = end, end if isinstance(event, Cut) else None
+        if start is not None:
+            assert segmenter.position - start <= longest_s * SAMPLE_RATE_HZ + 320
         at += size
-        p, db = (np.array([f[k] for f in block], np.float32) for k in (0, 1))
-        for event in segmenter.push(p, db):
-            if isinstance(event, SpeechStart):
-                assert start is None or event.continues
-                assert floor <= event.start <= event.at <= segmenter.position
-                start = event.start
-            elif isinstance(event, Pause):
-                assert start is not None
-                assert start < event.end <= segmenter.position
-            elif isinstance(event, SpeechEnd):
-                assert start is not None
-                assert start <= event.end <= segmenter.position
-                assert event.end - start <= 5.0 * SAMPLE_RATE_HZ + 320
-                floor, start = event.end, None
-    assert segmenter.silent_until >= floor
-    if start is None:
-        assert segmenter.silent_until <= max(floor, segmenter.position)
+    last = segmenter.flush(segmenter.position, "stop")
+    if start is not None:
+        assert last is not None
+        assert start < last.end <= segmenter.position
+    else:
+        assert last is None
+        assert floor <= segmenter.silent_until <= max(floor, segmenter.position)

@@ -28,7 +28,7 @@ from cohear_server.core.events import (
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, HypothesisWord, JobKind
 from cohear_server.core.ledger import SampleCount
 from cohear_server.core.options import SessionOptions
-from cohear_server.core.segmenter import SegmenterOptions, with_endpoint
+from cohear_server.core.segmenter import SegmenterOptions
 from cohear_server.core.session import Session
 from cohear_server.errors import ClientError, ServerError
 from hypothesis import given, settings
@@ -165,7 +165,7 @@ def test_speech_that_resumes_takes_the_speculation_back() -> None:
 
 def test_in_haste_what_was_decoded_at_a_pause_is_the_final_of_a_long_segment() -> None:
     driver = Driver()
-    driver.session.hurry(1.0)
+    driver.session.economize(1.0)
     driver.feed(np.concatenate([silence(1), speech(4), silence(0.35), speech(1), silence(1)])).stop()
     first, second = driver.of(Final)
     assert (first.reason, second.reason) == ("max_length", "endpoint")
@@ -384,7 +384,7 @@ def test_every_sample_is_accounted_for(data: st.DataObject) -> None:
         encoding=data.draw(st.sampled_from(ENCODINGS)),
         channels=data.draw(st.integers(1, 3)),
     )
-    segmenter = with_endpoint(SegmenterOptions(), data.draw(st.sampled_from([None, 100, 300, 1_000])))
+    segmenter = SegmenterOptions().with_endpoint(data.draw(st.sampled_from([None, 100, 300, 1_000])))
     fails = data.draw(st.booleans())
 
     def answer(job: DecodeJob) -> DecodeResult:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import ClientError
 from .jobs import SAMPLE_RATE_HZ, Pcm
-from .resampler import Resampler
+from .resampler import Resampler, Tail
 
 Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
 
@@ -72,6 +72,22 @@ class AudioDecoder:
         """float samples that were beyond full scale and have been limited to it"""
         self._produced = 0
         self._resampler = None if fmt.sample_rate_hz == SAMPLE_RATE_HZ else Resampler(fmt.sample_rate_hz)
+
+    def tail(self) -> Tail:
+        """What the resampler needs to go on elsewhere."""
+        return Tail(produced=self._produced) if self._resampler is None else self._resampler.tail()
+
+    def restore(self, received: int, clipped: int, tail: Tail) -> None:
+        """Go on after so many samples of the client; without a `tail` from silence."""
+        self.received, self.clipped = received, clipped
+        rate_hz = self.format.sample_rate_hz
+        if self._resampler is None:
+            self._produced = received
+            return
+        if not tail.pcm:
+            tail = Tail(received, b"", self.to_inner(received))
+        self._resampler = Resampler.resumed(rate_hz, tail)
+        self._produced = tail.produced
 
     def decode(self, frame: bytes) -> Pcm:
         """int16 [n] at 16 kHz. Raises ClientError(`bad_audio`) and counts nothing if the frame is unusable."""

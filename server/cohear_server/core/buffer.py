@@ -22,6 +22,11 @@ class AudioBuffer:
     def end(self) -> int:
         return self.start + self._size
 
+    def restore(self, start: int, pcm: Pcm) -> None:
+        """Begin at sample `start`, with this audio."""
+        self.start, self._size = start, 0
+        self.append(pcm)
+
     def append(self, pcm: Pcm) -> None:
         need = self._size + len(pcm)
         if need > len(self._data):

@@ -62,6 +62,22 @@ class JitterClock:
 
 
 @dataclass(slots=True)
+class StatsTimer:
+    """When statistics are due: by the clock, and by the audio, so that a client which sends fast has them too."""
+
+    interval_s: float
+    _told_s: float = 0.0
+    _heard_s: float = 0.0
+
+    def due(self, now_s: float, heard_s: float) -> bool:
+        """Whether they are at `now_s`, with so much audio heard; if so, they count as told."""
+        if now_s - self._told_s < self.interval_s and heard_s - self._heard_s < self.interval_s:
+            return False
+        self._told_s, self._heard_s = now_s, heard_s
+        return True
+
+
+@dataclass(slots=True)
 class _Line:
     """Slope of y over x by least squares whose weights fade with e^(-age / memory)."""
 

@@ -7,9 +7,13 @@ A wire translates the messages of its protocol into these. `Start` opens a strea
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from .audio import AudioFormat
 from .jobs import Task
+
+Preference = Literal["auto", "accuracy", "speed"]
+"""Whether a busy server may trade accuracy for speed: `auto`, by its load; `accuracy`, never; `speed`, always."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class Start:
     """the words of each text, with their times"""
     endpoint_ms: int | None = None
     prompt: str | None = None
+    prefer: Preference = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Configure:
     words: bool | None = None
     endpoint_ms: int | None = None
     prompt: str | None = None
+    prefer: Preference | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from .words import joined, matched_prefix
 class ContextOptions:
     short_s: float = 5.0
     """a window this long is context enough"""
-    hasty_short_s: float = 1.5
-    """The same in full haste, with less of it more. Together with `hasty_cut_s` 43 % less is decoded for finals, and
-    8.3 % of 4,602 words are wrong instead of 7.8 % (bench/wer.py)."""
+    economic_short_s: float = 1.5
+    """The same with full economy, with less of it more. Together with `economic_cut_s` 43 % less is decoded for finals,
+    and 8.3 % of 4,602 words are wrong instead of 7.8 % (bench/wer.py)."""
     gap_s: float = 2.0
     """after a longer pause the speech before it no longer helps"""
     reach_s: float = 10.0
@@ -36,7 +36,7 @@ class Said:
 
     start: int
     end: int
-    words: Sequence[HypothesisWord] | None = None
+    words: tuple[HypothesisWord, ...] | None = None
 
 
 class Context:
@@ -44,9 +44,17 @@ class Context:
 
     def __init__(self, options: ContextOptions) -> None:
         self._options = options
-        self.haste = 0.0
-        """0 to 1, see `hasty_short_s`"""
+        self.economy = 0.0
+        """0 to 1, see `economic_short_s`"""
         self._said: deque[Said] = deque()
+
+    @property
+    def said(self) -> tuple[Said, ...]:
+        """The segments themselves, oldest first."""
+        return tuple(self._said)
+
+    def restore(self, said: Sequence[Said]) -> None:
+        self._said = deque(said)
 
     def add(self, start: int, end: int) -> Said:
         """A segment is finished; the caller fills in its words when they are known."""
@@ -56,8 +64,15 @@ class Context:
 
     def before(self, start: int, end: int) -> tuple[Said, ...]:
         """The segments to decode a segment [start, end) with, oldest first: until all together are long enough."""
+        return self._before(start, end, self.economy)
+
+    def shortened(self, start: int, end: int) -> bool:
+        """Whether `before` gives less than it would without economy."""
+        return self.economy > 0 and len(self._before(start, end, 0.0)) > len(self.before(start, end))
+
+    def _before(self, start: int, end: int, economy: float) -> tuple[Said, ...]:
         options = self._options
-        short_s = options.short_s + self.haste * (options.hasty_short_s - options.short_s)
+        short_s = options.short_s + economy * (options.economic_short_s - options.short_s)
         found: deque[Said] = deque()
         follower = start
         for said in reversed(self._said):

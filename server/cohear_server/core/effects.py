@@ -6,6 +6,7 @@ leaves after those before it. Every job ends with a `Cancel`, or with its own re
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .events import Event
@@ -36,3 +37,29 @@ class Emit:
 
 
 Effect = Submit | Cancel | Emit
+
+
+class Effects:
+    """Those of one call, collected in order until they are taken; partials and finals are numbered here."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        """of the last partial or final"""
+        self._list: list[Effect] = []
+
+    def next_seq(self) -> int:
+        self.seq += 1
+        return self.seq
+
+    def submit(self, job: DecodeJob) -> None:
+        self._list.append(Submit(job))
+
+    def cancel(self, job_ids: Iterable[str]) -> None:
+        self._list += map(Cancel, job_ids)
+
+    def emit(self, event: Event, job_id: str = "", origin_s: float = 0.0) -> None:
+        self._list.append(Emit(event, job_id, origin_s))
+
+    def take(self) -> list[Effect]:
+        taken, self._list = self._list, []
+        return taken

@@ -64,6 +64,9 @@ class Final:
     words: Words | None = None
     rules: tuple[str, ...] = ()
     """names of the anti-hallucination rules that altered or removed text"""
+    traded: tuple[str, ...] = ()
+    """What a busy server gave up in accuracy: `short_context`, decoded with less of what was said before it;
+    `early_cut`, ended at a pause though the speaker went on. Empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True)

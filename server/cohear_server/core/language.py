@@ -14,6 +14,8 @@ The numbers are chosen, not fitted. Pure: no model, no clock.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from .jobs import DecodeResult
 
 SURE_S = 3.0
@@ -30,18 +32,33 @@ DOUBTFUL = 0.5
 """confidence of a final below which the next one detects: a text in the wrong language is improbable"""
 
 
+@dataclass(frozen=True, slots=True)
+class LanguageState:
+    """What is known of it; the fields are `SessionLanguage`'s own."""
+
+    language: str | None = None
+    rival: str = ""
+    rival_s: float = 0.0
+    rival_finals: int = 0
+    unasked: int = 0
+
+
 class SessionLanguage:
     """One stream's language."""
 
-    def __init__(self) -> None:
-        self.language: str | None = None
+    def __init__(self, known: LanguageState | None = None) -> None:
+        known = known or LanguageState()
+        self.language = known.language
         """what is spoken, once that is sure"""
-        self._rival = ""
+        self._rival = known.rival
         """another language that finals heard last"""
-        self._rival_s = 0.0
-        self._rival_finals = 0
-        self._unasked = 0
+        self._rival_s = known.rival_s
+        self._rival_finals = known.rival_finals
+        self._unasked = known.unasked
         """finals since the last one that detected"""
+
+    def state(self) -> LanguageState:
+        return LanguageState(self.language, self._rival, self._rival_s, self._rival_finals, self._unasked)
 
     def ask(self) -> str | None:
         """The language that the next final is to be decoded in; None has the engine detect it."""

@@ -24,6 +24,17 @@ class SampleCount:
     shed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """`settled` at 16 kHz, everything else in the client's samples."""
+
+    settled: int = 0
+    settled_received: int = 0
+    transcribed: int = 0
+    silent: int = 0
+    shed: int = 0
+
+
 class Ledger:
     def __init__(self, decoder: AudioDecoder) -> None:
         self._decoder = decoder
@@ -51,6 +62,13 @@ class Ledger:
         """Settle the remainder, so that the three counts add up to what was received."""
         self._counts[fate] += self._decoder.received - self._settled_outer
         self._settled_outer = self._decoder.received
+
+    def state(self) -> LedgerState:
+        return LedgerState(self.settled, self._settled_outer, **self._counts)
+
+    def restore(self, state: LedgerState) -> None:
+        self.settled, self._settled_outer = state.settled, state.settled_received
+        self._counts = {"transcribed": state.transcribed, "silent": state.silent, "shed": state.shed}
 
     def count(self) -> SampleCount:
         return SampleCount(received=self._decoder.received, **self._counts)

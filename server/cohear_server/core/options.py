@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from .commands import Configure, Preference
 from .context import ContextOptions
 from .segment import PartialOptions
 from .segmenter import SegmenterOptions
@@ -18,5 +19,16 @@ class SessionOptions:
     vad: VadName = "cascade"
     tenant: str = "default"
     show_partials: bool = True
+    prefer: Preference = "auto"
+    """whether accuracy may be traded for speed"""
     stall_s: float = 3.0
     """if no audio comes for this long in mid-speech, what is there becomes final"""
+
+    def configured(self, change: Configure) -> SessionOptions:
+        """The same, with what the client changed."""
+        return replace(
+            self,
+            segmenter=self.segmenter.with_endpoint(change.endpoint_ms),
+            show_partials=self.show_partials if change.partials is None else change.partials,
+            prefer=change.prefer or self.prefer,
+        )

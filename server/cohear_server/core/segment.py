@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .attempts import Attempts, Window
 from .events import Partial
 from .jobs import SAMPLE_RATE_HZ, DecodeResult
 from .stabilizer import Stabilizer, StabilizerOptions
@@ -40,15 +41,6 @@ class PartialOptions:
     stabilizer: StabilizerOptions = field(default_factory=StabilizerOptions)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Samples [start, end) of the stream; `timed` asks for measured word times, to cut by them."""
-
-    start: int
-    end: int
-    timed: bool = False
-
-
 class OpenSegment:
     def __init__(self, segment_id: int, start: int, speech_at: int, options: PartialOptions) -> None:
         self.id = segment_id
@@ -57,6 +49,7 @@ class OpenSegment:
         self.language = ""
         self.stabilizer = Stabilizer(options.stabilizer)
         self.options = options
+        self.attempts = Attempts()
         self._window_start = start
         self.heard_until = start
         self._due = speech_at + _samples(options.first_ms)
@@ -79,8 +72,8 @@ class OpenSegment:
         )
 
     def due_window(self, position: int) -> Window | None:
-        """The window to decode now that audio up to `position` is there, or None. It replaces the one before, unless
-        that `begun`."""
+        """The window to decode now that audio up to `position` is there, or None. It replaces the one before, if that
+        still waits."""
         if position < self._due:
             return None
         self._due = position + _samples(REFRESH_MS)
@@ -89,22 +82,23 @@ class OpenSegment:
         long = position - self._window_start > limit_s * SAMPLE_RATE_HZ
         return Window(self._window_start, position, timed=long)
 
-    def begun(self, window: Window) -> None:
-        """It is being decoded: the next is due an interval of audio later."""
-        self._waiting = False
-        self._due = window.end + _samples(self.options.interval_ms)
+    def begun(self, job_id: str) -> None:
+        """The engine is at work on this job. If it is the partial that waited, the next is due an interval of audio
+        later."""
+        window = self.attempts.begun(job_id)
+        if window is not None:
+            self._waiting = False
+            self._due = window.end + _samples(self.options.interval_ms)
 
-    def cut(self, end: int) -> OpenSegment | None:
-        """It ends at sample `end`, and what was heard behind that begins the next segment, which is returned; None if
-        nothing was."""
-        rest = self.stabilizer.cut(end)
-        if not rest:
-            return None
-        self.revision += 1
+    def cut(self, end: int) -> OpenSegment:
+        """It ends at sample `end`, and the next segment begins there, with what was heard behind that already."""
         follower = OpenSegment(self.id + 1, end, end, self.options)
-        follower.language = self.language
-        follower.revision = 1
-        follower.stabilizer.carry(rest)
+        rest = self.stabilizer.cut(end)
+        if rest:
+            self.revision += 1
+            follower.language = self.language
+            follower.revision = 1
+            follower.stabilizer.carry(rest)
         return follower
 
     def hear(self, result: DecodeResult, window: Window) -> bool:

@@ -24,7 +24,7 @@ from ..core.events import Closing, Failed, Limits, Ready
 from ..core.jobs import DecodeJob, DecodeOptions, DecodeResult
 from ..core.options import SessionOptions
 from ..core.segment import PartialOptions
-from ..core.segmenter import SegmenterOptions, with_endpoint
+from ..core.segmenter import SegmenterOptions
 from ..core.session import Session
 from ..engine.backend import DecodeBackend, ModelInfo
 from ..engine.cached import CachedBackend
@@ -168,7 +168,7 @@ class Service:
             prompt=start.prompt or "",
         )
         session = Session(secrets.token_hex(8), start.format, options, self._narrowed(start, caller))
-        session.hurry(self.dispatcher.load.haste(self.clock()))
+        session.economize(self.dispatcher.load.haste(self.clock()))
         stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session))
         stream.caller = caller
         self.streams[session.id] = stream
@@ -181,7 +181,7 @@ class Service:
 
     def _narrowed(self, start: Start, caller: Caller) -> SessionOptions:
         """The options of all streams, as this client wants them."""
-        segmenter = with_endpoint(self._options.segmenter, start.endpoint_ms)
+        segmenter = self._options.segmenter.with_endpoint(start.endpoint_ms)
         return replace(self._options, segmenter=segmenter, tenant=caller.tenant, show_partials=start.partials)
 
     def _check_room(self) -> None:
@@ -205,7 +205,7 @@ class Service:
             before, rung = rung, load.step(self.clock())
             haste = load.haste(self.clock())
             for stream in self.streams.values():
-                stream.session.hurry(haste)
+                stream.session.economize(haste)
             if rung is before:
                 continue
             logger.warning("partials: %s, at %d streams", rung.name.lower().replace("_", " "), len(self.streams))

@@ -32,10 +32,6 @@ LASTING = (Final, Lost, Finalized, Failed, Done)
 LOG_LIMIT = 512
 """lasting events kept for a client that resumes; older ones it has had for minutes"""
 
-MAX_BACKLOG_S = 45.0
-"""Finished speech that may wait for its text (1.4 MB). Beyond it we stop reading, so the client's
-socket fills: a file sent too fast waits, and nothing is shed."""
-
 
 RUNG_TEXTS = {
     Rung.USUAL: "the server has room again: partials come as usual",
@@ -155,8 +151,9 @@ class Stream:
         self._room.set()
 
     async def room(self) -> None:
-        """Wait until the stream may take more audio."""
-        while self.session.backlog_s > MAX_BACKLOG_S and not self.outbox.overflowed:
+        """Wait until the stream may take more audio. Who does not read meanwhile fills the client's socket: a file that
+        is sent too fast waits, and nothing is shed."""
+        while self.session.full and not self.outbox.overflowed:
             self._room.clear()
             await self._room.wait()
 

@@ -1,0 +1,93 @@
+"""Decodes of the open segment that are under way: partials, and the final of a pause that may be its end.
+
+Plain bookkeeping of who waits for what; the session submits and cancels the jobs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .context import Said
+from .jobs import DecodeResult
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Samples [start, end) of the stream; `timed` asks for measured word times, to cut by them."""
+
+    start: int
+    end: int
+    timed: bool = False
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A job that decodes `window`, and what came of it."""
+
+    job_id: str
+    window: Window
+    origin_s: float
+    """when the last audio in it came"""
+    context: tuple[Said, ...] = ()
+    """earlier segments that are decoded in front of the window"""
+    traded: tuple[str, ...] = ()
+    """see `Final.traded`"""
+    result: DecodeResult | None = None
+
+
+class Attempts:
+    """Those of one segment. At most one partial waits for the engine; others are in it."""
+
+    def __init__(self) -> None:
+        self.speculation: Attempt | None = None
+        """the final of the present pause"""
+        self._open: dict[str, Attempt] = {}
+        self._taken_back: set[str] = set()
+        self._waiting: Attempt | None = None
+
+    def partial(self, attempt: Attempt) -> None:
+        """It takes the place of one that still waits."""
+        if self._waiting is not None:
+            self._open.pop(self._waiting.job_id, None)
+        self._waiting = self._open[attempt.job_id] = attempt
+
+    def speculate(self, attempt: Attempt) -> None:
+        self.speculation = self._open[attempt.job_id] = attempt
+
+    def begun(self, job_id: str) -> Window | None:
+        """The engine is at work on this job: the window of a partial that waited for it."""
+        if self._waiting is None or self._waiting.job_id != job_id:
+            return None
+        window, self._waiting = self._waiting.window, None
+        return window
+
+    def resolve(self, result: DecodeResult) -> Attempt | None:
+        """The attempt whose result this is; it is under way no more."""
+        attempt = self._open.pop(result.job_id, None)
+        if attempt is not None:
+            attempt.result = result
+        return attempt
+
+    def take_back(self) -> list[str]:
+        """The pause was none. Jobs to cancel; what the engine hears all the same still serves as a partial."""
+        attempt, self.speculation = self.speculation, None
+        if attempt is None:
+            return []
+        self._taken_back.add(attempt.job_id)
+        return [attempt.job_id]
+
+    def final(self, end: int) -> Attempt | None:
+        """The speculation, if the segment ends where it thought; it is no attempt any more."""
+        attempt = self.speculation
+        if attempt is None or attempt.window.end != end:
+            return None
+        self.speculation = None
+        self._open.pop(attempt.job_id, None)
+        return attempt
+
+    def close(self) -> list[str]:
+        """The segment is over: jobs to cancel."""
+        last = self.take_back()
+        rest = [job_id for job_id in self._open if job_id not in self._taken_back]
+        self._open.clear()
+        return [*last, *rest]

@@ -1,0 +1,102 @@
+"""Audio in: from the client's bytes to boundaries of segments, with the audio itself kept as long as it is needed.
+
+    bytes -> AudioDecoder -> AudioBuffer -> speech detector -> Segmenter -> SegmentEvent
+
+It decides nothing about windows, jobs or texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .audio import AudioDecoder, AudioFormat
+from .buffer import AudioBuffer
+from .clock import JitterClock
+from .events import Reason
+from .jobs import SAMPLE_RATE_HZ, Pcm
+from .options import SessionOptions
+from .segmenter import Segmenter, SegmentEvent, SpeechEnd
+from .state import IntakeState, KeptAudio
+from .vad import FRAME_SAMPLES, Vad, make_vad, power
+
+PRIMED_SAMPLES = 2 * SAMPLE_RATE_HZ
+"""Kept of what was judged: a detector that goes on elsewhere hears it first."""
+
+
+class Intake:
+    """Positions are samples at 16 kHz since the stream began."""
+
+    def __init__(self, fmt: AudioFormat, options: SessionOptions) -> None:
+        self.decoder = AudioDecoder(fmt)
+        self.clock = JitterClock(fmt.sample_rate_hz)
+        self.buffer = AudioBuffer()
+        self.segmenter = Segmenter(options.segmenter)
+        self._vad: Vad = make_vad(options.vad)
+        self._clipping_told = False
+
+    @property
+    def position(self) -> int:
+        """Samples judged so far."""
+        return self.segmenter.position
+
+    def receive(self, data: bytes, now_s: float) -> Iterator[SegmentEvent]:
+        """The next audio of the client; boundaries as they are found, while `position` rises.
+
+        Raises ClientError(`bad_audio`); the audio then counts for nothing."""
+        before = self.decoder.received
+        pcm = self.decoder.decode(data)
+        self.clock.on_frame(self.decoder.received - before, now_s)
+        return self._judge(pcm)
+
+    def clipped_now(self) -> bool:
+        """Whether float samples were beyond full scale, told once."""
+        told, self._clipping_told = self._clipping_told, self.decoder.clipped > 0
+        return self._clipping_told and not told
+
+    def flush(self) -> Iterator[SegmentEvent]:
+        """There is no more audio: what the resampler held back."""
+        return self._judge(self.decoder.flush())
+
+    def end_segment(self, reason: Reason) -> SpeechEnd | None:
+        """End an open segment at once, with all audio there is."""
+        return self.segmenter.flush(self.buffer.end, reason)
+
+    def forget_before(self, sample: int) -> None:
+        """Audio before it is not needed as speech or context any more."""
+        self.buffer.drop_before(min(sample, self.position - PRIMED_SAMPLES))
+
+    def state(self) -> IntakeState:
+        """In silence: what another one needs to go on from here."""
+        kept = KeptAudio(
+            start=self.buffer.start,
+            pcm=self.buffer.read(self.buffer.start, self.buffer.end).astype("<i2").tobytes(),
+            tail=self.decoder.tail(),
+        )
+        segmenter = self.segmenter
+        return IntakeState(
+            received=self.decoder.received,
+            clipped=self.decoder.clipped,
+            position=segmenter.position,
+            floor=segmenter.floor,
+            recent=segmenter.recent,
+            jitter_s=self.clock.jitter_s,
+            gaps=self.clock.gaps,
+            audio=kept,
+        )
+
+    def restore(self, state: IntakeState) -> None:
+        """Go on where another one was; the detector hears the audio that it kept first."""
+        self.decoder.restore(state.received, state.clipped, state.audio.tail)
+        self.buffer.restore(state.audio.start, state.audio.samples)
+        self.clock.jitter_s, self.clock.gaps = state.jitter_s, state.gaps
+        count = max(0, state.position - self.buffer.start) // FRAME_SAMPLES
+        heard = self.buffer.read(state.position - count * FRAME_SAMPLES, state.position).reshape(count, FRAME_SAMPLES)
+        self._vad.push(heard)
+        self.segmenter.restore(state.position, state.floor, state.recent, power(heard))
+
+    def _judge(self, pcm: Pcm) -> Iterator[SegmentEvent]:
+        self.buffer.append(pcm)
+        first = self.position
+        count = (self.buffer.end - first) // FRAME_SAMPLES
+        frames = self.buffer.read(first, first + count * FRAME_SAMPLES).reshape(count, FRAME_SAMPLES)
+        return self.segmenter.push(self._vad.push(frames), power(frames))

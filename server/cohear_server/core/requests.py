@@ -1,0 +1,93 @@
+"""Windows as decode jobs: numbered, in the right language, with the options that hold now and the speech before them.
+
+It decides neither when a window is decoded nor what becomes of the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .attempts import Attempt, Window
+from .buffer import AudioBuffer
+from .commands import Configure
+from .context import Context
+from .finals import PendingFinal
+from .jobs import DecodeJob, DecodeOptions, JobKind
+from .language import SessionLanguage
+from .options import SessionOptions
+from .segment import OpenSegment, PartialOptions
+from .state import RequestsState
+
+FINAL_DEADLINE_S = 0.1
+"""A final is wanted this soon after its endpoint is known."""
+
+CUT_DEADLINE_S = 0.8
+"""That of a segment that was cut may take longer: nobody waits for its end, and its words are on the screen."""
+
+
+class Requests:
+    """Of one session. Each request is a job to submit, and the attempt that waits for it."""
+
+    def __init__(self, session_id: str, buffer: AudioBuffer, decode: DecodeOptions, options: SessionOptions) -> None:
+        self.decode = decode
+        self.context = Context(options.context)
+        """what was said before"""
+        self.language = SessionLanguage()
+        self.count = 0
+        self._session_id = session_id
+        self._tenant = options.tenant
+        self._buffer = buffer
+
+    def state(self) -> RequestsState:
+        return RequestsState(self.decode, self.count, self.language.state(), self.context.said)
+
+    def restore(self, state: RequestsState) -> None:
+        """Go on where another one was."""
+        self.decode, self.count = state.decode, state.count
+        self.language = SessionLanguage(state.language)
+        self.context.restore(state.said)
+
+    def configure(self, change: Configure) -> None:
+        """For windows decoded from here on."""
+        now = self.decode
+        self.decode = replace(
+            now,
+            language=now.language if change.language is None else change.language,
+            task=now.task if change.task is None else change.task,
+            prompt=now.prompt if change.prompt is None else change.prompt,
+            word_times=now.word_times if change.words is None else change.words,
+        )
+
+    def partial(
+        self, segment: OpenSegment, window: Window, options: PartialOptions, now_s: float
+    ) -> tuple[DecodeJob, Attempt]:
+        """What is said in `window` of the open segment."""
+        whole = options.with_context and window.start == segment.start
+        context = self.context.before(segment.start, window.end) if whole else ()
+        decoded = replace(window, start=context[0].start) if context else window
+        job = self._job(JobKind.PARTIAL, segment.id, decoded, options.interval_ms / 1000)
+        return job, Attempt(job.id, window, now_s, context)
+
+    def final(self, segment: OpenSegment, end: int, deadline_s: float, now_s: float) -> tuple[DecodeJob, Attempt]:
+        """The segment as it is at `end`, with the speech before it if it is short."""
+        context = self.context.before(segment.start, end)
+        start = context[0].start if context else segment.start
+        job = self._job(JobKind.FINAL, segment.id, Window(start, end), deadline_s)
+        traded = ("short_context",) if self.context.shortened(segment.start, end) else ()
+        return job, Attempt(job.id, Window(segment.start, end), now_s, context, traded)
+
+    def alone(self, final: PendingFinal) -> DecodeJob | None:
+        """A finished segment once more, without the speech before it; None if its audio is gone."""
+        said = final.said
+        if said.start < self._buffer.start:
+            return None
+        return self._job(JobKind.FINAL, final.segment_id, Window(said.start, said.end), FINAL_DEADLINE_S)
+
+    def _job(self, kind: JobKind, segment_id: int, window: Window, deadline_s: float) -> DecodeJob:
+        timed = window.timed if kind is JobKind.PARTIAL else self.decode.word_times
+        known = self.language.ask() if kind is JobKind.FINAL else self.language.language
+        options = replace(self.decode, word_times=timed, language=self.decode.language or known)
+        pcm = self._buffer.read(window.start, window.end)
+        job_id = f"{self._session_id}.{self.count}"
+        self.count += 1
+        return DecodeJob(job_id, self._session_id, self._tenant, segment_id, pcm, kind, deadline_s, options)
