@@ -54,6 +54,7 @@ ONLY = {
     "uvicorn": {"cohear_server.app", "cohear_server.wire.sockets"},
     "av": {"cohear_client.files", "cohear_client.reading.recording", "cohear_client.reading.track"},
     "ctranslate2": {"cohear_server.engine.whisper"},
+    "onnxruntime": {"cohear_server.models.silero"},
     "faster_whisper": {"cohear_server.engine.whisper"},
 }
 

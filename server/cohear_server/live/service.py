@@ -26,6 +26,7 @@ from ..core.options import SessionOptions
 from ..core.segment import PartialOptions
 from ..core.segmenter import SegmenterOptions
 from ..core.session import Session
+from ..core.vad import SileroNetwork, VadName
 from ..engine.backend import DecodeBackend, ModelInfo
 from ..engine.cached import CachedBackend
 from ..errors import ClientError, CohearError, OverloadError
@@ -73,6 +74,8 @@ class Service:
         segmenter = SegmenterOptions(endpoint_ms=config.endpoint_ms, max_segment_s=config.max_segment_s)
         partials = PartialOptions(interval_ms=config.partial_interval_ms)
         self._options = SessionOptions(segmenter, partials, vad=config.vad)
+        self._network: SileroNetwork | None = None
+        """of the speech detectors, once it is loaded"""
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -89,6 +92,7 @@ class Service:
         """Warm up, dispatch, and on leaving finish what is in the engine."""
         try:
             await self._backend.start()
+            self._network = await load_network(self.config.vad)
             await self._prepare()
             async with asyncio.TaskGroup() as group:
                 works = (self.dispatcher.run, self._govern, *self.companions)
@@ -167,7 +171,7 @@ class Service:
             word_times=start.words,
             prompt=start.prompt or "",
         )
-        session = Session(secrets.token_hex(8), start.format, options, self._narrowed(start, caller))
+        session = Session(secrets.token_hex(8), start.format, options, self._narrowed(start, caller), self._network)
         session.economize(self.dispatcher.load.haste(self.clock()))
         stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session))
         stream.caller = caller
@@ -282,6 +286,15 @@ class Service:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self.vacant.wait()
+
+
+async def load_network(vad: VadName) -> SileroNetwork | None:
+    """What detectors of this kind need; None if nothing. Raises ServerError(`no_vad`)."""
+    if vad not in ("cascade", "silero"):
+        return None
+    from ..models.silero import load_silero
+
+    return await asyncio.to_thread(load_silero)
 
 
 def make_backend(config: ServerConfig) -> DecodeBackend:
