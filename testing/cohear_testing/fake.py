@@ -21,6 +21,9 @@ Script = Callable[[Pcm], Sequence[str]]
 FAULT_MARKER = np.array([-32768, 32767, -32768, 32767], np.int16)
 """a window that begins with these samples cannot be decoded"""
 
+LOOKS_S = 0.05
+"""how often a call that hangs looks whether it still does"""
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceTime:
@@ -56,6 +59,12 @@ class FakeOptions:
     service: ServiceTime = field(default_factory=ServiceTime)
     unavailable: bool = False
     """every call raises BackendUnavailable"""
+    raises: BaseException | None = None
+    """every call raises this, which no backend should"""
+    hangs: bool = False
+    """calls do not return before this is False again"""
+    answer: Callable[[list[DecodeResult]], object] = lambda results: results
+    """what a call returns for its results: too few of them, say"""
     model: ModelInfo = FAKE_MODEL
     """what it says it is; of another language it knows but the name"""
 
@@ -91,10 +100,15 @@ class FakeBackend:
             service_ms = self.options.service.of(batch)
             if service_ms:
                 await asyncio.sleep(service_ms / 1000)
+            while self.options.hangs:  # noqa: ASYNC110 (a plain flag, which tests set from anywhere)
+                await asyncio.sleep(LOOKS_S)
             if self.options.unavailable:
                 raise BackendUnavailable("the fake engine is told to be unavailable")
+            if self.options.raises is not None:
+                raise self.options.raises
         wait_ms = 1000 * (begun_s - posted_s)
-        return [self._result(job, wait_ms, service_ms, len(batch)) for job in batch]
+        results = [self._result(job, wait_ms, service_ms, len(batch)) for job in batch]
+        return self.options.answer(results)  # type: ignore[return-value]
 
     async def aclose(self) -> None:
         self._running = False

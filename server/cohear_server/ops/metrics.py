@@ -279,6 +279,8 @@ class _Readings(Collector):
         yield depth
         yield GaugeMetricFamily("cohear_engine_slots", "Batches decoded at the same time.", service.slots)
         yield GaugeMetricFamily("cohear_engine_batches", "Batches in the engine now.", service.dispatcher.decoding)
+        yield GaugeMetricFamily("cohear_engine_up", "1 if the engine answers.", float(service.dispatcher.health.up))
+        yield GaugeMetricFamily("cohear_engine_hung", "Calls that never returned, or not yet.", service.dispatcher.hung)
         yield CounterMetricFamily(
             "cohear_partials_replaced_undecoded",
             "Waiting partial windows that a newer one of their stream replaced.",

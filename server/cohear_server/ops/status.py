@@ -35,7 +35,7 @@ class Status:
         now = history.read()
         return {
             "version": metadata.version("cohear"),
-            "state": self._state(),
+            "state": service.state,
             "model": service.model.name if service.ready else None,
             "uptime_s": round(service.clock() - self._begun_s, 1),
             "streams": {
@@ -44,7 +44,7 @@ class Status:
                 "capacity": service.capacity,
                 "limit": service.config.max_streams,
             },
-            "engine": {"slots": service.slots, "batches": service.dispatcher.decoding},
+            "engine": self._engine(),
             "partials": RUNGS[service.dispatcher.load.rung],
             "last_minute": history.last_minute(now),
             "recent": history.recent(now),
@@ -54,10 +54,15 @@ class Status:
             "history": {"step_s": STEP_S, **history.series()},
         }
 
-    def _state(self) -> str:
-        if self._service.draining:
-            return "draining"
-        return "ready" if self._service.ready else "warming up"
+    def _engine(self) -> dict[str, Any]:
+        dispatcher, health = self._service.dispatcher, self._service.dispatcher.health
+        return {
+            "slots": self._service.slots,
+            "batches": dispatcher.decoding,
+            "hung": dispatcher.hung,
+            "up": health.up,
+            "last_fault": health.fault or None,
+        }
 
     def _cache(self) -> dict[str, Any] | None:
         cache = self._service.cache

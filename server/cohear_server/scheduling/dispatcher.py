@@ -1,8 +1,15 @@
 """Keeps the engine busy: whenever a slot of the backend is free, the policy's next batch goes in.
 
-No timer gathers batches: an idle engine starts at once, and while it works the next batch fills by
-itself. Results go back to the stream that asked, with the times of each stage. It decides nothing
-about order or composition; that is a policy: `scheduler` for live streams, `throughput` for files.
+No timer gathers batches: an idle engine starts at once, and while it works the next batch fills by itself. Results go
+back to the stream that asked, with the times of each stage. It decides nothing about order or composition; that is a
+policy: `scheduler` for live streams, `throughput` for files.
+
+No fault of the backend ends it. When a call fails (see `calls`), its partials are given up, and its finals are tried:
+
+    the batch --fails--> together once more --fails--> each alone --fails--> once more --fails--> told as lost
+
+While the backend is down (see `health`) one call is made at a time, with a pause before the next: the work that waits,
+or a small probe if nothing does. The first success ends that.
 
 A result may ask for a second try (`DecodeResult.again`, see `engine.second_try`). Then the window is queued once more,
 and delivered when that is settled.
@@ -11,17 +18,29 @@ and delivered when that is settled.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from ..core.jobs import DecodeJob, DecodeResult, JobKind, SecondTry
+import numpy as np
+
+from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind, SecondTry
 from ..engine.backend import DecodeBackend
-from ..errors import BackendUnavailable
+from ..errors import BackendUnavailable, ServerError
+from .calls import Call, Calls, Patience, long_patience
+from .health import Health, HealthWatch
 from .load import Load, LoadOptions
 
 logger = logging.getLogger(__name__)
+
+TRIES = 2
+"""of a batch, and then of each of its finals alone"""
+
+PAUSE_S = 0.5
+"""before a second try, and between the calls to a backend that is down"""
 
 
 class BatchPolicy(Protocol):
@@ -62,11 +81,25 @@ class JobTimes:
     decoded_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class DecodedBatch:
+    """A batch that came out of the engine."""
+
+    jobs: Sequence[DecodeJob]
+    results: Sequence[DecodeResult]
+    """one a job, in the same order"""
+    waited_s: Sequence[float]
+    """of each job: since the first of the windows that it replaced was submitted, until it went into the engine"""
+    busy_s: float
+    """how long it occupied a slot"""
+    at_s: float
+    """when it came out"""
+
+
 Deliver = Callable[[DecodeResult, JobTimes], None]
 Begun = Callable[[str], None]
-"""told the id of a job as it goes into the engine"""
-Decoded = Callable[[Sequence[DecodeJob], Sequence[DecodeResult], float], None]
-"""told of each batch that comes out of the engine, and for how many seconds it occupied a slot"""
+"""told the id of a job as it goes into the engine and can no longer be cancelled"""
+Decoded = Callable[[DecodedBatch], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +117,15 @@ class _Entry:
     """cancelled when it was in the engine already: it is not worth a second try"""
 
 
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """Jobs that go into the engine together, and how often they did so before."""
+
+    jobs: list[DecodeJob]
+    before: int = 0
+    not_before_s: float = 0.0
+
+
 class Dispatcher:
     """`run` is its one task; `submit` and `cancel` are called from the same event loop."""
 
@@ -92,21 +134,37 @@ class Dispatcher:
         backend: DecodeBackend,
         policy: BatchPolicy,
         clock: Callable[[], float],
-        decoded: Decoded = lambda batch, results, busy_s: None,
+        observers: Sequence[Decoded] = (),
+        patience: Patience = long_patience,
     ) -> None:
+        """`observers` are told of each batch that comes out of the engine; one that raises is logged."""
         self.policy = policy
-        self._backend = backend
         self.load = Load(LoadOptions(backend.slots))
         self._clock = clock
-        self._decoded = decoded
+        self._observers = observers
         self._waiting: dict[str, _Entry] = {}
         self._changed = asyncio.Event()
-        self._busy = 0
+        self._calls = Calls(backend, patience, self._changed.set)
+        self._watch = HealthWatch()
+        self._again: deque[_Attempt] = deque()
+        """Further tries, oldest first. Bounded as the policy's finals are: whoever submits them waits for results."""
+        self._probe: DecodeJob | None = None
+        """a small window like those that failed last"""
+        self._rests_until_s = 0.0
 
     @property
     def decoding(self) -> int:
         """Batches in the engine now."""
-        return self._busy
+        return self._calls.at_work
+
+    @property
+    def hung(self) -> int:
+        """Calls that took too long and still keep a slot of the engine."""
+        return self._calls.hung
+
+    @property
+    def health(self) -> Health:
+        return self._watch.now
 
     def submit(self, job: DecodeJob, deliver: Deliver, begun: Begun | None = None) -> str | None:
         """Queue a job. `deliver` is called once, unless the job is cancelled or replaced before it is decoded;
@@ -143,52 +201,106 @@ class Dispatcher:
         self._changed.set()
 
     async def run(self) -> None:
-        """Dispatch until cancelled; batches in the engine are then waited for."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                while self._busy < self._backend.slots and (batch := self.policy.next_batch(self._clock(), self._busy)):
-                    self._busy += 1
-                    group.create_task(self._decode(batch))
-                    self._tell_begun(batch)
-                self._changed.clear()
-                await self._changed.wait()
+        """Dispatch until cancelled; batches in the engine are then given up."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    self._changed.clear()
+                    while (attempt := self._next(self._clock())) is not None:
+                        self._begin(attempt, group)
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(self._pause_s(self._clock())):
+                            await self._changed.wait()
+        finally:
+            await self._calls.aclose()
+
+    def _next(self, now_s: float) -> _Attempt | None:
+        """What goes into the engine now, if anything does."""
+        up, busy = self.health.up, self._calls.at_work
+        if now_s < self._rests_until_s or (not self._calls.free if up else busy):
+            return None
+        if self._again and self._again[0].not_before_s <= now_s:
+            return self._again.popleft()
+        batch = self.policy.next_batch(now_s, busy)
+        if batch:
+            self._tell_begun(batch)
+            return _Attempt(batch)
+        if up or self._again or self._probe is None:
+            return None
+        return _Attempt([self._probe])
+
+    def _pause_s(self, now_s: float) -> float | None:
+        """Until something may go in that may not yet; None: only once something has changed."""
+        if not self.health.up:
+            return max(0.0, self._rests_until_s - now_s) or PAUSE_S
+        return max(0.0, self._again[0].not_before_s - now_s) if self._again and self._calls.free else None
 
     def _tell_begun(self, batch: list[DecodeJob]) -> None:
         for job in batch:
             begun = self._waiting[job.id].begun
             if begun is not None:
-                begun(job.id)
+                with _contained(job):
+                    begun(job.id)
 
-    async def _decode(self, batch: list[DecodeJob]) -> None:
-        batched_s = self._clock()
-        took_s: float | None = None
+    def _begin(self, attempt: _Attempt, group: asyncio.TaskGroup) -> None:
         try:
-            results = await self._backend.decode(batch)
-            if not any(result.known for result in results):
-                took_s = self._clock() - batched_s
+            call = self._calls.begin(attempt.jobs)
         except BackendUnavailable as fault:
-            logger.error("a batch of %d jobs was not decoded: %s", len(batch), fault)
-            results = [DecodeResult(job.id, error=fault) for job in batch]
-        finally:
-            self._busy -= 1
-            decoded_s = self._clock()
-            self.policy.finished(batch, took_s)
-            self._changed.set()
-        self._decoded(batch, results, decoded_s - batched_s)
-        for job, result in zip(batch, results, strict=True):
-            entry = self._waiting.pop(job.id)
-            begun_s = min(decoded_s, batched_s + result.wait_ms / 1000)
-            self._charge(job, decoded_s - begun_s, len(batch), batched_s - entry.wanted_s)
-            if result.again is not None and not entry.unwanted:
-                self._try_again(entry, result.again)
-                continue
-            # a second try that fails does not lose the first text
-            told = job.second_try.best if job.second_try and result.error else result
-            times = JobTimes(entry.submitted_s, batched_s, begun_s, decoded_s)
-            try:
-                entry.deliver(told, times)
-            except Exception:  # one stream's fault must not take the engine's results from the others
-                logger.exception("stream %s failed on a result", job.session_id)
+            self._settle(attempt, _all_failed(attempt, fault), self._clock())
+        else:
+            group.create_task(self._decode(attempt, call))
+
+    async def _decode(self, attempt: _Attempt, call: Call) -> None:
+        batched_s = self._clock()
+        try:
+            results = await self._calls.result(call, attempt.jobs)
+        except BackendUnavailable as fault:
+            results = _all_failed(attempt, fault)
+        self._settle(attempt, results, batched_s)
+        self._changed.set()
+
+    def _settle(self, attempt: _Attempt, results: list[DecodeResult], batched_s: float) -> None:
+        now_s, jobs = self._clock(), attempt.jobs
+        # what a client asked for and cannot have is no fault of the backend
+        faults = {one.job_id: one.error for one in results if isinstance(one.error, ServerError)}
+        self._note(jobs, faults, now_s)
+        if jobs[0].id not in self._waiting:
+            return  # a probe
+        known = any(result.known for result in results)
+        self.policy.finished(jobs, None if known or faults else now_s - batched_s)
+        if len(faults) < len(jobs):
+            waited_s = [batched_s - self._waiting[job.id].wanted_s for job in jobs]
+            for job, result, waited in zip(jobs, results, waited_s, strict=True):
+                self._charge(job, now_s - min(now_s, batched_s + result.wait_ms / 1000), len(jobs), waited)
+            self._observe(DecodedBatch(jobs, results, waited_s, now_s - batched_s, now_s))
+        again = self._tried_again([job for job in jobs if job.id in faults], attempt.before + 1, now_s)
+        for job, result in zip(jobs, results, strict=True):
+            if job.id not in again:
+                self._deliver(job, result, batched_s)
+
+    def _note(self, jobs: list[DecodeJob], faults: Mapping[str, ServerError], now_s: float) -> None:
+        """What the outcome of a call says about the backend."""
+        if len(faults) < len(jobs):
+            self._watch.succeeded(now_s)
+        if not faults:
+            return
+        fault = str(next(iter(faults.values())))
+        logger.error("%d of %d jobs were not decoded: %s", len(faults), len(jobs), fault)
+        if len(faults) == len(jobs):
+            self._probe = _small(jobs[0])
+            self._watch.failed(fault, now_s, hopeless=not (self._calls.free or self._calls.at_work))
+            if not self.health.up:
+                self._rests_until_s = now_s + PAUSE_S
+
+    def _tried_again(self, failed: list[DecodeJob], tries: int, now_s: float) -> set[str]:
+        """Queue the next try of the finals that failed so often; the ids of those that have one."""
+        finals = [job for job in failed if job.kind is not JobKind.PARTIAL and not self._waiting[job.id].unwanted]
+        if tries >= TRIES and len(finals) > 1:
+            groups, tries = [[job] for job in finals], 0
+        else:
+            groups = [finals] if finals and tries < TRIES else []
+        self._again += [_Attempt(group, tries, now_s + PAUSE_S) for group in groups]
+        return {job.id for group in groups for job in group}
 
     def _try_again(self, entry: _Entry, second_try: SecondTry) -> None:
         """Queue a doubtful window once more, as a job of its own: its neighbours' results are out already.
@@ -208,3 +320,41 @@ class Dispatcher:
             self.load.partial_decoded(job.session_id, cost_s, 1 + waited_s / job.deadline_s, now_s, batch)
         elif job.kind is JobKind.FINAL:
             self.load.final_decoded(job.session_id, cost_s, now_s)
+
+    def _observe(self, batch: DecodedBatch) -> None:
+        for observer in self._observers:
+            try:
+                observer(batch)
+            except Exception:  # who only looks on must not end those who work
+                logger.exception("an observer of the dispatcher failed")
+
+    def _deliver(self, job: DecodeJob, result: DecodeResult, batched_s: float) -> None:
+        entry, now_s = self._waiting.pop(job.id), self._clock()
+        if result.again is not None and not entry.unwanted:
+            self._try_again(entry, result.again)
+            return
+        # a second try that fails does not lose the first text
+        told = job.second_try.best if job.second_try and result.error else result
+        begun_s = min(now_s, batched_s + result.wait_ms / 1000)
+        with _contained(job):
+            entry.deliver(told, JobTimes(entry.submitted_s, batched_s, begun_s, now_s))
+
+
+@contextlib.contextmanager
+def _contained(job: DecodeJob) -> Iterator[None]:
+    """One stream's fault must not take the engine's results from the others."""
+    try:
+        yield
+    except Exception:  # the streams' boundary
+        logger.exception("stream %s failed on a result", job.session_id)
+
+
+def _all_failed(attempt: _Attempt, fault: BackendUnavailable) -> list[DecodeResult]:
+    return [DecodeResult(job.id, error=fault) for job in attempt.jobs]
+
+
+def _small(job: DecodeJob) -> DecodeJob:
+    """A window like this job's, but short and of faint noise; a partial, for those are not answered from a cache."""
+    noise = np.random.default_rng(0).integers(-300, 300, SAMPLE_RATE_HZ, dtype=np.int16)
+    options = replace(job.options, word_times=False, prompt="")
+    return DecodeJob("probe", "", "", 0, noise, JobKind.PARTIAL, 1.0, options)

@@ -1,0 +1,112 @@
+"""Calls of the backend, made safe: each ends in time, with one result for every job or with one fault.
+
+A backend may raise anything, answer with too few results, or never. Whoever calls here meets BackendUnavailable and
+nothing else. A call that hangs cannot be taken back, because a thread may be stuck in it: it keeps its slot of the
+engine until it returns, and what it says then is not used. When to try again is not decided here (see `dispatcher`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from ..core.jobs import DecodeJob, DecodeResult
+from ..engine.backend import DecodeBackend
+from ..errors import BackendUnavailable
+
+logger = logging.getLogger(__name__)
+
+Patience = Callable[[Sequence[DecodeJob]], float]
+"""seconds after which a call with these jobs is taken to hang"""
+
+Call: TypeAlias = "asyncio.Task[object]"
+
+
+def long_patience(batch: Sequence[DecodeJob]) -> float:
+    """For those who know nothing of the engine's speed: longer than a large model takes on a slow machine."""
+    return 900.0
+
+
+class Calls:
+    """At most `slots` calls at a time, those that hang included."""
+
+    def __init__(self, backend: DecodeBackend, patience: Patience, freed: Callable[[], None]) -> None:
+        """`freed` is called when a slot that was hung is free again."""
+        self._backend = backend
+        self._patience = patience
+        self._freed = freed
+        self._tasks: set[Call] = set()
+        self._hung: set[Call] = set()
+
+    @property
+    def at_work(self) -> int:
+        """Calls that are waited for."""
+        return len(self._tasks) - len(self._hung)
+
+    @property
+    def hung(self) -> int:
+        """Calls that took too long and have not returned."""
+        return len(self._hung)
+
+    @property
+    def free(self) -> int:
+        """Calls that may be made now."""
+        return self._backend.slots - len(self._tasks)
+
+    def begin(self, batch: Sequence[DecodeJob]) -> Call:
+        """Take a slot of the engine and make the call. Raises BackendUnavailable if none is free."""
+        if self.free < 1:
+            raise BackendUnavailable(f"{self.hung} calls of the engine hang, and it has no other slot")
+        call: Call = asyncio.create_task(self._ask(batch))
+        self._tasks.add(call)
+        call.add_done_callback(self._returned)
+        return call
+
+    async def result(self, call: Call, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
+        """The results in the order of the jobs. Raises BackendUnavailable for whatever went wrong."""
+        limit_s = self._patience(batch)
+        done, _ = await asyncio.wait({call}, timeout=limit_s)
+        if not done:
+            self._hung.add(call)
+            raise BackendUnavailable(f"the engine did not answer within {limit_s:.0f} s")
+        try:
+            answer = call.result()
+        except BackendUnavailable:
+            raise
+        except asyncio.CancelledError:
+            raise BackendUnavailable("the engine gave the call up") from None
+        except Exception as fault:  # the backend's boundary: what it raises must not end the server
+            logger.exception("the backend raised what it should not")
+            raise BackendUnavailable(f"the engine failed: {type(fault).__name__}: {fault}") from fault
+        return in_order(batch, answer)
+
+    async def aclose(self) -> None:
+        """Wait for no call any longer."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _ask(self, batch: Sequence[DecodeJob]) -> object:
+        return await self._backend.decode(batch)
+
+    def _returned(self, task: Call) -> None:
+        self._tasks.discard(task)
+        if task not in self._hung:
+            return
+        self._hung.discard(task)
+        fault = None if task.cancelled() else task.exception()
+        logger.warning("a call that had hung came back: %s", fault or "its slot is free again")
+        self._freed()
+
+
+def in_order(batch: Sequence[DecodeJob], answer: object) -> list[DecodeResult]:
+    """The results in the order of the jobs, whatever their order was. Raises BackendUnavailable if there is not exactly
+    one for each."""
+    if not isinstance(answer, list | tuple):
+        raise BackendUnavailable(f"the engine answered with {type(answer).__name__}, not with a list of results")
+    results = {one.job_id: one for one in answer if isinstance(one, DecodeResult)}
+    if len(answer) != len(batch) or results.keys() != {job.id for job in batch}:
+        raise BackendUnavailable(f"the engine answered {len(batch)} jobs with {len(answer)} results, or with others'")
+    return [results[job.id] for job in batch]
