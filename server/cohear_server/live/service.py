@@ -217,10 +217,9 @@ class Service:
             raise OverloadError("warming_up", "the model is not loaded yet", "try again shortly", retry_after_s=1.0)
         self._check_room(caller)
         self.model.check(start)
-        english_only = len(self.model.languages) == 1
         options = DecodeOptions(
             model=self.model.name,
-            language=start.language or (self.model.languages[0] if english_only else None),
+            language=start.language or self.model.only_language,
             task=start.task,
             word_times=start.words,
             prompt=start.prompt or "",
