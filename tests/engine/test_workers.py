@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from cohear_server.engine.workers import Workers
@@ -18,6 +19,8 @@ async def test_calls_run_side_by_side_and_give_what_they_return_or_raise() -> No
     assert await workers.run(lambda: "still here") == "still here"
     await workers.aclose()
     await workers.aclose()
+    with pytest.raises(RuntimeError):
+        await workers.run(lambda: None)
 
 
 async def test_closing_waits_for_what_was_posted() -> None:
@@ -56,3 +59,19 @@ async def main():
 asyncio.run(main())
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("times", range(3))
+def test_a_process_with_a_model_ends_in_order(tiny_en_dir: Path, times: int) -> None:
+    code = f"""
+import asyncio, pathlib
+from cohear_server.engine.local import LocalBackend
+from cohear_server.engine.options import EngineOptions
+async def main():
+    backend = LocalBackend(EngineOptions("tiny.en", pathlib.Path({str(tiny_en_dir)!r}), "cpu", "int8", 2, 1))
+    await backend.start()
+    await backend.aclose()
+asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -25,27 +26,35 @@ CLOSE_S = 10.0
 class Workers:
     def __init__(self, count: int, name: str = "decode") -> None:
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
-        self._posted: set[Future[Any]] = set()
+        self._closed = False
         self._threads = [threading.Thread(target=self._work, name=f"{name}-{n}", daemon=True) for n in range(count)]
         for thread in self._threads:
             thread.start()
 
     async def run(self, call: Callable[[], Out]) -> Out:
-        """What `call` returns or raises, in one of the threads. Cancelled, it runs on without anybody."""
+        """What `call` returns or raises, in one of the threads. Cancelled, it runs on without anybody.
+
+        Raises RuntimeError once they are closed."""
+        if self._closed:
+            raise RuntimeError("the workers are closed")
         future: Future[Out] = Future()
-        self._posted.add(future)
-        future.add_done_callback(self._posted.discard)
         self._calls.put((future, call))
         return await asyncio.wrap_future(future)
 
     async def aclose(self, within_s: float = CLOSE_S) -> None:
         """End the threads when what was posted is done; calls that take longer than that are left alone. Idempotent."""
+        self._closed = True
         for _ in self._threads:
             self._calls.put(None)
-        if self._posted:
-            await asyncio.wait([asyncio.wrap_future(future) for future in self._posted], timeout=within_s)
-        if self._posted:
-            logger.error("%d calls of the engine hang: they are left alone", len(self._posted))
+        await asyncio.to_thread(self._join, time.monotonic() + within_s)
+
+    def _join(self, until_s: float) -> None:
+        # threads that are alive at the end of the process are stopped, in a library's code that is an abort
+        for thread in self._threads:
+            thread.join(max(0.0, until_s - time.monotonic()))
+        hung = sum(thread.is_alive() for thread in self._threads)
+        if hung:
+            logger.error("%d calls of the engine hang: they are left alone", hung)
 
     def _work(self) -> None:
         while (posted := self._calls.get()) is not None:
