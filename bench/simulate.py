@@ -34,6 +34,7 @@ from cohear_server.core.session import Session
 from cohear_server.engine.profile import Profile, find_profile
 from cohear_server.engine.tail import filled_length
 from cohear_server.live.timing import Stages
+from cohear_server.models.silero import load_silero
 from cohear_server.scheduling.scheduler import Scheduler, SchedulerOptions
 from cohear_server.wire.native import to_message
 from measures import (
@@ -117,7 +118,7 @@ class Run:
         self._begun_s = [chance.uniform(0, 2) for _ in range(streams)]
         options = SessionOptions(SegmenterOptions(endpoint_ms=ENDPOINT_MS), policy.partials)
         decode = DecodeOptions(profile.name, "en", word_times=True)
-        self._sessions = [Session(str(i), AudioFormat(), decode, options) for i in range(streams)]
+        self._sessions = [Session(str(i), AudioFormat(), decode, options, load_silero()) for i in range(streams)]
         self._shown: defaultdict[int, list[Shown]] = defaultdict(list)
         self._starts: dict[str, int] = {}
         self._events: list[tuple[float, int, Any]] = []
