@@ -84,6 +84,7 @@ class Timeline:
                 return replace(event, start_s=self._moved(start_s), end_s=self._moved(end_s))
             case Done():
                 self._done = event.samples
+                self._next_segment = max(self._next_segment, self._segments_before + event.segments)
                 self._settle(self.begun + event.samples.received)
                 count = _sum(self._count_before, event.samples)
                 return replace(event, samples=count, segments=self._segments_before + event.segments)

@@ -98,6 +98,7 @@ export class Timeline {
       this.#settle(0, message.settled_s);
     } else if (event.type === 'done') {
       this.#done = message.samples;
+      this.#nextSegment = Math.max(this.#nextSegment, event.segments);
       this.settled = Math.max(this.settled, this.toStream(message.samples.received));
     }
     return event;
