@@ -5,6 +5,7 @@ from cohear_client.protocol import (
     Done,
     Error,
     Final,
+    Finalized,
     Partial,
     SampleCount,
     ServerMessage,
@@ -14,7 +15,7 @@ from cohear_client.protocol import (
     Warning,
     Word,
 )
-from cohear_client.timeline import MAX_ERRORS, Timeline
+from cohear_client.timeline import Timeline
 
 
 def final(seq: int, segment: int, start_s: float, end_s: float) -> Final:
@@ -90,23 +91,15 @@ def test_counts_are_those_of_all_sessions() -> None:
     assert line.take(Done(SampleCount(), 0)) == Done(whole, 2), "a session that was done counts as it said"
 
 
-def test_what_is_sent_again_comes_once() -> None:
+def test_what_came_is_counted_for_the_server_and_comes_once() -> None:
     line, wrong = Timeline(16_000), Error("bad_field", "no", fatal=False)
-    assert None not in heard(line, final(1, 0, 0.0, 1.0), wrong, wrong, lost(1.0, 2.0))
-    line.resume()
-    again = heard(line, final(1, 0, 0.0, 1.0), wrong, wrong, lost(1.0, 2.0), wrong, final(2, 1, 2.0, 3.0))
-    assert again == [None, None, None, None, wrong, final(2, 1, 2.0, 3.0)], "a third mistake is a new one"
-    line.resume()
-    assert line.take(wrong) == wrong, "a server sends nothing again from before the last final"
-
-
-def test_errors_are_bounded() -> None:
-    line = Timeline(16_000)
-    for number in range(10 * MAX_ERRORS):
-        line.take(Error(str(number), "no", fatal=False))
-    line.resume()
-    assert line.take(Error("0", "no", fatal=False)) is not None
-    assert line.take(Error(str(10 * MAX_ERRORS - 1), "no", fatal=False)) is None
+    heard(line, SpeechStarted(0.0), Partial(1, 0, 1, "", "so", 0.5, 1.0, Timing()), stats(0.0))
+    assert (line.session_seq, line.lasting) == (1, 0)
+    heard(line, final(2, 0, 0.0, 1.0), wrong, wrong, Finalized("a"))
+    assert (line.session_seq, line.lasting) == (2, 4)
+    assert line.take(final(2, 0, 0.0, 1.0)) is None
+    line.begin_again()
+    assert (line.session_seq, line.lasting) == (0, 0)
 
 
 def test_places_in_other_rates_are_those_of_the_server() -> None:
