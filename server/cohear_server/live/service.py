@@ -29,10 +29,10 @@ from ..core.session import Session
 from ..engine.backend import DecodeBackend, ModelInfo
 from ..engine.cached import CachedBackend
 from ..errors import ClientError, CohearError, OverloadError
-from ..scheduling.dispatcher import DecodedBatch, Dispatcher
-from ..scheduling.load import Rung
-from ..scheduling.scheduler import Scheduler, SchedulerOptions
-from ..scheduling.warmup import speech_cost
+from ..scheduling.dispatcher import DecodedBatch
+from ..scheduling.ladder import Rung
+from ..scheduling.scheduler import SchedulerOptions
+from ..scheduling.shared import SharedEngine
 from .observer import UNOBSERVED, Observer
 from .stream import Stream
 
@@ -42,9 +42,6 @@ GOVERN_S = 0.25
 """how often the load is looked at"""
 
 RETRY_AFTER_S = 5.0
-
-HUNG_S = 60.0
-"""after which a call of the engine is taken to hang"""
 
 
 class Service:
@@ -71,8 +68,8 @@ class Service:
         self.cache = backend.cache if isinstance(backend, CachedBackend) else None
         """what finals are kept in, for its figures"""
         limits = SchedulerOptions(config.max_batch, config.max_batch_s)
-        self.scheduler = Scheduler(limits)
-        self.dispatcher = Dispatcher(backend, self.scheduler, clock, (self._decoded,), lambda batch: HUNG_S)
+        self.engine = SharedEngine(backend, clock, limits, config.partial_interval_ms / 1000, (self._decoded,))
+        self.scheduler, self.dispatcher = self.engine.scheduler, self.engine.dispatcher
         segmenter = SegmenterOptions(endpoint_ms=config.endpoint_ms, max_segment_s=config.max_segment_s)
         partials = PartialOptions(interval_ms=config.partial_interval_ms)
         self._options = SessionOptions(segmenter, partials, vad=config.vad)
@@ -92,7 +89,7 @@ class Service:
         """Warm up, dispatch, and on leaving finish what is in the engine."""
         try:
             await self._backend.start()
-            await self._prepare()
+            await self.engine.measure()
             async with asyncio.TaskGroup() as group:
                 works = (self.dispatcher.run, self._govern, *self.companions)
                 tasks = [group.create_task(work()) for work in works]
@@ -105,20 +102,6 @@ class Service:
                         task.cancel()
         finally:
             await self._backend.aclose()
-
-    async def _prepare(self) -> None:
-        """Tell the scheduler and the load what they are to know of the models."""
-        load, main, smaller = self.dispatcher.load, self.model, self.model.smaller
-        self.scheduler.window_steps_s = {m.name: m.window_steps_s for m in (main, smaller) if m}
-        if not (self.config.admission or smaller):
-            return
-        main_s = await speech_cost(self._backend, main, self.clock)
-        if self.config.admission:
-            load.prior = main_s
-        if smaller:
-            smaller_s = await speech_cost(self._backend, smaller, self.clock)
-            load.smaller_cost = min(1.0, smaller_s / main_s) if main_s else 1.0
-            logger.info("partials: %s costs %.2f of %s", smaller.name, load.smaller_cost, main.name)
 
     @property
     def state(self) -> str:
@@ -137,12 +120,12 @@ class Service:
     @property
     def demand(self) -> float:
         """Share of the engine that the streams ask for."""
-        return self.dispatcher.load.demand(self.clock())
+        return self.engine.capacity.demand(self.clock())
 
     @property
     def capacity(self) -> int:
         """How many streams like the present ones keep the promise, as far as is known; `max_streams` at most."""
-        return int(min(self.config.max_streams, self.dispatcher.load.fits(self.clock())))
+        return int(min(self.config.max_streams, self.engine.capacity.fits(self.clock())))
 
     @property
     def lost_streams(self) -> int:
@@ -180,15 +163,15 @@ class Service:
             prompt=start.prompt or "",
         )
         session = Session(secrets.token_hex(8), start.format, options, self._narrowed(start, caller))
-        session.economize(self.dispatcher.load.haste(self.clock()))
-        stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session))
+        session.economize(self.engine.capacity.economy(self.clock()))
+        stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session), self.engine.capacity)
         stream.caller = caller
         self.streams[session.id] = stream
-        self.dispatcher.load.opened(session.id)
+        self.engine.capacity.opened(session.id, self.clock())
         self.vacant.clear()
         stream.say(self._ready(stream))
-        if self.dispatcher.load.rung is not Rung.USUAL:
-            self._degrade(stream, self.dispatcher.load.rung)
+        if self.engine.capacity.rung is not Rung.USUAL:
+            self._degrade(stream, self.engine.capacity.rung)
         return stream
 
     def _narrowed(self, start: Start, caller: Caller) -> SessionOptions:
@@ -208,21 +191,21 @@ class Service:
             raise OverloadError(
                 "overloaded", full, "try again later, or raise max_streams", retry_after_s=RETRY_AFTER_S
             )
-        if self.config.admission and not self.dispatcher.load.admits(self.clock()):
+        if self.config.admission and not self.engine.capacity.admits(self.clock()):
             full = f"this server's engine is taken by its {len(self.streams)} streams"
             raise OverloadError(
                 "overloaded", full, "try again later, or on another server", retry_after_s=RETRY_AFTER_S
             )
 
     async def _govern(self) -> None:
-        """Take the ladder's steps, and tell every stream of each, and how much haste there is."""
-        load, rung = self.dispatcher.load, Rung.USUAL
+        """Take the ladder's steps, and tell every stream of each, and how far to trade accuracy for less work."""
+        capacity, rung = self.engine.capacity, Rung.USUAL
         while True:
             await asyncio.sleep(GOVERN_S)
-            before, rung = rung, load.step(self.clock())
-            haste = load.haste(self.clock())
+            before, rung = rung, capacity.step(self.clock())
+            economy = capacity.economy(self.clock())
             for stream in self.streams.values():
-                stream.session.economize(haste)
+                stream.session.economize(economy)
             if rung is before:
                 continue
             logger.warning("partials: %s, at %d streams", rung.name.lower().replace("_", " "), len(self.streams))
@@ -270,7 +253,7 @@ class Service:
         """The stream is over: its waiting work is given up and its place is free."""
         stream.close()
         del self.streams[stream.session.id]
-        self.dispatcher.load.closed(stream.session.id)
+        self.engine.capacity.closed(stream.session.id)
         if not self.streams:
             self.vacant.set()
 

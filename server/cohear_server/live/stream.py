@@ -20,8 +20,9 @@ from ..core.events import Done, Event, Failed, Final, Finalized, Lost, Notice, R
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
 from ..core.session import Session
 from ..engine.backend import ModelInfo
+from ..scheduling.capacity import Capacity
 from ..scheduling.dispatcher import Dispatcher, JobTimes
-from ..scheduling.load import PARTIAL_SHARE, Rung
+from ..scheduling.ladder import PARTIAL_SHARE, Rung
 from .observer import UNOBSERVED, StreamObserver
 from .outbox import Outbox
 from .timing import JobTrace
@@ -71,7 +72,9 @@ class Stream:
         dispatcher: Dispatcher,
         clock: Callable[[], float],
         observer: StreamObserver = UNOBSERVED,
+        capacity: Capacity | None = None,
     ) -> None:
+        """`capacity` is told of the audio that comes."""
         self.session = session
         self.token = secrets.token_urlsafe(16)
         """proof that a client may resume this stream"""
@@ -85,6 +88,7 @@ class Stream:
         self._observer = observer
         self._log: deque[_Emitted] = deque(maxlen=LOG_LIMIT)
         self._dispatcher = dispatcher
+        self._capacity = capacity
         self._clock = clock
         self._sent: dict[str, _Sent] = {}
         self._traces: dict[str, JobTrace] = {}
@@ -101,7 +105,8 @@ class Stream:
         Raises ClientError(`bad_audio`) for audio that cannot be used."""
         taken_s = self._clock()
         self._carry_out(self.session.handle(Audio(data), arrived_s), arrived_s, taken_s)
-        self._dispatcher.load.heard(self.session.id, self.session.format.seconds(data), taken_s)
+        if self._capacity is not None:
+            self._capacity.heard(self.session.id, self.session.format.seconds(data), taken_s)
 
     async def take(self, data: bytes, arrived_s: float) -> None:
         """Audio of any length, slice by slice, with the loop free between them. What is left of it when the stream
