@@ -1,9 +1,9 @@
-"""How well each model hears each kind of speech, short and padded, and at what cost: the table of models/README.md.
+"""Word error and cost of each model, in short and in padded windows, by kind of speech: the table of models/README.md.
 
     python bench/eval.py --speech DIR [--clips 60] [--model NAME ...] [--out FILE] [--readme models/README.md]
 
-Models that are not named keep the figures that the result file has of them. The measuring is `lab.evaluation`, and
-`cohear models eval` does the same on any speech.
+Models that are not named keep their figures in the result file. `lab.evaluation` does the measuring; `cohear models
+eval` does the same on any speech.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from cohear_server.lab.scoring import ErrorRate
 from cohear_server.models.catalog import find_model
 from cohear_server.models.sources import SourceOptions
 from cohear_server.models.weights import ModelFiles
+from marks import fill_in
 from speech import circumstances, write_result
 from word_starts import median_apart_ms
 
 TIMED_CLIPS, TIMED_S = 30, (2.0, 20.0)
 """clips whose word starts are compared, and how long they are"""
-BEGIN, END = "<!-- bench/eval.py: begin -->", "<!-- end -->"
 
 
 def main() -> int:
@@ -48,9 +48,8 @@ def main() -> int:
         models[name] = {"clips_a_set": args.clips, **circumstances(), **measured}
         write_result(args.out, {"benchmark": "models", "models": models})
         if args.readme:
-            fill_in(
-                args.readme, "\n\n".join(section(evaluation(data), data["word_start_ms"]) for data in models.values())
-            )
+            tables = [section(evaluation(data), data["word_start_ms"]) for data in models.values()]
+            fill_in(args.readme, "bench/eval.py", "\n\n".join(tables))
     return 0
 
 
@@ -65,7 +64,7 @@ def _parse() -> argparse.Namespace:
 
 
 def word_start_ms(files: ModelFiles, clips: Sequence[Clip]) -> float | None:
-    """On clips of some words, corpora in turn."""
+    """Median distance of word starts from padded faster-whisper's, on clips that hold several words."""
     engine = load(files)
     spoken = [c for c in known(clips, engine) if c.reference and TIMED_S[0] <= c.seconds <= TIMED_S[1]]
     corpora = grouped(spoken).values()
@@ -74,7 +73,7 @@ def word_start_ms(files: ModelFiles, clips: Sequence[Clip]) -> float | None:
 
 
 def evaluation(data: Mapping[str, Any]) -> Evaluation:
-    """From what `asdict` made of it."""
+    """The evaluation of which `asdict` made `data`."""
     sets = tuple(
         SetResult(**{**row, "wer_short": _rate(row["wer_short"]), "wer_padded": _rate(row["wer_padded"])})
         for row in data["sets"]
@@ -98,15 +97,6 @@ def section(result: Evaluation, word_start_ms: float | None) -> str:
     return "\n".join(
         [f"### {result.model}", "", *(f"| {' | '.join(row)} |" for row in rows), "", f"{note}.".capitalize()]
     )
-
-
-def fill_in(path: Path, text: str) -> None:
-    """Replace what stands between the marks."""
-    before, _, rest = path.read_text().partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise SystemExit(f"{path} has no {BEGIN} and {END}")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
 
 
 if __name__ == "__main__":

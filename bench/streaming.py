@@ -2,9 +2,9 @@
 
     python bench/streaming.py --speech DIR [--clips 40] [--model tiny.en] [--out bench/results/streaming.json]
 
-Time is simulated: frames of 20 ms arrive on the dot, every window is decoded as soon as it is cut, and its result
-comes back after as long as this decode took on one core. So figures are those of an idle server, whatever else this
-machine does, and policies that cut the same windows share their decodes. Definitions:
+Time is simulated: frames of 20 ms arrive exactly on time, every window is decoded as soon as it is cut, and its result
+comes back after the time that the decode took on one core. So figures are those of an idle server, whatever else this
+machine does. Policies that cut the same windows share their decodes. Definitions:
 
     word error      finals against the reference, Whisper's normaliser
     unstable words  words shown in a partial and changed or dropped by the next event of the segment, over words in
@@ -38,6 +38,7 @@ from cohear_server.core.segment import PartialOptions
 from cohear_server.core.session import Session
 from cohear_server.core.stabilizer import StabilizerOptions
 from cohear_server.core.words import normalised
+from marks import fill_in, measured_on, table
 from measures import Heard, matched, unstable_words, word_delays_s, words_of
 from playback import Decoder, Event, Playback
 from speech import Clip, Errors, choose, circumstances, error_rate, flags, read_clips, word_errors, write_result
@@ -52,7 +53,7 @@ class Policy:
 
 
 def _policies() -> list[Policy]:
-    """Each differs from the default in one thing, but for the plain ones at the top."""
+    """Except for the first ones, each differs from the default in one setting."""
     best = PartialOptions()
     plain = StabilizerOptions(hold_back_ms=0, sure_probability=2.0, show_back_ms=0, show_probability=0.0)
     rule = best.stabilizer
@@ -163,16 +164,36 @@ def main() -> int:
         if not args.only or policy.name in args.only:
             rows.append(run(policy, clips, decoder))
             print("  ".join(f"{value:>24}" if key == "policy" else f"{key} {value}" for key, value in rows[-1].items()))
+    result = {"benchmark": "streaming", **circumstances(), "model": args.model, "clips": len(clips)}
+    result |= {"seconds": round(sum(c.seconds for c in clips)), "policies": rows}
     if args.out:
-        result = {"benchmark": "streaming", **circumstances(), "model": args.model, "clips": len(clips)}
-        write_result(args.out, {**result, "seconds": round(sum(c.seconds for c in clips)), "policies": rows})
+        write_result(args.out, result)
+    if args.page:
+        fill_in(args.page, "bench/streaming.py", section(result))
     if args.plot:
         plot(rows, args.plot)
     return 0
 
 
+def section(result: dict[str, Any]) -> str:
+    """The table of docs/streaming.md."""
+    head = ("policy", "unstable words", "shown after", "stable after", "stable words that the final corrects", "cost")
+    rows = [
+        (
+            row["policy"],
+            f"{row['unstable_words_percent']} %",
+            f"{row['shown_after_s']} s",
+            f"{row['stable_after_s']} s",
+            f"{row['stable_corrected_percent']} %",
+            row["cost_partials"],
+        )
+        for row in result["policies"]
+    ]
+    return f"{measured_on(result)}; {result['model']}, {result['clips']} clips.\n\n{table([head, *rows])}"
+
+
 def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """How early against how steady; the area of a dot is the cost of its partials."""
+    """How early words come against how steady they are; the area of a dot is the cost of the partials."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -199,6 +220,7 @@ def _parse() -> argparse.Namespace:
     parser = flags(__doc__, clips=40)
     parser.add_argument("--profiles", type=Path, help="folder of profiles (default: the committed ones)")
     parser.add_argument("--only", action="append", help="run this policy only; may be repeated")
+    parser.add_argument("--page", type=Path, help="also put the table between its marks, as in docs/streaming.md")
     parser.add_argument("--plot", type=Path, help="picture of it, such as docs/images/streaming.png")
     return parser.parse_args()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ AUDIO = ".aac .ac3 .aif .aifc .aiff .amr .ape .au .caf .flac .m4a .m4b .mka .mp2
 VIDEO = ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv"
 SUFFIXES = frozenset(f"{AUDIO} {VIDEO}".split())
 """of the files of a folder that are taken; a file that is named itself is taken whatever its name"""
-WATCH_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,28 +24,30 @@ class Input:
     below: Path
 
 
-def find_inputs(names: Sequence[str]) -> list[Input]:
+def find_inputs(names: Sequence[str], *, may_be_empty: bool = False) -> list[Input]:
     """Files in the order given, each once; folders with all below them, sorted. A name that is nothing stays, and its
-    turn will tell what is wrong. Raises ClientError(`no_file`) for a folder without audio, or a glob without match."""
+    turn will tell what is wrong. Raises ClientError(`no_file`) for a glob without match, and for a folder without
+    audio, unless it `may_be_empty`."""
     found: dict[str, Input] = {}
     for name in names:
-        for one in _expand(name):
+        for one in _expand(name, may_be_empty):
             found.setdefault(os.path.realpath(one.path) if one.path.exists() else str(one.path), one)
     return list(found.values())
 
 
-def _expand(name: str) -> Iterable[Input]:
+def _expand(name: str, may_be_empty: bool) -> Iterable[Input]:
     path = Path(name)
     if path.is_dir():
         files = list(_walk(path))
-        if not files:
+        if not files and not may_be_empty:
             raise ClientError("no_file", f"{path}: no audio or video files in this folder", "name another folder")
         return files
     if not os.path.lexists(path) and glob.has_magic(name):
         matches = sorted(glob.glob(name, recursive=True))
         if not matches:
             raise ClientError("no_file", f"{name}: nothing has such a name", "check the pattern")
-        return [one for match in matches for one in _expand(glob.escape(match) if glob.has_magic(match) else match)]
+        plain = (glob.escape(match) if glob.has_magic(match) else match for match in matches)
+        return [one for match in plain for one in _expand(match, may_be_empty)]
     return [Input(path, Path(path.name))]
 
 
@@ -65,38 +65,6 @@ def _walk(folder: Path) -> Iterator[Input]:
             if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
                 path = Path(place, name)
                 yield Input(path, path.relative_to(folder))
-
-
-def watch(names: Sequence[str], known: Iterable[Input]) -> Iterator[Input | None]:
-    """Files as they appear, for ever, each when it has not grown for a moment; None while there is nothing new."""
-    told = {str(one.path): _stamp(one.path) for one in known}
-    growing: dict[str, tuple[int, int]] = {}
-    while True:
-        fresh = False
-        for name in names:
-            if not Path(name).is_dir():
-                continue
-            for one in _walk(Path(name)):
-                key, stamp = str(one.path), _stamp(one.path)
-                if stamp == told.get(key):
-                    continue
-                if stamp != growing.get(key):
-                    growing[key] = stamp
-                    continue
-                told[key] = stamp
-                fresh = True
-                yield one
-        if not fresh:
-            yield None
-        time.sleep(WATCH_S)
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return (-1, -1)
-    return status.st_size, status.st_mtime_ns
 
 
 def targets(inputs: Iterable[Input], folder: Path) -> dict[Path, Path]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -47,6 +48,7 @@ def as_json(transcript: Transcript) -> str:
     return "{\n" + ",\n".join(f"  {_json(name)}: {value}" for name, value in fields.items()) + "\n}\n"
 
 
+NAME_BYTES = 255
 FORMATS = ("txt", "srt", "vtt", "tsv", "json")
 PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.part")
 
@@ -63,7 +65,7 @@ def render(transcript: Transcript, name: str, options: SubtitleOptions = STANDAR
 
 def output_paths(stem: Path, names: Iterable[str]) -> list[Path]:
     """Where `write_all` writes."""
-    return [stem.with_name(f"{stem.name}.{name}") for name in names]
+    return [stem.with_name(_fitting(stem.name, f".{name}")) for name in names]
 
 
 def write_all(
@@ -79,7 +81,7 @@ def write_all(
 
 def write_atomically(path: Path, text: str) -> None:
     """Make `path` hold `text`, on the disk, or leave it as it was. Raises ClientError (`cannot_write`)."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(_fitting(f".{path.name}", f".{os.getpid()}.part"))
     data = text.encode("utf-8", "replace")
     try:
         if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
@@ -108,6 +110,15 @@ def remove_parts(folders: Iterable[Path]) -> int:
                     path.unlink()
                     removed += 1
     return removed
+
+
+def _fitting(name: str, suffix: str) -> str:
+    """A file's name; where systems have no room for it, the rest of the long part is told by its hash."""
+    data, room = os.fsencode(name), NAME_BYTES - len(suffix)
+    if len(data) <= room:
+        return name + suffix
+    told = "-" + hashlib.sha256(data).hexdigest()[:8]
+    return data[: room - len(told)].decode(errors="ignore") + told + suffix
 
 
 def _runs(process: int) -> bool:

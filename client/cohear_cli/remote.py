@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from cohear_client.transcript import TranscriptBuilder
 
 from .progress import settled_s
 
+_END = object()
 RETRIES = 10
 """How often a file waits for a service that has no room, each time as long as that asks."""
 
@@ -37,15 +38,20 @@ class RemoteOptions:
     choice: Choice = ALL
 
 
-def transcribe_remotely(paths: Sequence[Path], options: RemoteOptions, hear: Callable[[Event], None]) -> None:
-    """Every file, with its events as they come. Faults of a file are in its `Finished`."""
+def transcribe_remotely(paths: Iterable[Path | None], options: RemoteOptions, hear: Callable[[Event], None]) -> None:
+    """Every file, with its events as they come; None among the paths says that none comes soon. Faults of a file are in
+    its `Finished`."""
     asyncio.run(_all(paths, _Remote(options, hear)))
 
 
-async def _all(paths: Sequence[Path], work: _Remote) -> None:
+async def _all(paths: Iterable[Path | None], work: _Remote) -> None:
+    coming = iter(paths)
     async with asyncio.TaskGroup() as group:
-        for path in paths:
-            group.create_task(work.one(path))
+        # in a thread: a folder that is watched lets it wait
+        while (path := await asyncio.to_thread(next, coming, _END)) is not _END:
+            if isinstance(path, Path):
+                await work.enter()
+                group.create_task(work.one(path))
 
 
 class _Remote:
@@ -54,20 +60,26 @@ class _Remote:
         self._tell = hear
         self._free = asyncio.Semaphore(options.jobs)
 
+    async def enter(self) -> None:
+        """Wait until one more file may be sent."""
+        await self._free.acquire()
+
     async def one(self, path: Path) -> None:
-        async with self._free:
-            heard = TranscriptBuilder()
-            fault: CohearError | None = None
-            audio_s = 0.0
-            try:
-                audio_s = await self._patiently(path, heard)
-            except CohearError as damage:
-                fault = damage
-            whole = heard.transcript()
-            if fault is not None and not (fault.code in PARTLY and whole.samples is not None):
-                self._tell(Finished(path, None, fault, 0.0))
-            else:
-                self._tell(Finished(path, whole, fault, audio_s))
+        """A file that has entered, to its end."""
+        heard = TranscriptBuilder()
+        fault: CohearError | None = None
+        audio_s = 0.0
+        try:
+            audio_s = await self._patiently(path, heard)
+        except CohearError as damage:
+            fault = damage
+        finally:
+            self._free.release()
+        whole = heard.transcript()
+        if fault is not None and not (fault.code in PARTLY and whole.samples is not None):
+            self._tell(Finished(path, None, fault, 0.0))
+        else:
+            self._tell(Finished(path, whole, fault, audio_s))
 
     async def _patiently(self, path: Path, heard: TranscriptBuilder) -> float:
         for _ in range(RETRIES):
@@ -94,4 +106,4 @@ class _Remote:
 
             opened = partial(connect, self._options.url, api_key=self._options.api_key)
             await transcribe(audio, opened, audio.start(**self._options.start), hear)
-            return audio.duration_s or 0.0
+            return audio.read_s

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from cohear_client.errors import ClientError
-from cohear_client.fileevents import Event
+from cohear_client.fileevents import Event, Finished
 
 from .flags import add_flags, subtitle_options
 from .foreign import remarks
-from .inputs import Input, find_inputs, targets, watch
+from .inputs import Input, find_inputs, targets
 from .ledger import Ledger, OutputOptions, one_line
 from .outputs import output_paths, remove_parts
 from .progress import Style, open_progress
@@ -29,6 +28,7 @@ from .usage import (
     choice,
     stream_options,
 )
+from .watching import Watch
 
 FILE_ENDPOINT_MS = 1_000
 """Nobody waits for the segments of a file, and longer ones are heard better (LibriSpeech: 5.6 % against 5.9 %)."""
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     """Transcribe all files; 1 when any failed, 3 when all are done and any was damaged inside."""
     for remark in remarks(args):
         say(f"cohear: {remark}")
-    inputs = find_inputs(args.paths)
+    inputs = find_inputs(args.paths, may_be_empty=args.watch)
     folder: Path = args.output_dir or Path()
     where = targets(inputs, folder)
     if args.format:
@@ -77,17 +77,21 @@ def run(args: argparse.Namespace) -> int:
     style: Style = "lines" if args.json else "none" if args.quiet else "bars"
     with open_progress(style, len(paths)) as progress:
         options = OutputOptions(args.format, subtitle_options(args), args.print_colors, args.quiet, args.json)
-        ledger = Ledger(options, progress, paths)
-        todo = []
-        for one in inputs:
-            if _skipped(one, where, args):
-                ledger.skip(one.path)
-            else:
-                todo.append(one)
+        ledger = Ledger(options, progress, () if args.watch else paths)
+        skipped = [one for one in inputs if _skipped(one, where, args)]
+        for one in skipped:
+            ledger.skip(one.path)
+        watch = Watch(args.paths, skipped) if args.watch else None
+        todo = watch.inputs() if watch is not None else [one for one in inputs if one not in skipped]
+
+        def hear(event: Event) -> None:
+            ledger.hear(event, where)
+            if watch is not None and isinstance(event, Finished):
+                watch.finished(event.path)
+
         interrupted = False
         try:
-            for event in _events(todo, where, args, ledger):
-                ledger.hear(event, where)
+            _run(_paths(todo, where, args), args, hear)
         except KeyboardInterrupt:
             interrupted = True
     ledger.show_summary(len(ledger.rows) if args.watch else len(paths))
@@ -108,27 +112,20 @@ def _how_to_go_on(left: int, args: argparse.Namespace) -> str:
     return f"{left_over}; nothing was remembered, the same command begins anew"
 
 
-def _events(
-    inputs: Sequence[Input], where: dict[Path, Path], args: argparse.Namespace, ledger: Ledger
-) -> Iterator[Event]:
+def _run(paths: Iterable[Path | None], args: argparse.Namespace, hear: Callable[[Event], None]) -> None:
     if args.url is not None:
         from .remote import RemoteOptions, transcribe_remotely
 
         options: dict[str, Any] = {"partials": False, **stream_options(args), "model": args.model}
         if options.get("endpoint_ms") is None:
             options["endpoint_ms"] = FILE_ENDPOINT_MS
-        paths = [one.path for one in inputs]
-        transcribe_remotely(
-            paths, RemoteOptions(args.url, args.jobs, options, args.key, choice(args)), lambda e: ledger.hear(e, where)
-        )
+        transcribe_remotely(paths, RemoteOptions(args.url, args.jobs, options, args.key, choice(args)), hear)
         return
     from .batch import open_run
 
-    feed: Iterable[Input | None] = inputs
-    if args.watch:
-        feed = itertools.chain(inputs, watch(args.paths, inputs))
     with open_run(args) as pipeline:
-        yield from pipeline.run(_paths(feed, where, args))
+        for event in pipeline.run(paths):
+            hear(event)
 
 
 def _paths(feed: Iterable[Input | None], where: dict[Path, Path], args: argparse.Namespace) -> Iterator[Path | None]:

@@ -30,6 +30,10 @@ from .reading.sound import Damage, Reading, Wave
 BLOCK_S = 0.1
 CHUNK_S = 0.5
 """that are mixed and converted at once"""
+NOT_SPIKES = 0.999
+"""of samples; those beyond are what decoders make of damage"""
+RECOVERY = 4.0
+"""of the level, a chunk"""
 DAMAGES = frozenset({"truncated", "damaged"})
 """Codes of what `AudioFile.blocks` raises when all that can be read was given: the file was read, with holes."""
 PLACES_TOLD = 5
@@ -72,6 +76,11 @@ class AudioFile:
     def duration_s(self) -> float | None:
         """Length by the file's header, which may guess; None when that does not say."""
         return self._reading.duration_s
+
+    @property
+    def read_s(self) -> float:
+        """How much was read so far."""
+        return self._reading.read_s
 
     def start(self, **options: Any) -> Start:
         """A `start` that describes this audio; `options` are further fields of it."""
@@ -147,14 +156,17 @@ class AudioFile:
 
 
 class _Level:
-    """To PCM16. Floats may go beyond full scale: from then on all is softer, for clipping spoils speech."""
+    """To PCM16. Floats may go beyond full scale: where more than single samples do, all is softer, for clipping spoils
+    speech; afterwards the level comes back by degrees."""
 
     def __init__(self) -> None:
         self._gain = 1.0
 
     def pcm(self, wave: Wave) -> Pcm:
-        peak = float(np.abs(wave).max(initial=0.0))
-        self._gain = min(self._gain, 1.0 / max(peak, 1.0))
+        self._gain = min(self._gain * RECOVERY, 1.0)
+        if len(wave) and float(np.abs(wave).max()) * self._gain > 1.0:
+            level = float(np.quantile(np.abs(wave), NOT_SPIKES))
+            self._gain = min(self._gain, 1.0 / max(level, 1.0))
         whole = np.rint(wave * np.float32(32768.0 * self._gain))
         pcm: Pcm = np.clip(whole, -32768, 32767).astype(np.int16)
         return pcm

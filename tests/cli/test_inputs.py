@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cohear_cli import inputs
-from cohear_cli.inputs import Input, find_inputs, targets, watch
+from cohear_cli.inputs import Input, find_inputs, targets
 from cohear_client.errors import ClientError
 
 
@@ -29,6 +27,7 @@ def test_a_missing_file_is_left_for_its_turn_but_a_folder_without_audio_is_an_er
     assert find_inputs([str(tmp_path / "none.wav")]) == [Input(tmp_path / "none.wav", Path("none.wav"))]
     with pytest.raises(ClientError, match="no audio or video files"):
         find_inputs([str(tmp_path)])
+    assert find_inputs([str(tmp_path)], may_be_empty=True) == []
     with pytest.raises(ClientError, match="nothing has such a name"):
         find_inputs([str(tmp_path / "*.wav")])
 
@@ -47,16 +46,3 @@ def test_outputs_lie_as_the_files_do_and_never_on_each_other() -> None:
     assert [str(path) for path in targets(files, Path("out")).values()] == ["out/x/a.wav", "out/x/a.mp3", "out/b"]
     with pytest.raises(ClientError, match="same name"):
         targets([Input(Path("x/a.wav"), Path("a.wav")), Input(Path("y/a.wav"), Path("a.wav"))], Path())
-
-
-def test_watching_gives_a_new_file_when_it_has_stopped_growing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "WATCH_S", 0.0)
-    touch(tmp_path, "old.wav")
-    coming: Iterator[Input | None] = watch([str(tmp_path)], find_inputs([str(tmp_path)]))
-    assert next(coming) is None
-    (tmp_path / "new.wav").write_bytes(b"1")
-    assert next(coming) is None  # seen, may still grow
-    (tmp_path / "new.wav").write_bytes(b"12")
-    assert next(coming) is None  # it did
-    assert next(coming) == Input(tmp_path / "new.wav", Path("new.wav"))
-    assert next(coming) is None

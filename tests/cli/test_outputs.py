@@ -81,6 +81,15 @@ def test_what_is_there_already_is_not_written_again(tmp_path: Path) -> None:
     assert target.read_text() == "diff"
 
 
+@pytest.mark.parametrize("name", ["x" * 245, "x" * 251, "ü" * 125, "日" * 84, "x" * 255])
+def test_a_name_as_long_as_systems_allow_has_outputs_of_its_own(tmp_path: Path, name: str) -> None:
+    other = name[:-1] + "y"
+    written = {*write_all(Transcript(), FORMATS, tmp_path / name), *write_all(Transcript(), FORMATS, tmp_path / other)}
+    assert {path.suffix for path in written} == {f".{suffix}" for suffix in FORMATS}
+    assert len(written) == 2 * len(FORMATS)
+    assert set(tmp_path.iterdir()) == written
+
+
 def test_parts_of_killed_runs_are_removed_and_those_of_others_left(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         theirs = tmp_path / f".a.txt.{other.pid}.part"

@@ -45,9 +45,22 @@ def test_formats(tmp_path: Path, suffix: str) -> None:
     assert 5_000 < np.abs(heard).max() < 15_000
 
 
-def test_floats_beyond_full_scale_make_all_softer_and_nan_is_silence(tmp_path: Path) -> None:
-    sf.write(tmp_path / "f.wav", np.array([0.5, 2.0, -2.0, np.nan], np.float32), 16_000, subtype="FLOAT")
-    assert samples_of(tmp_path / "f.wav").tolist() == [8_192, 32_767, -32_768, 0]
+def test_floats_beyond_full_scale_make_all_softer_and_what_is_no_number_is_silence(tmp_path: Path) -> None:
+    wave = np.sin(np.arange(32_000) / 20).astype(np.float32)
+    sf.write(tmp_path / "f.wav", 4 * wave, 16_000, subtype="FLOAT")
+    assert np.abs(samples_of(tmp_path / "f.wav") / 32_768 - wave).max() < 0.01
+    wave[100:110], wave[200], wave[300] = np.nan, np.inf, -np.inf
+    sf.write(tmp_path / "n.wav", wave / 2, 16_000, subtype="FLOAT")
+    got = samples_of(tmp_path / "n.wav")
+    assert not got[100:110].any()
+    assert (got[200], got[300]) == (32_767, -32_768)
+
+
+def test_a_spike_leaves_all_else_as_loud_as_it_was(tmp_path: Path) -> None:
+    wave = 0.5 * np.sin(np.arange(64_000) / 20).astype(np.float32)
+    wave[16_000:16_004] = 900.0
+    sf.write(tmp_path / "f.wav", wave, 16_000, subtype="FLOAT")
+    assert np.abs(np.delete(samples_of(tmp_path / "f.wav") / 32_768 - wave, range(16_000, 16_004))).max() < 0.001
 
 
 def test_channels_are_mixed_or_kept(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ async def test_a_stream_is_counted_from_admission_to_its_last_sample() -> None:
     assert before["cohear_streams_admitted_total",] == 0
     assert before["cohear_streams_capacity",] == 7
     assert before["cohear_rung",] == 0
-    assert before["cohear_haste",] == 0
+    assert before["cohear_economy",] == 0
     assert got["cohear_streams_admitted_total",] == 1
     assert got["cohear_streams_live",] == 0
     fates = {fate: got["cohear_audio_seconds_total", fate] for fate in ("received", "transcribed", "silent", "shed")}
@@ -128,7 +128,7 @@ async def test_refusals_and_errors_have_their_codes() -> None:
         got = await scraped(running)
         assert got["cohear_streams_refused_total", "overloaded"] == 1
         assert got["cohear_errors_total", "bad_json"] == 1
-        metrics = running.service.observer
+        (metrics,) = running.service.observer
         assert isinstance(metrics, Metrics)
         assert [(e.code, e.refused, e.fatal) for e in metrics.recent_errors] == [
             ("overloaded", True, True),

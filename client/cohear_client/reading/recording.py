@@ -16,8 +16,8 @@ from .links import find_links, open_link
 from .sound import Damage, Wave
 from .track import Lost, Sound, Track
 
-SLACK_S = 0.1
-"""Padding and delay of an encoder: lengths that are declared differ by this much from what is heard."""
+SLACK_S = 0.25
+"""Delay and padding of an encoder, up to two packets: declared lengths differ by this much from what is heard."""
 LEAP_S = 10.0
 """A leap in time beyond this is a new clock: backwards always, forwards where broadcasts are joined."""
 LONGEST_PAUSE_S = 86_400.0
@@ -44,6 +44,7 @@ class Recording:
         self.cut_s = 0.0
         """missing at the end"""
         self._samples = 0
+        self._last: Wave | None = None
 
     @property
     def duration_s(self) -> float | None:
@@ -93,6 +94,7 @@ class Recording:
                 yield from self._silence(pause_s)
             yield from self._counted(converter.push(sound))
         yield from self._counted(converter.end())
+        yield from self._without_padding(track.padded_end_s(), begin_s)
         end_s = track.end_s()
         # without a length, what a recorder left half written when it was stopped is no damage
         missing_s = track.missing_s + (lost_s if end_s is None else begin_s + end_s - self.read_s)
@@ -105,7 +107,20 @@ class Recording:
     def _counted(self, blocks: Iterable[Wave]) -> Iterator[Wave]:
         for block in blocks:
             self._samples += len(block)
-            yield block
+            if self._last is not None:
+                yield self._last
+            self._last = block
+
+    def _without_padding(self, end_s: float | None, begin_s: float) -> Iterator[Wave]:
+        """The last block of a link, which was held back."""
+        last, self._last = self._last, None
+        if last is None:
+            return
+        over = 0 if end_s is None else round((self.read_s - begin_s - end_s) * self.rate_hz)
+        if 0 < over < len(last):
+            last = last[:-over]
+            self._samples -= over
+        yield last
 
     def _silence(self, length_s: float) -> Iterator[Wave]:
         left, most = round(length_s * self.rate_hz), round(SILENCE_S * self.rate_hz)

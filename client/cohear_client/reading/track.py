@@ -29,6 +29,8 @@ TIMED = FROM_ZERO | {"asf", "flv", "live_flv", "mpeg", "mpegts", "mxf", "ogg", "
 follows sound, and the times that FFmpeg gives are computed from a bit rate."""
 BROADCAST = frozenset({"mpeg", "mpegts", "asf", "flv", "live_flv"})
 """where a leap of time is a new clock, not a pause"""
+PADDED = frozenset({"mov", "mp4", "ogg"})
+"""containers that tell the end of sound to the sample"""
 DECLARED = frozenset({"aiff", "ape", "asf", "avi", "caf", "flac", "mov", "mp4", "tta", "w64", "wv"})
 """containers that say how much sound they must hold, and are right"""
 JITTER_S = 0.025
@@ -121,6 +123,14 @@ class Track:
             return self._matroska_end_s()
         if stream.duration is None or not (self._kinds & DECLARED or self._says_length):
             return None
+        return self._stream_end_s()
+
+    def padded_end_s(self) -> float | None:
+        """When sound ends, where the last packet may be filled up beyond it."""
+        return self._stream_end_s() if self._kinds & PADDED and self._stream.duration is not None else None
+
+    def _stream_end_s(self) -> float:
+        stream = self._stream
         start_s = _time_s(stream.start_time, stream.time_base) or 0.0
         return float(stream.duration * stream.time_base) + (start_s - self._zero_s() if self.timed else 0.0)
 

@@ -13,7 +13,7 @@ one class: a final would wait for the encoding of the partials. How large it is,
 must begin follow from what decoding costs here (`costs`, `tuning`).
 
 Finals are never dropped; a partial is dropped when its own stream sends a newer one. So memory is bounded by the
-sessions: a slot each, and finals only as far as `Session.backlog_s` lets the gateway read on.
+sessions: a slot each, and finals only as far as `Session.backlog_s` lets the connection read on.
 """
 
 from __future__ import annotations
