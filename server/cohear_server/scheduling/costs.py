@@ -106,9 +106,9 @@ class Costs:
         alike = [one for one in measured if one.window_s == first.window_s]
         alone = [one for one in measured if one.windows == 1]
         encode = Curve({one.window_s: _encode_s(one) for one in alone})
-        together = Curve({one.windows: _encode_s(one) / max(LEAST_S, _encode_s(first)) for one in alike})
-        step = Curve({one.windows: (one.total_s - _encode_s(one)) / _steps_of(one) for one in alike})
-        return cls(encode, together, step)
+        together = {one.windows: _encode_s(one) / max(LEAST_S, _encode_s(first)) for one in alike}
+        step = {one.windows: (one.total_s - _encode_s(one)) / _steps_of(one) for one in alike}
+        return cls(encode, Curve(_rising(together)), Curve(_rising(step)))
 
     def seconds(self, windows: int, window_s: float, *, timed: float = 0.0) -> float:
         """Expected of a batch of so many windows of speech of this length, `timed` of them with word times."""
@@ -210,6 +210,14 @@ def _longest_s(jobs: Sequence[DecodeJob]) -> float:
 
 def _encode_s(one: Measured) -> float:
     return min(one.encode_s or one.total_s / 2, one.total_s)
+
+
+def _rising(points: Mapping[float, float]) -> dict[float, float]:
+    """More windows take no less time, whatever disturbed the measurement."""
+    most, found = 0.0, {}
+    for x in sorted(points):
+        most = found[x] = max(most, points[x])
+    return found
 
 
 def _steps_of(one: Measured) -> float:
