@@ -15,10 +15,10 @@ SIZES = (1, 2, 4, 8, 16)
 
 
 def machine(*audio_s_a_second: float, steps: int = 22) -> Costs:
-    """From audio seconds a second in batches of 1, 2, 4, ... windows of 6 s; a third of one window is its encoder."""
+    """From audio seconds a second in batches of 1, 2, 4, ... windows of 6 s; a third is the encoder's."""
     encode_s = 6 / audio_s_a_second[0] / 3
     batches = [
-        Measured(n, 6.0, 6 * n / speed, n * encode_s, steps) for n, speed in zip(SIZES, audio_s_a_second, strict=True)
+        Measured(n, 6.0, 6 * n / speed, 2 * n / speed, steps) for n, speed in zip(SIZES, audio_s_a_second, strict=True)
     ]
     return Costs.of([*batches, Measured(1, 2.0, encode_s / 3 + batches[0].total_s / 4, encode_s / 3, steps // 3)])
 

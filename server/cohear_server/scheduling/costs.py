@@ -106,8 +106,8 @@ class Costs:
         alike = [one for one in measured if one.window_s == first.window_s]
         alone = [one for one in measured if one.windows == 1]
         encode = Curve({one.window_s: _encode_s(one) for one in alone})
-        together = {one.windows: _encode_s(one) / max(LEAST_S, _encode_s(first)) for one in alike}
-        step = {one.windows: (one.total_s - _encode_s(one)) / _steps_of(one) for one in alike}
+        together: dict[float, float] = {one.windows: _encode_s(one) / max(LEAST_S, _encode_s(first)) for one in alike}
+        step: dict[float, float] = {one.windows: (one.total_s - _encode_s(one)) / _steps_of(one) for one in alike}
         return cls(encode, Curve(_rising(together)), Curve(_rising(step)))
 
     def seconds(self, windows: int, window_s: float, *, timed: float = 0.0) -> float:
