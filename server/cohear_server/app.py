@@ -35,7 +35,7 @@ from .access.tokens import Tokens
 from .config import ServerConfig, allowed_origins
 from .errors import CohearError
 from .live.backend import make_backend
-from .live.pulse import PulsedLoop, pulse
+from .live.loop_batching import BatchingLoop, batch_loop
 from .live.service import Service
 from .ops import pages
 from .ops.ending import Ending
@@ -146,7 +146,7 @@ def serve(config: ServerConfig) -> int:
         check_certificate(config)
         if config.keys:
             read_keys(Path(config.keys))  # a damaged file is told before anything listens
-        with asyncio.Runner(loop_factory=PulsedLoop) as runner:
+        with asyncio.Runner(loop_factory=BatchingLoop) as runner:
             return runner.run(_serve(config))
     except CohearError as fault:
         print(as_here(f"cohear: {fault}"), file=sys.stderr)
@@ -212,7 +212,7 @@ async def _serve(config: ServerConfig) -> int:
         # beside the server, so that /healthz answers while the model is fetched and loaded
         try:
             service = Service(config, await in_thread(lambda: make_backend(config)))
-            service.companions.append(lambda: pulse(lambda: service.demand))
+            service.companions.append(lambda: batch_loop(lambda: service.demand, service.engine.loop_pause_s))
             front.app = create_app(service)
             services.append(service)
             async with service.running():

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 from cohear_server.scheduling.tuning import Tuning
-from simulate import NEAR, grid, most_streams
-from simulated import MACHINES, Machine, Run, Speakers
+from simulate import grid
+from simulated import MACHINES, Speakers, outcome
 from voice import read_spoken
 
 SAMPLES = Path(__file__).parents[2] / "audio_samples"
-BY_HAND = (Tuning(2, 2, 0.25, 0.12, 9.0), Tuning(4, 4, 0.25, 0.12, 9.0), Tuning(8, 8, 0.25, 0.12, 9.0))
-CPUS = [name for name in MACHINES if name != "gpu"]
+BY_HAND = [Tuning(size, size, 0.25, 0.12, 9.0) for size in (2, 4, 8, 16)]
 
 
 @pytest.fixture(scope="module")
@@ -20,25 +19,21 @@ def speakers() -> Speakers:
     return Speakers(read_spoken(SAMPLES, 6, "en"))
 
 
-def figures(speakers: Speakers, machine: Machine, streams: int) -> dict[str, float]:
-    run = Run(machine, speakers, streams)
-    run.run()
-    return run.figures()
-
-
 @pytest.mark.parametrize("name", list(MACHINES))
 def test_more_streams_wait_longer_in_larger_batches_and_a_run_can_be_repeated(speakers: Speakers, name: str) -> None:
-    few, many = figures(speakers, MACHINES[name], 2), figures(speakers, MACHINES[name], 24)
-    assert few == figures(speakers, MACHINES[name], 2)
-    assert many["cursor_lag"] > few["cursor_lag"] > 0
-    assert many["batch"] > few["batch"] > 0
+    few, many = (outcome(MACHINES[name], speakers, streams, seeds=1) for streams in (2, 24))
+    assert few == outcome(MACHINES[name], speakers, 2, seeds=1)
+    assert many.p95_ms["cursor_lag"] > few.p95_ms["cursor_lag"] > 0
+    assert many.batch > few.batch > 0
+    assert few.kept
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CPUS)
-def test_what_is_found_from_the_costs_is_near_the_best_by_hand(speakers: Speakers, name: str) -> None:
-    by_hand = max(most_streams(MACHINES[name], speakers, tuning) for tuning in BY_HAND)
-    assert most_streams(MACHINES[name], speakers) >= NEAR * by_hand > 0
+@pytest.mark.parametrize(("name", "streams"), [("gains from batches", 40), ("gains little", 20), ("gpu", 40)])
+def test_what_is_found_from_the_costs_is_near_the_best_by_hand(speakers: Speakers, name: str, streams: int) -> None:
+    """At a number of streams near the limit it strains the promise little more than the best of some by hand."""
+    best = min(outcome(MACHINES[name], speakers, streams, tuning).strain for tuning in BY_HAND)
+    assert outcome(MACHINES[name], speakers, streams).strain < 1.15 * max(best, 0.8)
 
 
 def test_by_hand_are_tried_only_batches_that_a_machine_has_figures_for() -> None:

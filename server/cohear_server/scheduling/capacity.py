@@ -44,9 +44,7 @@ class CapacityOptions:
     memory_s: float = 4.0
     """time constant of what is remembered: a few utterances, and short against the 10 s in which to recover"""
     settle_s: float = 2.0
-    """a stream that has sent less audio than this has not said enough to be counted on"""
-    hope_s: float = 5.0
-    """so long after it came a stream is expected to speak; after that one that sends nothing asks for nothing"""
+    """a stream that has sent less audio than this has not said enough; it is expected to ask for what others do"""
     prior_weight_s: float = 4.0
     """the cost expected of continuous speech counts as much as so much audio"""
     quiet_share: float = 0.25
@@ -178,16 +176,13 @@ class Capacity:
         return finals, partials
 
     def _expected(self, now_s: float) -> float:
-        """Engine seconds a second that all streams ask for, those included that came just now."""
+        """Engine seconds a second that all streams ask for, those included that began to send just now."""
         asked = self._asked(*self._rates(now_s), self.rung)
-        hoped = sum(self._is_new(account, now_s) for account in self._accounts.values())
-        return asked + hoped * self._newcomer(now_s)
+        new = sum(0 < account.audio_s < self.options.settle_s for account in self._accounts.values())
+        return asked + new * self._newcomer(now_s)
 
     def _settled(self) -> list[_Account]:
         return [account for account in self._accounts.values() if account.audio_s >= self.options.settle_s]
-
-    def _is_new(self, account: _Account, now_s: float) -> bool:
-        return account.audio_s < self.options.settle_s and now_s - account.opened_s < self.options.hope_s
 
     def _newcomer(self, now_s: float) -> float:
         """Engine seconds a second that one more stream would ask for."""

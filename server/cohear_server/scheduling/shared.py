@@ -14,7 +14,7 @@ from .capacity import Capacity, CapacityOptions
 from .costs import CostBook
 from .dispatcher import Decoded, DecodedBatch, Dispatcher
 from .scheduler import Scheduler, SchedulerOptions
-from .tuning import Tuner
+from .tuning import PARTIAL_S, Tuner
 from .warmup import measure
 
 logger = logging.getLogger(__name__)
@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 PATIENCE_S = 30.0
 PATIENCE_FACTOR = 20.0
 """A call hangs when it takes longer than so many seconds, and so many times what was expected of it."""
+
+PAUSE_SHARE = 0.25
+"""of a batch's time: the loop's results wait so much longer at most"""
 
 
 class SharedEngine:
@@ -52,6 +55,13 @@ class SharedEngine:
             self.costs.enter(smaller.name, await measure(self._backend, smaller, self._clock))
             self.capacity.has_smaller(smaller.name)
         logger.info("decoding costs: %s; so %s", self.costs.report(), self.tuner.now)
+
+    def loop_pause_s(self) -> float:
+        """How long the event loop may gather what comes while the engine is busy: a share of a batch of partials. 0
+        where the engine leaves the cores to the loop."""
+        if self._backend.model.device != "cpu":
+            return 0.0
+        return PAUSE_SHARE * self.costs.main.seconds(self.tuner.now.batch, PARTIAL_S)
 
     def _learn(self, batch: DecodedBatch) -> None:
         self.costs.observe(batch.jobs, batch.results, batch.busy_s)
