@@ -1,8 +1,8 @@
-"""What a connection may cost before anybody knows whose it is: how many there are, how long they may say nothing, how
-large a head is, how much may lie unread. It knows neither keys nor messages; it stands below them.
+"""Limits of connections before a key is known: their number, their silence, the size of a head, and unread data.
 
-uvicorn's protocols, with the limits that uvicorn has no settings for. Where no more connections fit, the one that has
-waited longest without saying anything gives way, so that silent connections keep nobody out.
+It knows neither keys nor messages. These are uvicorn's protocols, with limits for which uvicorn has no settings. When
+the server is full, the connection that has been silent longest is closed for a new one, so silent connections keep
+nobody out.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ class SocketLimits:
     spare: int = 16
     """of them that websockets cannot have: health checks are answered on a full server"""
     head_s: float = 10.0
-    """for a request's head to be there, from the connection or the last answer on"""
+    """time for the head of a request, from the start of the connection or the last answer"""
     stall_s: float = 30.0
-    """for a client to take some of what was written to it"""
+    """time in which a client must read something of what was written to it"""
     close_s: float = 10.0
-    """for a websocket to be gone once it was closed"""
+    """time for a websocket to be gone after its close"""
     head_bytes: int = 16 << 10
     line_bytes: int = 8 << 10
-    """of a head: what the websocket library takes"""
+    """longest line of a head: what the websocket library takes"""
     headers: int = 100
     first_message_bytes: int = 64 << 10
-    """of a websocket: it names what follows, and is not audio"""
+    """largest first message of a websocket: it describes the stream, and is not audio"""
     fragments: int = 1_024
-    """frames that one websocket message may come in"""
+    """most frames of one websocket message"""
     unsent_bytes: int = 1 << 20
-    """answers to pings that may wait for a client which sends and does not read"""
+    """most unsent bytes, such as answers to pings, for a client that sends and does not read"""
 
 
 TOO_LARGE = ClientError("head_too_large", "the head of the request is too large", "send fewer or shorter headers")
@@ -69,7 +69,7 @@ class _Socket(Protocol):
 
 
 class Connections(ServerState):
-    """All open connections of one server, and those of them that may be closed for another one's sake."""
+    """All open connections of one server, and those that may be closed for a new one."""
 
     def __init__(self, limits: SocketLimits) -> None:
         super().__init__()
@@ -77,14 +77,14 @@ class Connections(ServerState):
         self.by_address: Counter[str] = Counter()
         self._open: set[_Socket] = set()
         self._silent: dict[_Socket, None] = {}
-        """have nothing to do yet, or nothing any more; the longest silent first"""
+        """connections without a request; the one that has been silent longest is first"""
         self._websockets = 0
 
     def __len__(self) -> int:
         return len(self._open)
 
     def opened(self, connection: _Socket) -> bool:
-        """Count one more. False if there is no place for it, and nobody gives way."""
+        """Count one more. False if there is no place, and no other connection can be closed."""
         if len(self._open) >= self.limits.connections and not self._make_way():
             return False
         self._open.add(connection)
@@ -93,7 +93,7 @@ class Connections(ServerState):
         return True
 
     def replaced(self, old: _Socket, new: _Socket) -> None:
-        """The same connection speaks another protocol now."""
+        """The connection has changed its protocol."""
         self._open.discard(old)
         self._silent.pop(old, None)
         self._open.add(new)
@@ -111,7 +111,7 @@ class Connections(ServerState):
                 del self.by_address[connection.address]
 
     def silent(self, connection: _Socket) -> None:
-        """From now on it gives way to others."""
+        """From now on this connection may be closed for a new one."""
         if connection in self._open:
             self._silent.setdefault(connection)
 
@@ -119,7 +119,7 @@ class Connections(ServerState):
         self._silent.pop(connection, None)
 
     def check_websocket(self, connection: _Socket) -> None:
-        """Raises OverloadError where one more websocket would be too many, and none gives way."""
+        """Raises OverloadError if one more websocket would be too many, and no other connection can be closed."""
         if 0 < self.limits.per_address < self.by_address[connection.address]:
             raise CROWDED
         most = max(1, self.limits.connections - self.limits.spare)
@@ -216,7 +216,7 @@ class HttpSocket(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def _is_large_head(self, data: bytes) -> bool:
-        """h11 limits a head only as long as it is not complete."""
+        """h11 limits a head only while it is incomplete."""
         if self.conn.their_state is not h11.IDLE:
             return False
         left = self.server_state.limits.head_bytes - len(self.conn.trailing_data[0])
@@ -296,7 +296,7 @@ class WebSocket(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     def keepalive_timeout(self) -> None:
-        """No pong in time. It may lie behind audio that is not read yet: what comes in, or would, is life too."""
+        """No pong in time. It may lie behind audio that is not read yet, so any received byte counts as life."""
         if self.read_paused or self._received_s > self.ping_sent_at:
             self.pong_timer = None
             self.schedule_ping()
@@ -320,14 +320,14 @@ class WebSocket(WebSocketsSansIOProtocol):
             self.loop.call_later(self._table.limits.close_s, self.give_way)
 
     def _refuse_handshake(self) -> None:
-        """The websocket library could not read the request, and says nothing by itself."""
+        """The websocket library could not read the request, and sends no answer by itself."""
         answer = b"".join(self.conn.data_to_send())
         self.transport.write(answer or b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
         self.transport.close()
 
 
 def told(fault: CohearError) -> dict[str, str]:
-    """The form of an error over HTTP."""
+    """An error as JSON for HTTP."""
     return {"code": fault.code, "message": fault.message, "remedy": fault.remedy}
 
 
