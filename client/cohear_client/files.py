@@ -55,13 +55,17 @@ ALL = Choice()
 class AudioFile:
     """An open audio file. `rate_hz` and `channels` describe what `blocks` yields."""
 
-    def __init__(self, path: str | Path, *, mono: bool = True, choice: Choice = ALL) -> None:
-        """Open a file; `-` is standard input. A pipe is read to its end first, into a file that has no name.
+    def __init__(
+        self, path: str | Path, *, mono: bool = True, choice: Choice = ALL, pipe: BinaryIO | None = None
+    ) -> None:
+        """Open a file; `-` is standard input. What is no plain file is read to its end first, into one without a name.
+
+        `pipe` is read instead, as it comes; a single recording of a kind that PyAV can read from front to back.
 
         Raises ClientError (`no_file`, `bad_file`, `no_audio`, `empty_audio`, `bad_rate`, `bad_channels`, `bad_track`).
         """
         self.path = Path(path)
-        self._reading = _open(self.path, choice.track)
+        self._reading = _open(self.path, choice.track) if pipe is None else _open_pipe(self.path, pipe, choice.track)
         try:
             _check(self.path, self._reading, choice, mono=mono)
         except ClientError:
@@ -249,7 +253,14 @@ def _open(path: Path, track: str) -> Reading:
         raise
 
 
-def _by_av(path: Path, file: BinaryIO, track: str, head: bytes) -> Reading | None:
+def _open_pipe(path: Path, pipe: BinaryIO, track: str) -> Reading:
+    reading = _by_av(path, pipe, track, b"", seekable=False)
+    if reading is None:
+        raise ClientError("bad_file", f"{path}: cannot be read as it comes", "save it to a file first")
+    return reading
+
+
+def _by_av(path: Path, file: BinaryIO, track: str, head: bytes, *, seekable: bool = True) -> Reading | None:
     try:
         import av
 
@@ -257,7 +268,7 @@ def _by_av(path: Path, file: BinaryIO, track: str, head: bytes) -> Reading | Non
     except ModuleNotFoundError:  # an extra
         return None
     try:
-        return Recording(file, str(path), track)
+        return Recording(file, str(path), track, seekable=seekable)
     except (av.FFmpegError, ValueError, EOFError):
         return None
     except ClientError as fault:  # subtitles are a container too
