@@ -3,7 +3,8 @@
     python bench/calibrate.py --train DIR --speech DIR --model NAME [--clips 360] [--dry-run]
 
 `--train` is speech to fit on, `--speech` that of other speakers to measure on; both are folders with a manifest.jsonl.
-Words are those of greedy finals in short windows; right is what Whisper's normaliser and an alignment call equal.
+Words come from greedy finals in short windows. A word is right if an alignment puts it against the same word of the
+reference, both normalised as Whisper does.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from cohear_server.models.catalog import find_model
 from cohear_server.models.sources import SourceOptions
 
 NOT_FITTED = frozenset({"long", "fsdd"})
-"""long recordings repeat what others hold; lone digits over a telephone have no match in the training speech"""
+"""long recordings repeat other clips; single digits over a telephone resemble nothing in the training speech"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def _parse() -> argparse.Namespace:
 
 
 def decode(engine: WhisperEngine, folder: Path, count: int) -> list[ClipReading]:
-    """By group, an equal share of each."""
+    """Decoded clips of a folder, the same number of each group."""
     clips = [clip for clip in known(read_clips(folder), engine) if clip.reference]
     groups: dict[str, list[Clip]] = {n: c for n, c in grouped(clips).items() if n not in NOT_FITTED}
     return [hear(engine, engine.profile, choose(members, count // len(groups))) for members in groups.values()]
@@ -94,7 +95,7 @@ def show(heard: Sequence[ClipReading], tested: Rated, calibration: Calibration) 
 
 
 def store(path: Path, calibration: Calibration, fitted: Rated, tested: Rated) -> None:
-    """Replace the table [calibration]; all else stays as it is, to the letter."""
+    """Replace the table [calibration]; the rest of the file does not change."""
     values = {
         "slope": calibration.slope,
         "offset": calibration.offset,

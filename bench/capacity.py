@@ -1,13 +1,13 @@
-"""The most live streams at a kept promise: a server of our own, load on it, more and more until it breaks.
+"""How many live streams one server carries while it keeps its latency promise: more and more load until it breaks.
 
     python bench/capacity.py --speech DIR [--modes continuous conversation] [--out bench/results/capacity.json]
                              [--plot docs/images/capacity.png] [--engine bench/results/engine.json]
                              [--server --workers 2 --max-batch 8]
 
 The promise: p95 of finals <= endpoint + 300 ms, p95 cursor lag <= 1 s, nothing shed, nobody refused, every stream done
-in order. The number of streams is doubled until it is broken, then bisected; each probe has a fresh server, a ramp, and
-at least 30 s of steady load. Half and 80 % of the capacity are measured too. All after `--server` goes to
-`cohear serve`; admission is off, for it would refuse what is to be tried. Definitions: bench/README.md.
+in order. The number of streams is doubled until the promise is broken, then bisected. Each probe has a fresh server, a
+ramp, and at least 30 s of steady load. Half and 80 % of the capacity are measured too. Everything after `--server` goes
+to `cohear serve`. Admission is off, because it would refuse the streams to be tried. Definitions: bench/README.md.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from process import running_server, usage
 from speech import circumstances, write_result
 
 BOUNDS_MS = {"final_over_endpoint": 300.0, "final_cut": 1_000.0, "cursor_lag": 1_000.0}
-"""p95. `final_cut` is that of a segment cut for its length: nobody waits for its end, its words are on the screen"""
+"""p95. `final_cut` is for segments cut at their longest length: nobody waits for those, partials show their words"""
 MAY_BE_MISSING = "final_cut"
 PROMISE = {f"{name}_p95_ms": limit_ms for name, limit_ms in BOUNDS_MS.items()} | {"shed": 0}
 MODES: dict[str, float | None] = {"continuous": None, "conversation": 0.4}
-"""share of clips in the whole; None: back to back"""
+"""share of the time in which clips play; None: without pauses between them"""
 RAMP_S_A_STREAM = 0.25
 """streams start no faster than this"""
 
 
 def broken(report: dict[str, Any]) -> list[str]:
-    """What of the promise a load report breaks; empty if it is kept."""
+    """Each part of the promise that a load report breaks; empty if it is kept."""
     found = []
     for name, limit_ms in BOUNDS_MS.items():
         row = report["ms"][name]
@@ -56,16 +56,16 @@ def broken(report: dict[str, Any]) -> list[str]:
 
 @dataclass(slots=True)
 class Search:
-    """The largest number that `probe` takes: doubling, then bisection. Reports are kept by number of streams."""
+    """Finds the largest number for which `probe` breaks nothing: by doubling, then by bisection. Keeps all reports."""
 
     probe: Callable[[int], dict[str, Any]]
     limit: int
     precision: float
-    """how near the bounds must come, as a share of the lower one"""
+    """the search ends when its bounds are this near, as a share of the lower one"""
     reports: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def run(self, first: int) -> int:
-        """The capacity; 0 if not even one stream is served, `limit` if no number up to it breaks the promise."""
+        """The capacity: 0 if even one stream breaks the promise, `limit` if no number up to it does."""
         low, high = 0, self.limit + 1
         streams = min(first, self.limit)
         while low < streams < high:
@@ -88,7 +88,7 @@ class Search:
 
 
 def probe(load: LoadOptions, server: list[str], engine: dict[str, Any] | None) -> dict[str, Any]:
-    """One load on a fresh server: its report, what it breaks, and how near the engine is to its limit."""
+    """The report of one load on a fresh server, with the broken parts of the promise and the engine's efficiency."""
     load = replace(load, ramp_s=max(load.ramp_s, RAMP_S_A_STREAM * load.streams))
     begun_s = time.monotonic()
     with running_server(server) as running:
@@ -119,7 +119,7 @@ def show(report: dict[str, Any]) -> None:
 
 
 def capacity_of(load: LoadOptions, args: argparse.Namespace) -> dict[str, Any]:
-    """One mode: its capacity, its points, and the figures at half and 80 % load."""
+    """The capacity in one mode, every probe of the search, and the figures at half and at 80 % load."""
     engine = read_engine(args.engine)
     server = ["--model", args.model, "--max-streams", "10000", "--no-admission", *args.server]
     search = Search(lambda n: probe(replace(load, streams=n), server, engine), args.most, args.precision)

@@ -7,11 +7,11 @@ from typing import Any
 
 COLOURS = ("tab:blue", "tab:orange", "tab:green")
 LEAST_MS = 1.0
-"""drawn for whatever is less; a final may even come before its endpoint, by the frame's length"""
+"""lowest value drawn: a final may come up to one frame before its endpoint silence is over"""
 
 
 def plot(result: dict[str, Any], path: Path) -> None:
-    """Left and middle the promised latencies with their bounds, right the cores; the capacity of each mode marked."""
+    """Left and middle: the promised latencies with their bounds. Right: cores. Bands mark the capacity of each mode."""
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -26,7 +26,7 @@ def executable() -> str | None:
 
 
 def flags(wav: Path, ui: str = "") -> list[str]:
-    """Of a browser whose microphone plays `wav` from its start each time it is opened, and then silence.
+    """Flags for a browser whose microphone plays `wav` from its start each time it is opened, and then silence.
 
     `ui` is how the browser answers a page that asks for the microphone: it allows, or `deny`."""
     answer = "--use-fake-ui-for-media-stream" + (f"={ui}" if ui else "")

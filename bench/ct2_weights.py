@@ -1,4 +1,4 @@
-"""Reads the decoder's weights out of a CTranslate2 folder's model.bin (format 6), for what differentiates them."""
+"""Reads a decoder's weights from the model.bin of a CTranslate2 folder (format 6), for training by gradients."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 FORMAT = 6
 FLOATS = {0: np.float32, 4: np.float16}
-"""by the number that stands for the type"""
+"""type number in the file -> numpy type"""
 
 
 def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
-    """By name, scalars left out. Raises ValueError for another format, or for quantized weights."""
+    """Arrays by name; scalars are left out. Raises ValueError for another format, or for quantized weights."""
     data = memoryview(path.read_bytes())
     at = 0
 

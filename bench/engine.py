@@ -1,11 +1,12 @@
-"""The limit of the engine: CTranslate2 on short windows with tail states, by window length and batch size.
+"""The limit of the engine: the cost of bare CTranslate2 calls, by window length and batch size.
 
     python bench/engine.py --speech DIR [--model tiny.en] [--out bench/results/engine.json]
 
-Windows are cut from speech without pause, and have the tail of partials. A call is what a decode needs and no more:
-log-mel and encoder, the tail, greedy tokens, and with `align` word times (finals have them). Cost is CPU time of the
-process with one worker and one thread, the best of the repeats; padded to 30 s beside it, as Whisper was trained and as
-others run it. The best batch size of a length is what engine efficiency is measured against (`core_s_of_windows`).
+Windows are cut from speech without pauses and have the tail states of partials. A call does only what a decode needs:
+log-mel and encoder, the tail, greedy tokens, and with `align` the word times that finals have. Cost is CPU time of the
+process with one worker and one thread; the best of the repeats counts. Windows padded to 30 s, as Whisper was trained
+and as other servers run it, are measured beside them. Engine efficiency is measured against the best batch size of each
+length (`core_s_of_windows`).
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def _timed(costs: Costs, stage: str, work: Callable[[], Any]) -> Any:
 
 
 def row(calls: RawCalls, windows: Sequence[Pcm], batch: int, repeats: int, *, padded: bool = False) -> dict[str, Any]:
-    """All windows in batches of this size; the cheapest repeat counts, for others may use the machine."""
+    """All windows in batches of this size; the cheapest repeat counts, because other programs may use the machine."""
     groups = [windows[i : i + batch] for i in range(0, len(windows), batch)]
     sums = []
     for _ in range(repeats):
@@ -99,8 +100,8 @@ def row(calls: RawCalls, windows: Sequence[Pcm], batch: int, repeats: int, *, pa
 
 
 def core_s_of_windows(engine: Mapping[str, Any], decoded: Mapping[str, Mapping[str, int]]) -> float:
-    """Core seconds that windows of these lengths would take at the limit: `decoded_windows` of a load report, against
-    the result of this benchmark. Costs between two measured lengths are interpolated; finals have word times."""
+    """Core seconds that the `decoded_windows` of a load report would take at the limit; `engine` is a result of this
+    benchmark. Costs between two measured lengths are interpolated; finals have word times."""
     total_s = 0.0
     for kind, lengths in decoded.items():
         name = "audio_s_per_core_s_with_word_times" if kind == "final" else "audio_s_per_core_s"
@@ -116,7 +117,7 @@ def core_s_of_windows(engine: Mapping[str, Any], decoded: Mapping[str, Mapping[s
 
 
 def cut(speech: Pcm, seconds: int, count: int) -> list[Pcm]:
-    """`count` windows one after the other, from the front again where the speech is not long enough."""
+    """`count` successive windows; where the speech is too short, it begins again from its start."""
     samples = seconds * SAMPLE_RATE_HZ
     places = len(speech) // samples
     return [speech[i % places * samples :][:samples] for i in range(count)]

@@ -1,9 +1,9 @@
-"""How well each model hears each kind of speech, short and padded, and at what cost: the table of models/README.md.
+"""Word error and cost of each model, in short and in padded windows, by kind of speech: the table of models/README.md.
 
     python bench/eval.py --speech DIR [--clips 60] [--model NAME ...] [--out FILE] [--readme models/README.md]
 
-Models that are not named keep the figures that the result file has of them. The measuring is `lab.evaluation`, and
-`cohear models eval` does the same on any speech.
+Models that are not named keep their figures in the result file. `lab.evaluation` does the measuring; `cohear models
+eval` does the same on any speech.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _parse() -> argparse.Namespace:
 
 
 def word_start_ms(files: ModelFiles, clips: Sequence[Clip]) -> float | None:
-    """On clips of some words, corpora in turn."""
+    """Median distance of word starts from padded faster-whisper's, on clips that hold several words."""
     engine = load(files)
     spoken = [c for c in known(clips, engine) if c.reference and TIMED_S[0] <= c.seconds <= TIMED_S[1]]
     corpora = grouped(spoken).values()
@@ -74,7 +74,7 @@ def word_start_ms(files: ModelFiles, clips: Sequence[Clip]) -> float | None:
 
 
 def evaluation(data: Mapping[str, Any]) -> Evaluation:
-    """From what `asdict` made of it."""
+    """The evaluation of which `asdict` made `data`."""
     sets = tuple(
         SetResult(**{**row, "wer_short": _rate(row["wer_short"]), "wer_padded": _rate(row["wer_padded"])})
         for row in data["sets"]
@@ -101,7 +101,7 @@ def section(result: Evaluation, word_start_ms: float | None) -> str:
 
 
 def fill_in(path: Path, text: str) -> None:
-    """Replace what stands between the marks."""
+    """Replace the text between the two marks."""
     before, _, rest = path.read_text().partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:

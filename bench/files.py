@@ -3,9 +3,10 @@
     python bench/files.py --speech DIR [--ctranslate2 PATH] [--rounds 3] [--out bench/results/files.json]
 
 Two sets of real recordings: clips of 2 to 30 s, and recordings of minutes. Every system has the same weights (int8,
-greedy), runs in a fresh process, and takes its turn in each round; the first round tries the rival's batch sizes and
-threads, and its best go on. Speeds are medians with their range. Results are written after each run, and a run that
-was stopped goes on there. Then subtitles of the recordings are checked: order, limits, drift against true times.
+greedy) and runs in a fresh process, one after another in each round. The first round tries several batch sizes and
+thread counts for the rival; its best are kept. Speeds are medians with their range. Results are written after each run,
+and a benchmark that was stopped continues from them. Then subtitles of the recordings are checked: order, limits, and
+drift against the true times.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from subtitlecheck import check_subtitles
 CLIP_S = (2.0, 30.0)
 BATCH_SIZES, THREADS = (8, 16), (1, 2)
 PAIRS = {"cohear": "batched", "cohear-cli": "ctranslate2-cli"}
-"""each of ours and the rival that is run in the same way"""
+"""our system -> the rival that is started in the same way"""
 
 
 def main() -> int:
@@ -88,7 +89,7 @@ def _sets(speech: Path, count: int) -> dict[str, list[Clip]]:
 
 
 def _with_preprocessor(model: Path, folder: Path) -> Path:
-    """The model's files in one folder, as links: the rivals take a folder, wherever ours keeps the files."""
+    """One folder with links to the model's files, because the rivals want one folder."""
     for file in model.iterdir():
         if file.is_file():
             (folder / file.name).symlink_to(file.resolve())
@@ -96,7 +97,7 @@ def _with_preprocessor(model: Path, folder: Path) -> Path:
 
 
 class _Runs:
-    """Rows of finished runs, kept in the result file as they come."""
+    """Rows of finished runs; each is written to the result file at once."""
 
     def __init__(self, out: Path | None, terms: dict[str, Any]) -> None:
         self._out = out.with_suffix(".partial.json") if out else None

@@ -1,8 +1,8 @@
 """One run of one system over a list of files: `python bench/filesystems.py SYSTEM SETTINGS.json` prints the result.
 
-Systems: `cohear` and `batched` (faster-whisper's BatchedInferencePipeline) in this process, their model loaded before
-the clock starts; `cohear-cli` and `ctranslate2-cli` (whisper-ctranslate2 --batched) as commands, with all they do from
-start to exit. Each process is fresh, so no system inherits another's memory or threads.
+`cohear` and `batched` (faster-whisper's BatchedInferencePipeline) run in this process; their model is loaded before the
+clock starts. `cohear-cli` and `ctranslate2-cli` (whisper-ctranslate2 --batched) are commands, timed from start to exit.
+Each process is fresh, so that no system inherits another one's memory or threads.
 """
 
 from __future__ import annotations

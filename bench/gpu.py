@@ -1,13 +1,13 @@
-"""How many live streams a GPU carries: a model of large-v3-turbo's real shape with random weights.
+"""How many live streams a GPU carries, with a model that has large-v3-turbo's shape and random weights.
 
     python bench/gpu.py --speech DIR [--shape large-v3-turbo] [--compute-type float16] [--out bench/results/gpu.json]
                         [--plot docs/images/gpu.png]
 
-First the raw engine, audio seconds a second by window length and batch size, short and padded to 30 s; then live
-streams, more and more until the promise of `capacity.py` breaks. Speed is real: every layer has its size, and text has
-the length of fluent speech, because random weights never end a text and so fill the token cap, which is set to that.
-Text is noise, so the rules that judge text are off, and word error means nothing. `--device cpu --shape tiny` tries the
-script where no GPU is.
+First the engine alone: audio seconds a second by window length and batch size, short and padded to 30 s. Then live
+streams, more and more until the promise of `capacity.py` breaks. The speed is real: every layer has its true size.
+Random weights never end a text, so each text fills the token cap, which is set to the length of fluent speech. The text
+itself is noise: the rules that judge text are off, and word error means nothing. `--device cpu --shape tiny` tries the
+script on a machine without a GPU.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from capacity import MODES, PROMISE, Search, broken, show
 from capacityplot import plot
-from cohear_server.app import address, create_app, make_server
+from cohear_server.app import addresses, create_app, make_server
 from cohear_server.config import ServerConfig
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, JobKind
 from cohear_server.engine.engine import WhisperEngine
@@ -48,11 +48,11 @@ from speech import circumstances, write_result
 
 NAME = "random"
 TOKENS_PER_S, TOKENS_FLOOR = 4.0, 2
-"""fluent English, with a little for the marks"""
+"""fluent English, and a little more for punctuation"""
 LENGTHS_S = (2, 4, 8)
 BATCHES = (1, 8, 16, 32, 64, 128)
 LENIENT = GuardOptions(no_speech_prob=2.0, unsure_logprob=-1e9, loop_tokens=10_000, unlikely_logprob=-1e9)
-"""random text is none of anybody's, and nothing in it may be doubted"""
+"""no rule may doubt random text: it would be decoded a second time"""
 PUBLISHED = {"Whisper large-v3-turbo, other servers": "20-40", "native streaming models": "400-560"}
 """live streams on an H100-class GPU, as published"""
 
@@ -182,7 +182,7 @@ async def _serve(model: Path, args: argparse.Namespace) -> None:
         serving = group.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110 - uvicorn tells nobody
             await asyncio.sleep(0.05)
-        print(f"ws://{address(server, config)}", flush=True)
+        print(f"ws://{addresses(server, config)[0]}", flush=True)
         await serving
 
 

@@ -1,10 +1,10 @@
-"""Is anything lost or half written when `cohear transcribe` is killed? Counts, over one folder.
+"""Counts what is lost or half written when `cohear transcribe` is killed.
 
     python bench/kills.py --speech DIR [--kills 20] [--out bench/results/kills.json]
 
-A run is killed (SIGKILL) at a random moment, and the same command is started again, until so many were killed. When
-the folder is done, outputs and cache are dropped and it begins anew. After each kill every output that has its name
-must be byte for byte that of an unbroken run; at each end all must be there, and nothing else.
+A run over a folder is killed (SIGKILL) at a random moment and started again, `--kills` times. When a run finishes the
+folder, outputs and cache are removed, and the next run begins from nothing. After each kill, every output file must be
+byte for byte that of a run that was not killed. When a run finishes, all outputs must be there, and nothing else.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ COHEAR = [sys.executable, "-c", "import sys; from cohear_cli import main; sys.ex
 class Tally:
     kills: int = 0
     laps: int = 0
-    """times that the folder was done"""
+    """runs that finished the folder"""
     partial: list[str] = field(default_factory=list)
-    """outputs that were seen and were not whole"""
+    """incomplete outputs that were found after a kill"""
     different: list[str] = field(default_factory=list)
-    """outputs that differed in the end, were missing, or should not be there"""
+    """outputs that were wrong, missing or unexpected when the folder was finished"""
     outputs_at_kill: list[int] = field(default_factory=list)
 
 
@@ -72,7 +72,7 @@ def hunt(audio: Path, scratch: Path, kills: int, flags: Sequence[str] = (), seed
 
 
 def _killed(run: Sequence[str], after_s: float) -> bool:
-    """False where it was done before."""
+    """Run a command and kill it after `after_s`; False if it ended before."""
     with subprocess.Popen(run) as process:
         try:
             process.wait(after_s)

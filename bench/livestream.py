@@ -1,7 +1,7 @@
-"""One paced live stream over a bare websocket, cheap enough that one process carries a hundred.
+"""One live stream at the speed of speech over a bare websocket, so cheap that one process can run a hundred.
 
-Frames go out when they are due, whatever the server does (open loop): they are written to the transport, which
-buffers without end. Events are kept as text with their time of arrival, and read when the run is over.
+Frames go out when they are due, whatever the server does (open loop): they are written to the transport, whose buffer
+has no limit. Events are kept as text with their time of arrival, and are parsed when the run is over.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class StreamLog:
     frames: list[tuple[float, str]] = field(default_factory=list)
     """arrival (seconds of the stream) and text of each event"""
     late_ms: array[float] = field(default_factory=lambda: array("d"))
-    """of each frame, how long after its time it was sent: the generator's own fault"""
+    """how late each frame was sent: the generator's own fault"""
     unsent_bytes: int = 0
-    """most that ever waited for the socket: the server stopped reading"""
+    """most bytes that ever waited for the socket: the server did not read"""
 
     def events(self) -> list[tuple[float, protocol.ServerMessage]]:
         return [(at_s, protocol.decode_server(text)) for at_s, text in self.frames]
@@ -115,11 +115,11 @@ class Framing:
     frame: Callable[[bytes], bytes]
     """from PCM16 at 16 kHz"""
     end: bytes
-    """nothing where the stream is to be left as it is"""
+    """empty: nothing is sent at the end"""
 
 
 class Sender:
-    """Writes frames when they are due, by timers: no task, and no copy but one, a frame."""
+    """Writes frames when they are due, by timers: without a task, and with one copy of each frame."""
 
     def __init__(
         self,

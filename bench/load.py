@@ -2,9 +2,9 @@
 
     cohear serve --port 8765 & python bench/load.py --speech DIR --streams 16 --server-pid $! [--out FILE --plot FILE]
 
-Open loop: audio goes out at the speed of speech whatever the server does. Streams start one after another within the
-ramp; after the settling time the steady time begins, and only what is spoken in it counts (all but losses and word
-error, which count whole streams). A run in which frames left late (p99 > 20 ms) is marked invalid: it measured the
+Open loop: audio goes out at the speed of speech, whatever the server does. Streams start one after another within the
+ramp. After the settling time the steady time begins. Only what is spoken in the steady time counts, except that losses
+and word error count whole streams. A run whose frames left late (p99 > 20 ms) is marked invalid: it measured the
 generator. Definitions: bench/README.md.
 """
 
@@ -51,7 +51,7 @@ class LoadOptions:
     """frame lengths, streams take them in turn"""
     network_jitter_ms: float = 20.0
     speech_share: float | None = None
-    """of clips in a conversation with silence between them; None: back to back"""
+    """share of the time in which clips play; None: without pauses between them"""
     endpoint_ms: int = 500
     language: str = "en"
     words: bool = True
@@ -63,7 +63,7 @@ class LoadOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """One process's part: streams of these numbers, beginning at one time for all processes."""
+    """The streams of one process; all processes begin at the same time."""
 
     options: LoadOptions
     numbers: tuple[int, ...]
@@ -109,7 +109,7 @@ def measure(options: LoadOptions) -> dict[str, Any]:
 
 
 def settings(options: LoadOptions) -> dict[str, Any]:
-    """What a result file says of the load; no places on this machine."""
+    """The settings that a result file shows; none of them is a path on this machine."""
     return {name: value for name, value in asdict(options).items() if name not in ("url", "speech", "server_pid")}
 
 
@@ -142,7 +142,7 @@ async def _speak(share: _Share) -> Tally:
 def _watch(
     options: LoadOptions, steady: tuple[float, float], parts: list[Future[Tally]]
 ) -> tuple[Usage | None, Usage | None]:
-    """What the server had used at the start and at the end of the steady time."""
+    """CPU and memory of the server at the start and at the end of the steady time."""
     readings: list[Usage | None] = []
     for moment_s in steady:
         time.sleep(max(0.0, moment_s - time.monotonic()))
@@ -200,7 +200,7 @@ def add_load_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speech", type=Path, required=True, help="folder with manifest.jsonl")
     parser.add_argument("--steady-s", type=float, default=30.0, help="measured time (default: %(default)s)")
     parser.add_argument("--ramp-s", type=float, default=10.0, help="streams start within this (default: %(default)s)")
-    parser.add_argument("--settle-s", type=float, default=5.0, help="then nothing counts yet (default: %(default)s)")
+    parser.add_argument("--settle-s", type=float, default=5.0, help="then not measured yet (default: %(default)s)")
     parser.add_argument("--drain-s", type=float, default=30.0, help="wait for `done` at most (default: %(default)s)")
     parser.add_argument("--frames-ms", type=int, nargs="+", default=[20, 40, 100], help="frame lengths, in turn")
     parser.add_argument("--network-jitter-ms", type=float, default=20.0, help="random delay (default: %(default)s)")
@@ -213,7 +213,7 @@ def add_load_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load_options(args: argparse.Namespace) -> LoadOptions:
-    """From the flags above; url, streams and the rest are the caller's to set."""
+    """Options from the flags above; the caller sets url, streams and the rest."""
     names = ("steady_s", "ramp_s", "settle_s", "drain_s", "network_jitter_ms", "endpoint_ms", "language", "words")
     values = {name: getattr(args, name) for name in (*names, "clips", "seed", "processes")}
     return LoadOptions("", args.speech, 0, frames_ms=tuple(args.frames_ms), **values)
@@ -223,7 +223,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--url", default="ws://127.0.0.1:8765", help="(default: %(default)s)")
     parser.add_argument("--streams", type=int, default=8, help="(default: %(default)s)")
-    parser.add_argument("--speech-share", type=float, help="such as 0.4: a conversation (default: back to back)")
+    parser.add_argument("--speech-share", type=float, help="0.4 is a conversation (default: speech without pauses)")
     parser.add_argument("--server-pid", type=int, help="its CPU and memory are measured")
     parser.add_argument("--out", type=Path, help="result file")
     parser.add_argument("--plot", type=Path, help="picture of the histograms")

@@ -1,4 +1,4 @@
-"""Pictures of a run of load: where latencies lie."""
+"""The picture of a load: histograms of its latencies."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
     python bench/long_file.py --speech DIR [--hours 10] [--out bench/results/long_file.json]
 
-The recording is the spoken clips of the folder, again and again with pauses of 0.3 to 4 s, written to disk block by
-block (FLAC, 16 kHz).
+The recording repeats the spoken clips of the folder with pauses of 0.3 to 4 s between them. It is written to disk in
+blocks (FLAC, 16 kHz).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PROMISE_MB = 600
 
 
 def write_recording(path: Path, clips: Sequence[Clip], hours: float) -> float:
-    """Seconds that were written."""
+    """Write the recording; returns its length in seconds."""
     chance = np.random.default_rng(0)
     voices = [clip.pcm() for clip in clips]
     written = 0

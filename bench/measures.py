@@ -1,9 +1,9 @@
 """What a stream's events say about latency, steadiness and cost. Definitions are in bench/README.md.
 
 Pure functions over what a listener heard and when. All times are seconds of the stream: its first sample is spoken
-at 0, the sample at `t` at `t`, so the age of what an event tells is its arrival less its audio time, and frames,
-network and every queue count. Conventions follow NVIDIA Riva's client, Deepgram's latency guide (cursor lag),
-Shangguan et al. (arXiv 2006.01416, unstable words) and FastEmit (arXiv 2010.11148, emission of words).
+at 0, and the sample at `t` is spoken at `t`. So the latency of an event is its arrival less its audio time, and it
+contains frames, network and every queue. Conventions follow NVIDIA Riva's client, Deepgram's latency guide (cursor
+lag), Shangguan et al. (arXiv 2006.01416, unstable words) and FastEmit (arXiv 2010.11148, emission of words).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Shown: TypeAlias = tuple[float, Partial | Final]
 Span: TypeAlias = tuple[float, float]
 
 POST_ROLL_S = SegmenterOptions().post_roll_ms / 1000
-"""how far behind the last voiced frame the server lets a segment end"""
+"""a segment of the server ends so long after its last voiced frame"""
 LAG_STEP_S = 0.05
 HISTOGRAM_EDGES_MS = tuple(round(10 * 10 ** (i / 5), 1) for i in range(16))
 """10 ms to 10 s, five to a decade; below and above are counted too"""
@@ -34,14 +34,14 @@ HISTOGRAM_EDGES_MS = tuple(round(10 * 10 ** (i / 5), 1) for i in range(16))
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One stream as its listener had it, and when somebody was speaking in it."""
+    """What the listener of one stream received, and when somebody was speaking in it."""
 
     events: Sequence[Shown]
     spurts: Sequence[Span]
-    """sound, from the audio itself: what the server took for speech does not matter"""
+    """where there is sound, found in the audio itself: the server's speech detection does not matter"""
     since_s: float = 0.0
     until_s: float = math.inf
-    """what was spoken in this time counts; before it the load was not yet steady"""
+    """only what was spoken until then counts, and after `since_s`: the load is steady between the two"""
 
     def counts(self, spoken_s: float) -> bool:
         return self.since_s <= spoken_s < self.until_s
@@ -82,10 +82,10 @@ def jitter_share(intervals: Sequence[float]) -> float | None:
 
 
 def first_partials_ms(heard: Heard, *, with_words: bool = False) -> list[float]:
-    """From the start of speech until a segment's first partial, or its first with words: it may show none yet.
+    """Time from the start of speech until a segment's first partial, or until its first partial with words.
 
-    Speech starts with the spurt that the segment's start lies in or before, not earlier than the segment before ended.
-    A segment that goes on where a long one was cut has no start."""
+    Speech starts with the first spurt that ends after the segment's start, but not before the previous segment ended.
+    A segment that continues a long one that was cut has no start of speech."""
     found, ended_s, cut = [], 0.0, False
     for shown in heard.segments():
         final = _final(shown)
@@ -125,7 +125,7 @@ class FinalWait:
 
 
 def final_waits(heard: Heard, endpoint_ms: float) -> list[FinalWait]:
-    """Of finals that a pause or the longest length ended; the end of the stream is not a speaker's."""
+    """The waits of finals that ended with a pause or at the longest length; not those that ended with the stream."""
     return [
         _wait(at_s, event, heard.spurts, endpoint_ms)
         for at_s, event in heard.events
@@ -144,7 +144,7 @@ def _wait(at_s: float, final: Final, spurts: Sequence[Span], endpoint_ms: float)
 
 
 def partial_ages_ms(heard: Heard) -> list[float]:
-    """How old the end of a partial's audio is when it comes."""
+    """Age of the last sample that a partial covers, when the partial arrives."""
     return [1000 * (at_s - e.audio_end_s) for at_s, e in heard.events if isinstance(e, Partial) and heard.counts(at_s)]
 
 
@@ -168,8 +168,8 @@ def cursor_lags_ms(heard: Heard) -> list[float]:
 
 
 def partial_intervals_ms(heard: Heard) -> list[float]:
-    """Between successive partials of a segment, each with more audio than the one before, while the speaker does not
-    pause. Where a long segment is cut, what was heard is shown anew: that is no partial of the cadence."""
+    """Times between successive partials of a segment while the speaker does not pause. Each has more audio than the one
+    before: a partial that shows the rest of a cut segment again does not count."""
     intervals = []
     heard_s = 0.0
     for shown in heard.segments():
@@ -189,8 +189,8 @@ def partial_intervals_ms(heard: Heard) -> list[float]:
 
 
 def unstable_words(shown: Sequence[Shown], follower: Sequence[Shown] = ()) -> int:
-    """Words of one segment that an event showed and the next one changed or dropped. Those behind the cut of a long
-    segment are not dropped: the first event of the segment that follows has them."""
+    """Words of one segment that an event showed and the next one changed or dropped. Where a long segment was cut,
+    words after the cut are not dropped: the first event of the next segment (`follower`) shows them."""
     final = _final(shown)
     cut_s = final.end_s if final is not None and final.reason == "max_length" else None
     moved = words_of(follower[0][1]) if follower else []
@@ -203,8 +203,8 @@ def unstable_words(shown: Sequence[Shown], follower: Sequence[Shown] = ()) -> in
 
 
 def word_delays_s(shown: Sequence[Shown], *, stable: bool = False) -> list[float]:
-    """Of each word of a segment's final, from its end until the first event that shows it in place; with `stable`
-    until it is stable or final. Nothing without a final that has word times."""
+    """For each word of a segment's final: time from the end of the word until the first event that shows it in its
+    place; with `stable`, until it is stable or final. Empty without a final that has word times."""
     final = _final(shown)
     if final is None:
         return []
@@ -217,7 +217,7 @@ def word_delays_s(shown: Sequence[Shown], *, stable: bool = False) -> list[float
 
 
 def words_of(event: Partial | Final, *, stable: bool = False) -> list[str]:
-    """What it shows, normalised; with `stable` only what a partial commits to."""
+    """The normalised words that an event shows; with `stable`, only the stable ones of a partial."""
     if isinstance(event, Final):
         return [normalised(word) for word in event.text.split()]
     text = event.stable if stable else f"{event.stable} {event.volatile}"
@@ -225,13 +225,13 @@ def words_of(event: Partial | Final, *, stable: bool = False) -> list[str]:
 
 
 def matched(said: Sequence[str], words: Sequence[str]) -> list[int]:
-    """Places in `words` that `said` has too, in order."""
+    """Indices of `words` that `said` also has, in the same order."""
     blocks = SequenceMatcher(a=said, b=words, autojunk=False).get_matching_blocks()
     return [block.b + i for block in blocks for i in range(block.size)]
 
 
 def text_until(finals: Iterable[Final], end_s: float) -> str:
-    """What was said before `end_s`: words by their middle, or whole finals where words have no times."""
+    """The text before `end_s`: words whose middle lies before it, or whole finals where words have no times."""
     parts: list[str] = []
     for final in finals:
         if final.words:

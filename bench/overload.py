@@ -1,11 +1,11 @@
-"""Twice as many live streams as the server has room for, for minutes; then a quarter of them. What becomes of each?
+"""Twice as many live streams as the server has room for, for minutes; then a quarter of them.
 
     python bench/overload.py --speech DIR --capacity 28 [--overload-s 300] [--out bench/results/overload.json]
                              [--server --no-admission]
 
-All come within the ramp and speak without pause. The server admits whom it can keep its promise to and refuses the
-others with a time to retry. Three quarters leave when the overload ends, and from 10 s later on those who stay must
-have it as if nothing had been. With `--server --no-admission` all are let in, which shows the ladder: partials come
+All streams start within the ramp and speak without pauses. The server admits as many as it can keep its promise to, and
+refuses the others with a time to retry. When the overload ends, three quarters leave. From 10 s later on, the promise
+must hold for those who stay. With `--server --no-admission` all are admitted, which shows the ladder: partials come
 slower, then (with `--partial-model tiny.en`) from a smaller model, then not at all, and every final comes. Definitions:
 bench/README.md.
 """
@@ -54,7 +54,7 @@ class Course:
 
 
 async def run(url: str, clips: list[Spoken], streams: int, course: Course) -> dict[str, Any]:
-    """All streams; what the admitted ones had while it lasted, and those who stayed after it."""
+    """Run all streams; figures of the admitted ones during the overload, and of those who stayed after it."""
     stay_each = 4 if streams >= 4 else 1
     voices = [Voice(clips, None, 7_000 + i) for i in range(streams)]
     stays = [number % stay_each == 0 for number in range(streams)]
@@ -81,7 +81,7 @@ async def run(url: str, clips: list[Spoken], streams: int, course: Course) -> di
 
 
 def lost_finals(log: StreamLog) -> int:
-    """Segments of a finished stream without their final."""
+    """How many segments of a finished stream have no final."""
     events = [event for _, event in log.events()]
     done = next((event for event in events if isinstance(event, Done)), None)
     return 0 if done is None else done.segments - sum(isinstance(event, Final) for event in events)
@@ -96,7 +96,7 @@ def _figures(tally: Tally) -> dict[str, Any]:
 def main() -> int:
     parser = flags(__doc__, clips=40)
     parser.add_argument("--capacity", type=int, required=True, help="streams that keep the promise (capacity.py)")
-    parser.add_argument("--times", type=float, default=2.0, help="so many times that come (default: %(default)s)")
+    parser.add_argument("--times", type=float, default=2.0, help="multiple of the capacity (default: %(default)s)")
     parser.add_argument("--overload-s", type=float, default=300.0, help="(default: %(default)s)")
     parser.add_argument("--server", nargs=argparse.REMAINDER, default=[], help="the rest: options of `cohear serve`")
     args = parser.parse_args()

@@ -2,13 +2,13 @@
 
     python bench/page.py --speech audio_samples [--seconds 20] [--out bench/results/page.json]
 
-A Chromium without a window opens the page of a server of our own; its microphone plays clips one after the other, so
+A headless Chromium opens the page of a server that this script starts. Its microphone plays clips without pauses, so
 that words come all the time. Definitions:
 
-    main thread      Chromium's TaskDuration of the page over wall time, in percent: scripts, style, layout, painting;
-                     of it, scripts and layout. `busy` is by the clock, `cpu` in CPU time (less where others compute)
-    capture to send  from a frame's first sample on the audio thread until the socket has taken the frame; the frame's
-                     own 32 ms count. 95 of 100 frames of the last 12 s
+    main thread      Chromium's TaskDuration of the page over wall time, in percent: scripts, style, layout, painting.
+                     Scripts and layout are also shown alone. `busy` is wall time, `cpu` is CPU time
+    capture to send  from a frame's first sample on the audio thread until the socket has taken the frame, the frame's
+                     own 32 ms included; p95 over the last 12 s
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ METRICS = {
 
 
 class Meter:
-    """Seconds of work of a page's main thread between two looks."""
+    """Work of a page's main thread since the meter was made."""
 
     def __init__(self, page: Page, domain: str) -> None:
         self._session: CDPSession = page.context.new_cdp_session(page)
@@ -48,7 +48,7 @@ class Meter:
         self._begun = self._read()
 
     def percent(self) -> dict[str, float]:
-        """Of the time since this meter was made."""
+        """Share of the time since the meter was made, in percent."""
         now = self._read()
         passed_s = now["Timestamp"] - self._begun["Timestamp"]
         return {told: round(100 * (now[name] - self._begun[name]) / passed_s, 2) for name, told in METRICS.items()}
@@ -84,7 +84,7 @@ def measure(browser: Browser, address: str, seconds: float, *, panel: bool) -> d
 
 
 def write_speech(folder: Path, seconds: float, wav: Path) -> None:
-    """English clips one after the other, as much as is wanted."""
+    """English clips without pauses, as a WAV file of this length."""
     parts: list[NDArray[np.int16]] = []
     length = 0
     clips = [clip for clip in read_clips(folder) if clip.reference and clip.lang.startswith("en")]

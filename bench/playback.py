@@ -1,7 +1,7 @@
-"""One clip through one session on simulated time, with a real engine whose answers are remembered.
+"""One clip through one session on simulated time, with a real engine whose results are kept.
 
-Frames of 20 ms arrive on the dot; a window is decoded as soon as it is cut, and its result comes back after as
-long as the decode took on one core. So what is measured does not depend on what else the machine does.
+Frames of 20 ms arrive exactly on time. A window is decoded as soon as it is cut, and its result comes back after the
+time that the decode took on one core. So the figures do not depend on what else the machine does.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Event = tuple[float, Partial | Final]
 
 
 class Decoder:
-    """The engine, its answers remembered: policies mostly ask for the same windows."""
+    """The engine with its results kept, because different policies mostly decode the same windows."""
 
     def __init__(self, model: str, profiles: Path | None) -> None:
         found = find_model(model, options=SourceOptions(None, True))

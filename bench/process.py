@@ -23,10 +23,10 @@ class Usage:
     cpu_s: float
     """all threads"""
     loop_cpu_s: float
-    """the main thread alone: the event loop, so everything but the model"""
+    """the main thread alone: the event loop, which does everything but the model's work"""
     rss_mb: float
     machine_cpu_s: float
-    """all that ran on this machine"""
+    """all processes of this machine"""
 
 
 def usage(pid: int) -> Usage:
@@ -58,7 +58,7 @@ class Server:
 
 @contextlib.contextmanager
 def running_server(options: Sequence[str]) -> Iterator[Server]:
-    """`cohear serve` on a free port, ready, until left. Its log goes to our standard error."""
+    """`cohear serve` on a free port, ready; it is stopped when the context is left. Its log goes to standard error."""
     command = [str(COHEAR), "serve", "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -77,9 +77,9 @@ def running_server(options: Sequence[str]) -> Iterator[Server]:
 
 
 def tree_usage(roots: Sequence[int]) -> Usage:
-    """Of these processes and all their children, added up; those that are gone by now count for nothing.
+    """Sum over these processes and all their children; children that have ended do not count.
 
-    Raises OSError when one of the roots is."""
+    Raises OSError when one of `roots` has ended."""
     total = [usage(pid) for pid in roots]
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):

@@ -1,5 +1,5 @@
-"""Whisper models of any shape with random weights: speed is real, text is noise. For tests, and for models too large
-to be at hand."""
+"""Makes Whisper models of any shape with random weights: their speed is real, their text is noise. For tests, and for
+models that are too large to be on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 LANGUAGES_V3 = 100
-"""of large-v3; earlier models lack the last, yue"""
+"""languages of large-v3; earlier models lack the last one, yue"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Shape:
     encoder_layers: int = 2
     decoder_layers: int = 2
     mels: int = 80
-    """80 with 51865 tokens, as tiny to large-v2; 128 with 51866, as large-v3"""
+    """80 as in tiny to large-v2 (51865 tokens), or 128 as in large-v3 (51866 tokens)"""
 
 
 SHAPES = {
@@ -35,7 +35,7 @@ SHAPES = {
 
 
 def save_random_model(folder: Path, shape: Shape, quantization: str | None = None) -> None:
-    """A CTranslate2 folder, made if it is not there; `quantization` as its converters name it (float32 without)."""
+    """Write a CTranslate2 folder, unless it exists; `quantization` is CTranslate2's name (None: float32)."""
     languages = LANGUAGES_V3 if shape.mels == 128 else LANGUAGES_V3 - 1
     tokenizer = _tokenizer(languages)
     tokens = [tokenizer.id_to_token(i) for i in range(tokenizer.get_vocab_size())]
@@ -78,7 +78,7 @@ def _tokenizer(languages: int) -> Tokenizer:
 
 
 class _Filler:
-    """Gives a spec its weights; their spread keeps activations near 1 at any width."""
+    """Fills a spec with random weights, scaled so that activations stay near 1 at any width."""
 
     def __init__(self, shape: Shape, noise: np.random.Generator) -> None:
         self._shape = shape

@@ -1,4 +1,4 @@
-"""What benchmarks share: clips of a speech folder, Whisper's text normaliser, pooled word error with its spread.
+"""Shared by benchmarks: clips of a speech folder, Whisper's text normaliser, pooled word error with its interval.
 
 A speech folder has `manifest.jsonl`, one clip a line: file, seconds, norm (the reference), lang, corpus, speaker.
 """
@@ -72,7 +72,7 @@ def read_clips(folder: Path, *, long: bool = False) -> list[Clip]:
 
 
 def choose(clips: Sequence[Clip], count: int) -> list[Clip]:
-    """`count` clips, the same each time: corpora in turn, and within a corpus its speakers in turn."""
+    """`count` clips, the same each time, spread evenly over corpora and, within a corpus, over speakers."""
     speakers: defaultdict[str, defaultdict[str, list[Clip]]] = defaultdict(lambda: defaultdict(list))
     for clip in clips:
         speakers[clip.corpus][clip.speaker].append(clip)
@@ -115,7 +115,7 @@ def word_errors(reference: str, hypothesis: str, lang: str) -> Errors:
 
 
 def error_rate(clips: Sequence[Errors]) -> dict[str, Any]:
-    """Pooled word error rate in percent, with the 95 % interval of a bootstrap over clips."""
+    """Pooled word error rate in percent, with its 95 % interval (bootstrap over clips)."""
     counts = np.array([(clip.words, clip.errors) for clip in clips], float)
     words, errors = counts.sum(axis=0)
     low, high = _interval(counts, lambda drawn: 100 * drawn[:, :, 1].sum(1) / drawn[:, :, 0].sum(1))
@@ -128,7 +128,7 @@ def error_rate(clips: Sequence[Errors]) -> dict[str, Any]:
 
 
 def rate_difference(ours: Sequence[Errors], theirs: Sequence[Errors]) -> dict[str, Any]:
-    """Ours less theirs in points, and its 95 % interval: paired, both on the same drawn clips."""
+    """Our word error rate less theirs, in points, with its 95 % interval (bootstrap; both on the same drawn clips)."""
     counts = np.array([(a.words, a.errors - b.errors) for a, b in zip(ours, theirs, strict=True)], float)
     words, errors = counts.sum(axis=0)
     low, high = _interval(counts, lambda drawn: 100 * drawn[:, :, 1].sum(1) / drawn[:, :, 0].sum(1))

@@ -2,9 +2,9 @@
 
     python bench/streaming.py --speech DIR [--clips 40] [--model tiny.en] [--out bench/results/streaming.json]
 
-Time is simulated: frames of 20 ms arrive on the dot, every window is decoded as soon as it is cut, and its result
-comes back after as long as this decode took on one core. So figures are those of an idle server, whatever else this
-machine does, and policies that cut the same windows share their decodes. Definitions:
+Time is simulated: frames of 20 ms arrive exactly on time, every window is decoded as soon as it is cut, and its result
+comes back after the time that the decode took on one core. So figures are those of an idle server, whatever else this
+machine does. Policies that cut the same windows share their decodes. Definitions:
 
     word error      finals against the reference, Whisper's normaliser
     unstable words  words shown in a partial and changed or dropped by the next event of the segment, over words in
@@ -52,7 +52,7 @@ class Policy:
 
 
 def _policies() -> list[Policy]:
-    """Each differs from the default in one thing, but for the plain ones at the top."""
+    """Except for the first ones, each differs from the default in one setting."""
     best = PartialOptions()
     plain = StabilizerOptions(hold_back_ms=0, sure_probability=2.0, show_back_ms=0, show_probability=0.0)
     rule = best.stabilizer
@@ -172,7 +172,7 @@ def main() -> int:
 
 
 def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """How early against how steady; the area of a dot is the cost of its partials."""
+    """How early words come against how steady they are; the area of a dot is the cost of the partials."""
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -1,7 +1,7 @@
-"""Are subtitles right: times that grow, no overlaps, lines within limits, and no drift against true times.
+"""Checks subtitles: times that grow, no overlaps, lines within their limits, no drift against true times.
 
-Drift: true times of utterances, as far as the manifest tells (`segments`), against when our words of the same text
-begin; a straight line through the differences, and how far it goes over the whole recording.
+Drift compares the true starts of utterances (`segments` in the manifest, where it has them) with the starts of the same
+words in our text. It is the change over the whole recording of a straight line through the differences.
 """
 
 from __future__ import annotations

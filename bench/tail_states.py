@@ -2,10 +2,10 @@
 
     python bench/tail_states.py --model tiny.en --speech DIR [--train DIR] [--out bench/results/tail_states.json]
 
-Whole utterances of 1 to 15 s with references, a set a language; utterances broken off in mid-speech; mixed batches
-against single decodes. The setting is the committed profile's; with --train the states are averaged anew from that
-speech, and with --settings others are tried. Cost is CPU time of the process with one thread, int8, batch size 8;
-what is compared is decoded in turns, batch by batch, for a shared machine is not equally fast from minute to minute.
+Measured are whole utterances of 1 to 15 s with references, one set for each language; windows cut in mid-speech; and
+mixed batches against single decodes. The committed profile is used; with --train the tail states are averaged again
+from that speech, and with --settings other settings are tried. Cost is CPU time of the process with one thread, int8,
+batch size 8. The compared ways are decoded in turn, batch by batch, because a shared machine changes its speed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from speech import Clip, Errors, circumstances, error_rate, rate_difference, rea
 
 SECONDS = (1.0, 15.0)
 COST_S = {"all": SECONDS, "5_to_15_s": (5.0, 15.0)}
-"""lengths of the utterances whose cost is told"""
+"""lengths of the utterances whose cost is shown"""
 PARTIAL_S = 4.0
 FIT = 40
 
@@ -99,7 +99,7 @@ def _setting(text: str) -> tuple[int, int]:
 def whole(
     engine: WhisperEngine, profiles: Sequence[Profile], clips: Sequence[Clip], rounds: int
 ) -> list[dict[str, Any]]:
-    """Word error of each language, padded first; and what each setting costs of the padded decoding."""
+    """Word error of each language, padded first; and the cost of each setting as a share of the padded decode."""
     rows: list[dict[str, Any]] = []
     first: dict[str, list[Errors]] = {}
     for profile in (None, *profiles):
@@ -125,7 +125,7 @@ def whole(
 
 
 def costs(engine: WhisperEngine, profile: Profile, windows: Sequence[Utterance], rounds: int) -> dict[str, Any]:
-    """CPU ms of a window, padded and short, in turns: the median round of each, and the rounds' shares."""
+    """CPU time of a window in ms, padded and short, measured in turn: the medians, and the share in each round."""
     padded, short = [], []
     for _ in range(rounds):
         sums = [0.0, 0.0]
@@ -161,9 +161,9 @@ def _errors(clips: Sequence[Clip], heard: Reading, lang: str) -> list[Errors]:
 def cut(
     engine: WhisperEngine, profiles: Sequence[Profile], windows: Sequence[Utterance], padded_too: int
 ) -> tuple[list[dict[str, Any]], Reading]:
-    """Loops in all windows; cost of those up to 4 s; what the guard cut is compared with the padded text.
+    """Loops in all windows, and the cost of those up to 4 s; texts that the rules changed against padded ones.
 
-    And what was heard at the last setting."""
+    Also returns the texts at the last setting."""
     partial = [window for window in windows if window.seconds <= PARTIAL_S][:padded_too]
     padded = hear(engine, None, partial, JobKind.PARTIAL)
     rows: list[dict[str, Any]] = [{**_label(None), "windows": len(partial), "cpu_ms_to_4_s": round(padded.cpu_ms, 1)}]
@@ -193,7 +193,7 @@ def cut(
 
 
 def mixed(engine: WhisperEngine, profile: Profile, windows: Sequence[Utterance], together: Reading) -> dict[str, Any]:
-    """Windows that were heard in batches of 8 of different lengths, now alone."""
+    """Compares windows decoded in batches of 8 different lengths (`together`) with the same ones decoded alone."""
     alone = [hear(engine, profile, [window], JobKind.PARTIAL) for window in windows]
     differing = [i for i, one in enumerate(alone) if one.texts[0] != together.texts[i]]
     result = {

@@ -1,4 +1,4 @@
-"""What the streams of one run amount to: samples of every measure, added up over streams and processes."""
+"""Sums over the streams of one load: samples of every measure, over all streams and processes."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ MEASURES_MS = (
 
 @dataclass(slots=True)
 class Tally:
-    """Samples in ms by measure, and counts. Small enough to be sent between processes."""
+    """Samples in ms by measure, and counts; small enough to be sent between processes."""
 
     ms: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in MEASURES_MS})
     outcomes: Counter[str] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
     windows: dict[str, Counter[float]] = field(default_factory=lambda: {"partial": Counter(), "final": Counter()})
-    """decoded windows of events that came, by length in half seconds"""
+    """windows of the events that arrived, by length in half seconds"""
     errors: list[Errors] = field(default_factory=list)
     samples: Counter[str] = field(default_factory=Counter)
     unstable: int = 0
     final_words: int = 0
     speaking_s: float = 0.0
     audio_s: float = 0.0
-    """spoken in the steady time, by all streams"""
+    """audio spoken in the steady time by all streams"""
     unsent_bytes: int = 0
     generator_cpu_s: float = 0.0
 
@@ -74,7 +74,7 @@ class Tally:
             return
         events = log.events()
         shown: list[Shown] = [(at_s, event) for at_s, event in events if isinstance(event, Partial | Final)]
-        # what was prepared and not sent any more was not spoken
+        # audio that was prepared but not sent was not spoken
         spurts = [(start, min(end, log.sent_s)) for start, end in voice.spurts if start < log.sent_s]
         since_s, until_s = max(0.0, steady[0] - log.origin_s), min(log.sent_s, steady[1] - log.origin_s)
         heard = Heard(shown, spurts, since_s, until_s)
@@ -122,7 +122,7 @@ class Tally:
             self.errors.append(word_errors(reference, text_until(finals, whole[-1][1]), whole[0][0].lang))
 
     def _word_error(self) -> dict[str, Any] | None:
-        """Pooled; drawn by streams, whose clips are read as one text."""
+        """Pooled word error; the interval draws whole streams, and the clips of a stream are one text."""
         if not any(one.words for one in self.errors):
             return None
         found = error_rate(self.errors)

@@ -1,12 +1,12 @@
-"""Trains a model's end states: a few vectors behind a short window, so that its decoder says what it says of 30 s.
+"""Trains a model's end states: a few vectors after a short window, with which the decoder writes as after 30 s.
 
     python bench/train_tail.py --train DIR --model tiny.en --out DIR [--states 16] [--silence-ms 200]
 
 Needs the extra `train` (JAX; a CPU will do: half an hour for tiny.en). The teacher is the model itself, padded to 30 s:
-its greedy tokens, and how probable it finds the next ones. Speech is whole utterances and windows broken off in
-mid-speech; the loss is the divergence of the decoder's next-token probabilities after [short states, end states] from
-the teacher's, the end of text counted `END_WEIGHT` times. Nothing but the vectors is changed. The profile is the
-model's own with these states for partials; measure it with tail_states.py before it is committed.
+its greedy tokens and the probabilities of the next ones. The speech is whole utterances and windows cut in mid-speech.
+The loss is the divergence of the decoder's next-token probabilities after [short states, end states] from the
+teacher's; the end of text counts `END_WEIGHT` times. Only the vectors change. The result is the model's own profile
+with these states for partials; measure it with tail_states.py before it is committed.
 """
 
 from __future__ import annotations
@@ -41,31 +41,31 @@ from whisper_jax import Array, Decoder
 WHOLE_S = (2.0, 15.0)
 CUT_S = (0.8, 6.0)
 CUT_SHARE = 0.5
-"""of windows that are broken off in mid-speech"""
+"""share of windows that are cut in mid-speech"""
 WINDOWS_S = (3.5, 6.5, 11.5, 16.5, 21.5)
 """the longest window of each filled length; the same as with averages (350, 500, ... states)"""
 BATCH = 8
 LIKELY = 24
-"""tokens whose probability the teacher tells at each place"""
+"""the teacher gives the probabilities of so many tokens at each position"""
 END_WEIGHT = 3.0
 LENGTHS = (16, 32, 48, 64, 128)
-"""texts are padded to one of these, so that little is compiled"""
+"""texts are padded to one of these lengths, so that few shapes are compiled"""
 LEARNING_RATE = 0.05
 """against states of norm 19 (tiny.en)"""
 FIRST_PLACE = 250
-"""training begins with the averages at these places (5 s)"""
+"""training begins from the averaged states at this position (5 s)"""
 HELD_OUT = 120
 TELL_STEPS = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
-    """A window as the student has it, and what the teacher says of it."""
+    """A short window, and the teacher's text and probabilities for it."""
 
     states: States
     tokens: list[int]
     likely: list[tuple[NDArray[np.int32], NDArray[np.float32]]]
-    """at each place: tokens and their probabilities; the last is the end of text"""
+    """tokens and their probabilities at each position; the last position is the end of text"""
 
 
 class Teacher:
@@ -83,7 +83,7 @@ class Teacher:
         return list(self._prompt.tokens)
 
     def lesson(self, pcm: Pcm) -> Lesson | None:
-        """None where the teacher itself hears nothing, or does not come to an end."""
+        """None where the teacher hears nothing, or does not end its text."""
         longest = int(6 + 5 * len(pcm) / SAMPLE_RATE_HZ)
         padded = self._model.encode([waveform(pcm, MAX_WINDOW_SAMPLES)])[0]
         view = ctranslate2.StorageView.from_array(np.ascontiguousarray(padded[None]))
@@ -152,7 +152,7 @@ class Course:
         return list(found.values())
 
     def batch(self, lessons: Sequence[Lesson]) -> dict[str, NDArray[Any]]:
-        """Lessons of one filled length as arrays; what is no text counts 0."""
+        """Lessons of one filled length as arrays; padding has weight 0."""
         first = len(self._start)
         longest = first + 1 + max(len(one.tokens) for one in lessons)
         shape = (len(lessons), next(length for length in LENGTHS if longest <= length))
@@ -174,7 +174,7 @@ class Course:
         return {"memory": memory, "lengths": lengths, **told}
 
     def measure(self, tail: Array, lessons: Sequence[Lesson]) -> float:
-        """The mean loss of these."""
+        """The mean loss over these lessons."""
         sums = [
             len(part) * float(self._loss(tail, self._weights, self.batch(part)))
             for group in self.groups(lessons)
@@ -183,10 +183,10 @@ class Course:
         return sum(sums) / len(lessons)
 
     def run(self, tail: Array, taught: Sequence[Lesson], held_out: Sequence[Lesson], steps: int) -> Array:
-        """The states that did best on what is held out."""
+        """The states with the least loss on the held-out lessons."""
         chance = np.random.default_rng(0)
         groups = self.groups(taught)
-        # long windows are rarer, and worth as much
+        # long windows are rarer, but as important
         odds = np.sqrt([len(group) for group in groups])
         mean = square = jnp.zeros_like(tail)
         best, best_loss = tail, self.measure(tail, held_out)

@@ -1,6 +1,6 @@
-"""Endless speakers for load: recorded clips one after another, in a conversation's rhythm or without pause.
+"""Endless speakers for a load: recorded clips one after another, with the pauses of a conversation or without.
 
-What a speaker says depends on the seed alone, never on what the server does with it.
+What a speaker says depends only on the seed, never on the server.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from speech import SAMPLE_RATE_HZ, choose, read_clips
 
 LEVEL_FRAME = SAMPLE_RATE_HZ // 50
 VOICED_SHARE = 0.08
-"""frames above this share of a loud frame's level are sound (-22 dB)"""
+"""frames above this share of the level of a loud frame are sound (-22 dB)"""
 JOINED_S = 0.2
-"""shorter gaps do not end a spurt: the server takes a pause for one after as long"""
+"""shorter gaps do not end a spurt: the server needs as long to see a pause"""
 CLICK_S = 0.15
 """shorter spurts are breaths and clicks"""
 ROOM_NOISE = 10.0
-"""standard deviation of the silence between clips (-70 dB): a line is never all zeros"""
+"""standard deviation of the noise between clips (-70 dB): a real line is never all zeros"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +50,7 @@ def read_spoken(folder: Path, count: int, lang: str, at_least_s: float = 4.0) ->
 
 
 def find_spurts(pcm: NDArray[np.int16]) -> list[Span]:
-    """Stretches of sound, in seconds, by level: gaps up to `JOINED_S` belong to them, clicks are left out."""
+    """Stretches of sound, in seconds, found by level: gaps up to `JOINED_S` belong to them, clicks are left out."""
     frames = len(pcm) // LEVEL_FRAME
     if not frames:
         return []
@@ -67,7 +67,7 @@ def find_spurts(pcm: NDArray[np.int16]) -> list[Span]:
 
 
 class Voice:
-    """One speaker. `share` is that of clips in the whole, with silence between; None puts them back to back."""
+    """One speaker. `share` is the share of the time in which clips play, the rest is silence; None: no pauses."""
 
     def __init__(self, clips: Sequence[Spoken], share: float | None, seed: int) -> None:
         self._random = random.Random(seed)

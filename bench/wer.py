@@ -3,8 +3,8 @@
     python bench/wer.py --speech DIR [--clips 60] [--model tiny.en] [--long] [--out bench/results/wer.json]
 
 Streaming goes through the service in this process, in frames as clients send them, as fast as it takes them, several
-streams at once: once as on an idle server, once in full haste, as on a busy one (`Session.hurry`). The baseline pads
-to 30 s, with beam 1 and no speech detection. Latency is another benchmark's.
+streams at once: once as on an idle server, once as on a busy one that trades accuracy for speed. The baseline pads to
+30 s, with beam 1 and no speech detection. It does not measure latency.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ STREAMED = {"streaming": (1e6, 2e6), "in_haste": (-2.0, -1.0)}
 """Where haste begins and is full, as shares of the engine: never, and always."""
 WAYS = (*STREAMED, "whole_file")
 SILENCE_S = 0.3
-"""sent after each clip: some are cut close behind the last word, and a live stream goes on"""
+"""silence sent after each clip: some clips end right after the last word, where a live stream would go on"""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What came of one clip, each way."""
+    """One clip and its texts."""
 
     clip: Clip
     texts: dict[str, str]
-    """by way"""
+    """by way of decoding, see `WAYS`"""
 
 
 def main() -> int:
@@ -102,7 +102,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _usable(clips: Sequence[Clip], model: str) -> list[Clip]:
-    """An English model is not asked for other languages; clips without speech have none and are for all."""
+    """Clips that the model can hear: an English model gets English ones, and those without speech."""
     return [clip for clip in clips if clip.lang in ("", "en") or not model.endswith(".en")]
 
 

@@ -1,4 +1,4 @@
-"""Whisper's decoder in JAX, with a CTranslate2 model's weights (`ct2_weights`): what training differentiates.
+"""Whisper's decoder in JAX, with the weights of a CTranslate2 model (`ct2_weights`), so that training has gradients.
 
 Forward only, whole sequences, no cache, float32. Layers and names are those of CTranslate2's WhisperSpec;
 the architecture is Whisper's (arXiv 2212.04356): layer norm first, cross attention without a mask.
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 HEAD_WIDTH = 64
-"""of every Whisper"""
+"""the same in every Whisper model"""
 
 Array: TypeAlias = Any
 Weights: TypeAlias = Mapping[str, Array]

@@ -15,8 +15,8 @@ from faster_whisper import WhisperModel
 
 
 def median_apart_ms(engine: WhisperEngine, folder: Path, clips: Sequence[Clip]) -> float | None:
-    """Median distance in ms, over words that both heard; None where there are none. Ours are as the service measures
-    them: by alignment, in short windows."""
+    """Median distance in ms over words that both heard; None where there are none. Ours are measured as in the service:
+    by alignment, in short windows."""
     rival = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=1)
     apart_ms: list[float] = []
     for clip in clips:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import uvicorn
 from cohear_client import protocol
-from cohear_server.app import address, create_app, make_server
+from cohear_server.app import addresses, create_app, make_server
 from cohear_server.config import ServerConfig
 from cohear_server.engine.backend import DecodeBackend
 from cohear_server.live.service import Service
@@ -74,7 +74,7 @@ async def serving(
                 # small, and inherited by each connection: a client that does not read is felt soon
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
         try:
-            yield Running(service, address(server, config), server)
+            yield Running(service, addresses(server, config)[0], server)
         finally:
             server.should_exit = True
             await task

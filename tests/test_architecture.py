@@ -33,7 +33,7 @@ LAYERS: dict[str, set[str]] = {
     "access": {"config", "errors", "live", "wire.web"},
     "live": {"access.caller", "config", "core", "engine", "errors", "models", "scheduling"},
     "wire": {"access.caller", "config", "core", "errors", "live"},
-    "ops": {"core", "live", "scheduling"},
+    "ops": {"core", "errors", "live", "scheduling"},
     "batch": {"core", "engine", "errors", "models", "scheduling.dispatcher", "scheduling.throughput"},
     "lab": {"core", "engine", "errors", "models"},
     "app": {"access", "config", "errors", "live", "ops", "wire"},

@@ -1,6 +1,6 @@
-"""The load of `bench/load.py` given to other live transcription servers: how each is started, spoken to and judged.
+"""Gives the load of `bench/load.py` to other live transcription servers: how each is started, spoken to and judged.
 
-The benches are scripts that import each other by name, so their folder is put on the path.
+The benchmarks are scripts that import each other by name, so their folder is put on the path.
 """
 
 from __future__ import annotations

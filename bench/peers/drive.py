@@ -1,4 +1,4 @@
-"""One run: a fresh server, paced streams to it, and the figures."""
+"""One run: a fresh server, streams at the speed of speech, and the figures."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ WARM_UP_S = 3.0
 BEGIN_AFTER_S = 0.5
 AHEAD = -10
 NUMBER_OF_WARM_UP = 10_000
-"""and on, of the streams before the first that counts"""
+"""numbers of the warm-up streams begin here"""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Of every run's load."""
+    """The shape of the load of every run."""
 
     steady_s: float = 20.0
     """measured time, at least"""
     stream_s: float = 160.0
-    """of all streams together, at least: of five sentences the 95th percentile is the worst one"""
+    """measured time of all streams together, at least: a p95 over five sentences would be the worst one"""
     settle_s: float = 5.0
     ramp_s_a_stream: float = 0.25
     tail_s: float = 3.0
-    """of silence behind the speech, so that the last words can be answered"""
+    """silence after the speech, so that the last words can be answered"""
     drain_s: float = 10.0
     network_jitter_ms: float = 20.0
     seed: int = 1
@@ -69,7 +69,7 @@ class Material:
 
 
 def run(rival: Rival, streams: int, shape: Shape, material: Material) -> dict[str, Any]:
-    """One row of the result. A server that does not start, or dies, has a `failed` in it."""
+    """One row of the result. It has a `failed` where the server did not start, or died."""
     row: dict[str, Any] = {"name": rival.name, "streams": streams}
     try:
         with serving(rival, streams if rival.one_stream else 1, material.model) as servers, ahead_of_others():
@@ -80,8 +80,8 @@ def run(rival: Rival, streams: int, shape: Shape, material: Material) -> dict[st
 
 @contextlib.contextmanager
 def ahead_of_others() -> Iterator[None]:
-    """The speakers would be on other machines: a server that takes every core must not make them late. Where we may
-    not set that, a run that suffers from it is marked invalid."""
+    """Gives this process a higher priority: real speakers are on other machines, so a server that takes every core must
+    not make them late. Without the right to do so, a run whose frames were late is marked invalid."""
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, AHEAD)
     try:
@@ -102,8 +102,8 @@ class Servers:
 
 @contextlib.contextmanager
 def serving(rival: Rival, count: int, model: Path) -> Iterator[Servers]:
-    """`count` processes of a server that answer on their ports; without network, in a home of their own. The log is
-    shown if one does not start. Raises RuntimeError then."""
+    """`count` processes of a server that answer on their ports, without network, in a home directory of their own.
+    Raises RuntimeError, with the log, if one does not start."""
     with tempfile.TemporaryDirectory() as home, contextlib.ExitStack() as stack:
         processes: list[subprocess.Popen[bytes]] = []
         ports = [_free_port() for _ in range(count)]
@@ -133,7 +133,7 @@ def serving(rival: Rival, count: int, model: Path) -> Iterator[Servers]:
 
 
 def isolated(home: Path) -> dict[str, str]:
-    """The environment of a server: nothing of ours, and no way to a hub."""
+    """The environment variables of a server: none of ours, and no access to a model hub."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     ours = {"HOME": str(home), "HF_HOME": str(home / "hf"), "XDG_CACHE_HOME": str(home / "cache")}
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
@@ -159,7 +159,7 @@ def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
 
 
 def _listens(port: int) -> bool:
-    """Without connecting."""
+    """Whether a process listens on the port, found without connecting."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in Path(table).read_text().splitlines()[1:]:
             fields = line.split()
@@ -207,7 +207,7 @@ async def _measure(rival: Rival, streams: int, shape: Shape, material: Material,
 
 
 async def _warm_up(rival: Rival, shape: Shape, material: Material, servers: Servers) -> None:
-    """Models are loaded with the first stream by some, and some refuse streams until theirs is."""
+    """One stream before the run: some servers load the model with the first one, some refuse streams until then."""
     until_s = time.monotonic() + START_TIMEOUT_S
     for number, port in enumerate(servers.ports):
         outcome = ""
@@ -233,7 +233,7 @@ def _plan(rival: Rival, number: int, load: Span, shape: Shape) -> StreamPlan:
 
 @dataclass(slots=True)
 class Sums:
-    """Over the streams of a run."""
+    """Sums over the streams of a run."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     answers: list[Answer] = field(default_factory=list)
@@ -243,7 +243,7 @@ class Sums:
     said: int = 0
     lost: int = 0
     shed: int = 0
-    """samples, by servers that tell"""
+    """samples, where a server reports them"""
 
     def add(self, log: StreamLog, speaker: Speaker, reader: Reader, material: Material, steady: Span) -> None:
         self.outcomes[log.outcome] += 1
@@ -303,7 +303,7 @@ def read_all(reader: Reader, frames: Sequence[tuple[float, str]]) -> list[tuple[
 
 
 def told_shed(frames: Sequence[tuple[float, str]]) -> int:
-    """Samples that were not transcribed, by Cohear's `done`; other servers do not tell."""
+    """Samples that were not transcribed, from Cohear's `done`; other servers do not report them."""
     last = json.loads(frames[-1][1]) if frames and frames[-1][1].startswith('{"type":"done"') else {}
     return int(last.get("samples", {}).get("shed", 0))
 

@@ -1,6 +1,6 @@
-"""Source written for Python 3.12 made readable for 3.11: `type` statements and type parameters, and no more. Pure.
+"""Rewrites Python 3.12 source for 3.11: `type` statements and type parameters only. Pure.
 
-Enough for servers whose annotations are not looked at while they run.
+This is enough for servers that do not evaluate their annotations at run time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _FUTURE = re.compile(r"^from __future__ .*\n", re.MULTILINE)
 
 
 def for_311(source: str) -> str:
-    """The same module with aliases as assignments and parameters as type variables without bounds."""
+    """The same module: type aliases become assignments, type parameters become type variables without bounds."""
     variables: dict[str, str] = {}
 
     def parameters(listed: str) -> list[str]:

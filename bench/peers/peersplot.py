@@ -12,7 +12,7 @@ SHADES = ("#1b4f8f", "#5d8fc9", "#a9c6e8", "#d7d7d7")
 
 
 def plot(result: dict[str, Any], path: Path) -> None:
-    """Left the streams at each promise, then finals, text and word error against streams."""
+    """Left: streams at each promise. Then finals, text and word error against the number of streams."""
     import matplotlib as mpl
 
     mpl.use("Agg")

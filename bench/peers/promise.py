@@ -1,4 +1,4 @@
-"""What a run kept of the promise, and how many streams a server carries by its rows. Pure."""
+"""Which promise a run kept, and how many streams a server carries according to its rows. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from .rivals import Rival
 
 LOST_PERCENT = 10.0
-"""more words missing in runs are audio that was dropped; a model leaves out a sentence now and then by itself"""
+"""more words missing in a row mean dropped audio; a model itself leaves out a sentence now and then"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Promise:
     title: str
     final_over_endpoint_ms: float
     lag_ms: float | None
-    """None: partials are not asked for"""
+    """None: the promise does not include partials"""
 
 
 PROMISES = (
@@ -32,7 +32,7 @@ PROMISES = (
 
 
 def broken(row: dict[str, Any], rival: Rival, promise: Promise) -> list[str]:
-    """What the row breaks of it; empty if it is kept."""
+    """Each part of the promise that the row breaks; empty if it is kept."""
     if "failed" in row:
         return [row["failed"]]
     ms = row["ms"]
@@ -55,8 +55,8 @@ def broken(row: dict[str, Any], rival: Rival, promise: Promise) -> list[str]:
 
 
 def carried(rows: Iterable[dict[str, Any]], rival: Rival, promise: Promise) -> int:
-    """The largest number of streams at which it was kept, and at all smaller ones measured. Of several runs at one
-    number one has to keep it."""
+    """The largest number of streams at which the promise was kept, if all smaller numbers kept it too. Where one number
+    was measured several times, one run has to keep it."""
     kept: dict[int, bool] = {}
     for row in rows:
         if row["name"] == rival.name:
@@ -70,8 +70,7 @@ def carried(rows: Iterable[dict[str, Any]], rival: Rival, promise: Promise) -> i
 
 
 def ratios(rows: Sequence[dict[str, Any]], rivals: Sequence[Rival], ours: Rival) -> dict[str, dict[str, Any]]:
-    """By promise: what each carries, and how many times the best rival's number ours is; None if no rival carries
-    one."""
+    """For each promise: the streams that each server carries, and ours over the best rival's (None if that is 0)."""
     found: dict[str, dict[str, Any]] = {}
     for promise in PROMISES:
         streams = {rival.name: carried(rows, rival, promise) for rival in rivals}

@@ -1,6 +1,6 @@
-"""What a listener of each server sees: its messages turned into final text and text that may still change.
+"""What a listener of each server sees: turns its messages into final text and text that may still change.
 
-Pure. A reader is made for each stream and given its messages in order; most tell nothing about text.
+Pure. Each stream has its own reader, which gets the messages in order; many messages have no text.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Showing:
-    """All the text of a stream as it stands after a message."""
+    """The whole text of a stream after a message."""
 
     final: str
-    """what the server says it will not change"""
+    """text that the server says it will not change"""
     open: str
-    """what follows and may change"""
+    """text after it, which may change"""
 
     @property
     def text(self) -> str:
@@ -26,7 +26,7 @@ class Showing:
 
 class Reader(Protocol):
     def read(self, message: str) -> Showing | None:
-        """What is shown after this message; None if it is not about text. Raises ValueError for what is no message."""
+        """The text after this message; None if the message has none. Raises ValueError for a malformed message."""
 
 
 def showing(final: list[str], current: str = "") -> Showing:
@@ -53,7 +53,7 @@ class CohearReader:
 
 
 class PlainReader:
-    """The floor's own: {"partial": text} for the running segment, {"final": text} when it is over."""
+    """`launch/floor.py`: {"partial": text} for the running segment, {"final": text} when it is over."""
 
     def __init__(self) -> None:
         self._finals: list[str] = []
@@ -67,7 +67,7 @@ class PlainReader:
 
 
 class WhisperLiveReader:
-    """Messages hold the last ten completed segments and one that may change; completed ones are kept by their start."""
+    """Messages hold the last ten completed segments and one that may change; completed ones are told by their start."""
 
     def __init__(self) -> None:
         self._completed: dict[float, str] = {}
@@ -84,10 +84,10 @@ class WhisperLiveReader:
 
 
 class WhisperLiveKitReader:
-    """Every message holds all: `lines` of agreed text and the buffer that is not agreed on yet."""
+    """Every message holds the whole text: `lines` are final, the buffer may change."""
 
     SILENCE = -2
-    """the speaker of lines that tell of a pause"""
+    """lines with this speaker number stand for a pause"""
 
     def read(self, message: str) -> Showing | None:
         event = json.loads(message)
@@ -117,8 +117,7 @@ class RealtimeSttReader:
 
 
 class OpenAiRealtimeReader:
-    """Transcription items: deltas join up, `completed` is final. Items stand in the order in which they were first
-    named."""
+    """Transcription items: deltas add up, `completed` is final. Items keep the order in which they first appeared."""
 
     PREFIX = "conversation.item.input_audio_transcription."
 

@@ -1,4 +1,4 @@
-"""The tables of docs/peers.md, between two marks that the rest of the page is kept around."""
+"""Writes the tables of docs/peers.md, between two marks; the rest of the page does not change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
 def write_tables(result: dict[str, Any], page: Path) -> None:
-    """Replace what stands between the marks; raises ValueError when the page has none."""
+    """Replace the text between the marks. Raises ValueError when the page has none."""
     text = page.read_text()
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

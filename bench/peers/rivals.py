@@ -1,7 +1,7 @@
-"""The servers that are compared: what is installed, how it is started, and what counts as its final.
+"""The servers that are compared: what is installed, how each is started, and what counts as its final.
 
-Everything runs on the same folder of weights, on this machine's cores, without network. Where a server has settings
-that trade its latency for its capacity, those that served it best here are used and written down.
+All use the same folder of weights and the cores of this machine, without network. Where a server has settings that
+trade latency for capacity, the ones with which it was best here are used and listed.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ class Rival:
     alone: tuple[str, ...] = ()
     """installed without their dependencies"""
     one_stream: bool = False
-    """a process serves one stream: each stream has its own"""
+    """a process serves only one stream, so each stream has its own process"""
     judged: str = "settled_where_ended"
-    """the measure that stands for its final"""
+    """the measure that counts as its final"""
     source: str | None = None
-    """where to get what no package index has"""
+    """where to get it, if no package index has it"""
     frames_ms: tuple[int, ...] = (20, 40, 100)
     """streams take them in turn"""
     newer_python: bool = False
@@ -143,7 +143,7 @@ RIVALS: dict[str, Rival] = {
             "floor",
             "faster-whisper, plainly",
             "1.2.1",
-            "`bench/peers/launch/floor.py`, what one would write on top of it: Silero speech detection, each stream's "
+            "`bench/peers/launch/floor.py`, the plainest server on top of it: Silero speech detection, each stream's "
             "running segment decoded again and again in turn, beam 1, one model on all cores; a final after "
             f"{ENDPOINT_MS} ms of silence or 25 s of speech",
             ITS_OWN,

@@ -2,9 +2,9 @@
 
     python -m bench.peers.run --speech DIR --out bench/results/peers.json [--only NAME...]
 
-In rounds of 1, 2, 4, 8 ... streams, in each of which every server has its turn, fresh; one that keeps none of the
-promises any more is not asked for more streams. Each row is written as it comes; a run that was stopped goes on where
-it stopped. At the end the plot and the tables of docs/peers.md are written from the rows. Environments: setup.py.
+In rounds of 1, 2, 4, 8 ... streams, each server is started anew and measured in turn. A server that keeps no promise
+any more gets no larger rounds. Each row is written at once; a run that was stopped continues where it stopped. At the
+end the plot and the tables of docs/peers.md are written from the rows. Environments: setup.py.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from .spoken import clip_times
 
 CLIPS = 40
 LONGEST_S = 10.0
-"""of a clip: a sentence or two"""
+"""longest clip: a sentence or two"""
 CANDIDATES = 300
 SPELLED_LETTERS = 3
-"""fewer in a word on average: somebody spells"""
+"""with fewer letters in a word on average, somebody spells"""
 READABLE = 0.15
-"""share of a clip's words that may be written in another way than the reference's"""
+"""largest share of a clip's words that the model may write differently from the reference"""
 Row = dict[str, Any]
 
 
 def turns(rivals: Sequence[Rival], rows: Sequence[Row], most: int, refine: int) -> Iterator[tuple[Rival, int]]:
-    """Who is measured next at how many streams. `rows` grows meanwhile; numbers that it has already are left out."""
+    """Which server is measured next, with how many streams. `rows` grows meanwhile; what it holds is not repeated."""
     measured = {(row["name"], row["streams"]) for row in rows}
     streams = 1
     while streams <= most:
@@ -64,7 +64,7 @@ def _keeps_any(rival: Rival, rows: Sequence[Row], streams: int) -> bool:
 
 
 def _between(rival: Rival, rows: Sequence[Row]) -> int | None:
-    """Half way between the most streams at the first promise and the next number that was measured."""
+    """The middle between the most streams that kept the first promise and the next larger number measured."""
     kept = carried(rows, rival, PROMISES[0])
     above = sorted(row["streams"] for row in rows if row["name"] == rival.name and row["streams"] > kept)
     middle = (kept + above[0]) // 2 if kept and above else 0
@@ -93,7 +93,7 @@ def main() -> int:
 
 
 def read_material(folder: Path, model: Path, cache: Path) -> Material:
-    """Sentences that the model can read: in letters and numbers, which it writes in its own way, no word has a place.
+    """Sentences whose words the model writes as the reference does: spelled letters and numbers cannot be aligned.
     Raises SystemExit when there are none."""
     clips = [clip for clip in read_spoken(folder, CANDIDATES, "en") if clip.seconds <= LONGEST_S and not spelled(clip)]
     times = clip_times(clips, model, cache)
@@ -109,8 +109,8 @@ def spelled(clip: Spoken) -> bool:
 
 
 def _begin(args: argparse.Namespace, shape: Shape) -> dict[str, Any]:
-    """What was measured before under the same settings, or nothing. Disturbed rows are not kept if asked so. Each row
-    says itself how long it was measured."""
+    """The rows measured before with the same settings, if any; without disturbed ones where the flags say so. Each row
+    holds its own measured time."""
     settings = asdict(shape) | {"clips": CLIPS}
     for name in ("steady_s", "stream_s"):
         del settings[name]

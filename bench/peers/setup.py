@@ -1,7 +1,7 @@
 """Makes the virtual environment of a rival, with pinned versions: python -m bench.peers.setup NAME...|all
 
-They lie under ~/.cache/cohear-bench. What no package index has is exported from a clone, given with --clone NAME=DIR
-(a git directory or work tree); `--list` tells which. Nothing of it becomes part of this repository.
+They lie under ~/.cache/cohear-bench. A rival that no package index has is exported from a clone: --clone NAME=DIR (a
+git directory or work tree); `--list` shows which ones. Nothing of them becomes part of this repository.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What is said in a stream and when: words and speech of the clips, and a speaker who stops in time.
+"""What is said in a stream and when: words and speech of the clips, and a speaker that stops at a given time.
 
-Word times are those of the weights under test, measured once on each whole clip and kept; words that the model did
-not hear lie between their neighbours.
+Word times are measured once on each whole clip with the weights under test, and kept. Words that the model did not
+hear are placed between their neighbours.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from voice import Spoken, Voice
 from .text import SaidWord, align, tokens
 
 BREATH_S = 1.0
-"""behind each clip: long enough for every server's endpoint"""
+"""silence after each clip: long enough for every server's endpoint"""
 MIN_SILENCE_MS = 200
 MIN_SPEECH_MS = 150
 
 
 @dataclass(frozen=True, slots=True)
 class ClipTimes:
-    """In the clip's time."""
+    """Times of a clip's words and speech, from the start of the clip."""
 
     words: list[SaidWord]
     speech: list[Span]
     error: float
-    """share of the words that the model does not write as the reference does, with the whole clip at once"""
+    """word error of the model on the whole clip"""
 
 
 Times: TypeAlias = dict[int, ClipTimes]
@@ -43,7 +43,7 @@ Times: TypeAlias = dict[int, ClipTimes]
 
 
 class Speaker(Voice):
-    """Clip after clip with a breath between them; none goes on after `until_s` of the stream, then it is quiet."""
+    """Clip after clip with a short silence between them; no clip ends after `until_s`, then there is silence."""
 
     def __init__(self, clips: Sequence[Spoken], seed: int, until_s: float) -> None:
         super().__init__(clips, None, seed)
@@ -94,9 +94,9 @@ def clip_times(clips: Sequence[Spoken], model: Path, cache: Path) -> Times:
 
 
 def _find_speech(clip: Spoken) -> list[Span]:
-    """By Silero, which all the servers that detect speech use. Level alone misses what is said softly at the end."""
+    """Speech as Silero finds it, which all servers with speech detection use. Level alone misses soft last words."""
     options = VadOptions(min_silence_duration_ms=MIN_SILENCE_MS, min_speech_duration_ms=MIN_SPEECH_MS, speech_pad_ms=0)
-    # what follows a clip is not known; without silence behind it its end would be taken for speech
+    # without silence after the clip, its end would count as speech
     audio = np.concatenate([clip.pcm, np.zeros(SAMPLE_RATE_HZ, np.int16)]).astype(np.float32) / np.float32(32768)
     found = [(s["start"] / SAMPLE_RATE_HZ, s["end"] / SAMPLE_RATE_HZ) for s in get_speech_timestamps(audio, options)]
     return [(begin, min(end, clip.seconds)) for begin, end in found if begin < clip.seconds]
@@ -123,7 +123,7 @@ def _measure(engine: WhisperModel, clip: Spoken) -> ClipTimes:
 
 
 def place_words(reference: Sequence[str], heard: Sequence[tuple[str, float, float]], seconds: float) -> list[SaidWord]:
-    """The reference's words with the times of those heard in their places, and shares of the gap for the others."""
+    """The words of the reference, with the times of the heard words; words between them share the gap evenly."""
     said = [SaidWord(text, 0.0, 0.0) for text in reference]
     spans: dict[int, tuple[float, float]] = {}
     for place, (_, start_s, end_s) in zip(align(said, ["".join(tokens(h[0])) for h in heard]), heard, strict=True):

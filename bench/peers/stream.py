@@ -1,7 +1,7 @@
-"""One paced stream to any of the servers, and what came of it.
+"""One stream at the speed of speech to any of the servers, and its answers.
 
-As in `bench/livestream.py` audio leaves when it is due, whatever the server does; messages are kept with their times
-and read when the run is over. Servers that never say that they are done are listened to until they fall silent.
+As in `bench/livestream.py`, audio leaves when it is due, whatever the server does; messages are kept with their times
+and read when the run is over. A server that never says that it is done is heard until it sends nothing new.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 from .wire import Wire
 
 QUIET_S = 2.5
-"""a server that has sent nothing new for so long after the end has nothing more to say"""
+"""a server that has sent nothing new for so long after the end of the audio is done"""
 LINE_LIMIT = 1 << 20
 
 
@@ -54,7 +54,7 @@ async def run_stream(port: int, wire: Wire, number: int, plan: StreamPlan, voice
 async def _open(
     port: int, wire: Wire, number: int
 ) -> AsyncIterator[tuple[asyncio.WriteTransport, AsyncIterator[str | bytes]]]:
-    """Where audio goes, and what comes back."""
+    """The transport for audio, and the messages that come back."""
     if wire.path is None:
         lines, writer = await asyncio.open_connection("127.0.0.1", port, limit=LINE_LIMIT)
         try:

@@ -1,7 +1,7 @@
-"""When words were shown, by the text alone: the same measure for servers that tell times and servers that do not.
+"""When words were shown, from the text alone: the same measure for servers that send times and servers that do not.
 
-Pure. A stream's last text is aligned to what was said in it, whose words have known times; then each showing tells
-which words of the last text stood in it. All times are seconds of the stream.
+Pure. The last text of a stream is aligned to what was said in it, whose words have known times. Then each text that was
+shown is compared with the last one, word by word. All times are seconds of the stream.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from measures import LAG_STEP_S, Span
 from .readers import Showing
 
 PAUSE_S = 0.8
-"""without speech end an utterance: every server that waits for 500 ms of silence has ended it by then"""
+"""such a pause ends an utterance: every server that waits for 500 ms of silence has ended it by then"""
 SLACK_S = 0.3
-"""by which the times of words may be wrong"""
+"""possible error of the times of words"""
 HORIZON_S = 3.0
-"""behind the end of speech: what changes later is a correction, not an answer"""
+"""after the end of speech: a later change is a correction, not the answer"""
 LOST_RUN = 5
 """so many words in a row that are missing from the last text were lost, not misheard"""
 
@@ -47,18 +47,18 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One stream as its reader had it, by word of its last text."""
+    """What the reader of one stream saw, for each word of its last text."""
 
     places: list[int | None]
-    """the said word that it stands for; None for a word that nobody said"""
+    """index of the said word; None for a word that nobody said"""
     turns_s: list[list[float]]
     """when it appeared, was gone, appeared again and so on"""
     final_s: list[float]
-    """when it was final; the end of listening if never"""
+    """when it became final; if never, the end of listening"""
     final_reach: list[int]
-    """the furthest said word that was final then"""
+    """index of the last said word that was final then"""
     covered: list[tuple[float, int]]
-    """from each time on, the furthest said word that is covered"""
+    """(time, index of the last said word that some text covers from then on)"""
 
 
 def tokens(text: str) -> list[str]:
@@ -66,7 +66,7 @@ def tokens(text: str) -> list[str]:
 
 
 def utterances(speech: Sequence[Span], words: Sequence[SaidWord], until_s: float) -> list[Utterance]:
-    """Those that a pause ended before `until_s`, and that hold words."""
+    """Utterances that hold words and that a pause ended before `until_s`."""
     found = []
     start_s, first = None, 0
     for (begin, end), following in zip(speech, [*(b for b, _ in speech[1:]), math.inf], strict=False):
@@ -86,7 +86,7 @@ def utterances(speech: Sequence[Span], words: Sequence[SaidWord], until_s: float
 
 
 def align(said: Sequence[SaidWord], shown: Sequence[str]) -> list[int | None]:
-    """The place among what was said of each shown word, heard right or wrong; least edits."""
+    """For each shown word, right or wrong, the index of the said word: the alignment with the fewest edits."""
     places: list[int | None] = [None] * len(shown)
     if not said or not shown:
         return places
@@ -99,7 +99,7 @@ def align(said: Sequence[SaidWord], shown: Sequence[str]) -> list[int | None]:
 
 
 def see(showings: Sequence[tuple[float, Showing]], said: Sequence[SaidWord], until_s: float) -> Seen:
-    """Follow a stream's showings, in the order in which they came, to their last text."""
+    """Follow the texts of a stream, in their order of arrival, to the last one."""
     last = tokens(showings[-1][1].text) if showings else []
     places = align(said, last)
     turns: list[list[float]] = [[] for _ in last]
@@ -110,7 +110,7 @@ def see(showings: Sequence[tuple[float, Showing]], said: Sequence[SaidWord], unt
         if now == before:
             continue
         before = now
-        # nothing is shown before it is said: what seems so is another word
+        # no word is shown before it is said: such a match is another word
         said_by = [word is None or said[word].start_s <= at_s + SLACK_S for word in places]
         blocks = _blocks(tokens(now.text), last)
         standing = {place for begin, end in blocks for place in range(begin, end) if said_by[place]}
@@ -122,7 +122,7 @@ def see(showings: Sequence[tuple[float, Showing]], said: Sequence[SaidWord], unt
         for place in agreed:
             if at_s < final[place]:
                 final[place], final_reach[place] = at_s, reach
-        # a single word may stand anywhere by chance
+        # a single word may match by chance
         sure = [block for block in blocks if block[1] - block[0] > 1 or len(blocks) == 1]
         reach = _reach([p for begin, end in sure for p in range(begin, end) if p in standing], places)
         if reach > covered[-1][1]:
@@ -135,7 +135,7 @@ def _reach(shown: Sequence[int], places: Sequence[int | None]) -> int:
 
 
 def _blocks(shown: Sequence[str], last: Sequence[str]) -> list[tuple[int, int]]:
-    """Stretches of `last` that `shown` has too, in order, as places in `last`."""
+    """Ranges of `last` that `shown` also has, in the same order."""
     same = 0
     while same < min(len(shown), len(last)) and shown[same] == last[same]:
         same += 1
@@ -146,17 +146,17 @@ def _blocks(shown: Sequence[str], last: Sequence[str]) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How long after the end of an utterance its text stood, in ms; the first text is from its start."""
+    """Times in ms from the end of an utterance until its text was there; for the first text, from the start."""
 
     settled_ms: float
-    """it was there to its last word, and stayed so until the horizon: what is put right later still is forgiven"""
+    """the text was complete and did not change until `HORIZON_S`; later corrections do not count"""
     final_ms: float
-    """the server called its last word final"""
+    """the last word became final"""
     first_ms: float
     ended: bool
     """the server's final ended where the utterance did"""
     missing: bool
-    """nothing ever came of it; the times are those of the end of listening"""
+    """no text ever came; the times are those of the end of listening"""
 
 
 def answers(seen: Seen, spoken: Sequence[Utterance], until_s: float) -> list[Answer]:
@@ -178,15 +178,15 @@ def _answer(seen: Seen, utterance: Utterance, by_word: dict[int, list[int]], unt
     turns = [turn_s for place in places for turn_s in seen.turns_s[place] if turn_s <= horizon_s]
     settled_s = max([shown_s, *turns])
     first_s = min(turns, default=until_s)
-    # the first word behind a pause may be counted to it
+    # the first word after a pause may belong to the utterance before
     ended = seen.final_reach[last] <= utterance.words.stop or seen.final_s[last] >= until_s
     settled_ms, final_ms = 1000 * (settled_s - end_s), 1000 * (seen.final_s[last] - end_s)
     return Answer(settled_ms, final_ms, 1000 * (first_s - utterance.start_s), ended, False)
 
 
 def lags_ms(seen: Seen, said: Sequence[SaidWord], speech: Sequence[Span], counted: Span) -> list[float]:
-    """Each 50 ms while somebody speaks: how long ago the oldest word ended that no text has covered yet. Words that
-    never came are the word error's."""
+    """Each 50 ms while somebody speaks: time since the end of the oldest word that no text has covered yet. Words that
+    never came do not count here; they are word error."""
     heard = sorted({place for place in seen.places if place is not None})
     lags: list[float] = []
     step, oldest = 0, 0
@@ -205,7 +205,7 @@ def lags_ms(seen: Seen, said: Sequence[SaidWord], speech: Sequence[Span], counte
 
 
 def lost_words(seen: Seen, said: int) -> int:
-    """Words of `said` that are missing in runs of `LOST_RUN` and more: audio that was not transcribed."""
+    """Number of said words missing in runs of at least `LOST_RUN`: audio that was not transcribed."""
     heard = {place for place in seen.places if place is not None}
     lost = run = 0
     for word in range(said + 1):

@@ -32,17 +32,17 @@ class Wire:
     reader: Callable[[], Reader]
     path: str | None = None
     hello: Callable[[int], list[str]] = lambda number: []
-    """text sent first, by the stream's number"""
+    """texts sent first; the argument is the stream's number"""
     ready: Callable[[dict[str, Any]], bool] | None = None
-    """the message that audio has to wait for; None: it need not"""
+    """whether this is the message that audio has to wait for; None: audio need not wait"""
     refused: Callable[[dict[str, Any]], bool] = _nothing
     """the stream was not let in"""
     framer: Callable[[], Callable[[bytes], bytes]] = lambda: binary_frame
-    """made for each stream: PCM16 at 16 kHz as it goes onto the socket"""
+    """made for each stream; turns PCM16 at 16 kHz into bytes for the socket"""
     end: bytes = b""
-    """onto the socket, when the last audio was sent"""
+    """bytes for the socket after the last audio"""
     done: Callable[[dict[str, Any]], bool] = _nothing
-    """nothing follows this message"""
+    """whether this is the last message"""
     subprotocol: str | None = None
 
     def framing(self) -> Framing:
@@ -125,7 +125,7 @@ def speaches(endpoint_ms: int) -> Wire:
 
 
 def _appender() -> Callable[[bytes], bytes]:
-    """At 24 kHz, as the protocol wants it."""
+    """Audio at 24 kHz, as the protocol wants it."""
     resampler = soxr.ResampleStream(SAMPLE_RATE_HZ, OPENAI_RATE_HZ, 1, dtype="int16")
 
     def append(pcm: bytes) -> bytes:

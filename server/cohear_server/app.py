@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import uvicorn
+from cohear_client.hints import as_here
 from cohear_client.protocol import MAX_FRAME_BYTES, PATH
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -37,6 +38,7 @@ from .ops import pages
 from .ops.ending import Ending
 from .ops.files import raise_file_limit
 from .ops.history import History
+from .ops.listening import listen, reachable
 from .ops.metrics import Metrics
 from .ops.status import Status
 from .wire.gateway import serve_stream
@@ -134,7 +136,7 @@ def serve(config: ServerConfig) -> int:
         with asyncio.Runner(loop_factory=PulsedLoop) as runner:
             return runner.run(_serve(config))
     except CohearError as fault:
-        print(f"cohear: {fault}", file=sys.stderr)
+        print(as_here(f"cohear: {fault}"), file=sys.stderr)
         return 1
 
 
@@ -187,6 +189,7 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
 
 async def _serve(config: ServerConfig) -> int:
     front = Front(starting_app(config))
+    sockets = listen(config.host, config.port)
     server = make_server(front, config)
     signalled, stopped, ending = asyncio.Event(), asyncio.Event(), Ending()
     failures: list[CohearError] = []
@@ -200,7 +203,7 @@ async def _serve(config: ServerConfig) -> int:
             front.app = create_app(service)
             services.append(service)
             async with service.running():
-                print(banner(service, address(server, config)), flush=True)
+                print(banner(service, *addresses(server, config)), flush=True)
                 await stopped.wait()
         except CohearError as fault:
             failures.append(fault)
@@ -224,7 +227,7 @@ async def _serve(config: ServerConfig) -> int:
     async with asyncio.TaskGroup() as group:
         running = group.create_task(run_service())
         closing = group.create_task(shut_down())
-        await server.serve()
+        await server.serve(sockets)
         closing.cancel()
         stopped.set()
         if not services:
@@ -249,25 +252,26 @@ async def in_thread(work: Callable[[], T]) -> T:
     return await asyncio.wrap_future(outcome)
 
 
-def banner(service: Service, address: str) -> str:
+def banner(service: Service, here: str, *others: str) -> str:
     """What is running, where, and how to use something else."""
     model = service.model
     windows = "short windows" if model.short_windows else "windows padded to 30 s: no profile for this model"
     secure = "s" if service.config.ssl_certfile else ""
     smaller = f"; partials at the limit: {model.smaller.name}" if model.smaller else ""
     keys = f"asked for; those in {service.config.keys} hold" if service.config.keys else "none are asked for"
-    return (
-        f"Cohear is ready on ws{secure}://{address}{PATH}\n"
-        f"  page     http{secure}://{address}, and /dashboard\n"
-        f"  keys     {keys}\n"
-        f"  model    {model.name} ({model.compute_type} on {model.device}, {windows}){smaller}\n"
-        f"  another  --model base | large-v3-turbo | any faster-whisper name | a CTranslate2 folder\n"
-        f"  try      cohear stream FILE --url ws{secure}://{address}"
-    )
+    lines = [
+        f"Cohear is ready on ws{secure}://{here}{PATH}",
+        f"  page     http{secure}://{here}, and /dashboard",
+        *(f"  others   http{secure}://{other} from other machines" for other in others),
+        f"  keys     {keys}",
+        f"  model    {model.name} ({model.compute_type} on {model.device}, {windows}){smaller}",
+        "  another  --model base | large-v3-turbo | any faster-whisper name | a CTranslate2 folder",
+        f"  try      cohear stream FILE --url ws{secure}://{here}",
+    ]
+    return as_here("\n".join(lines))
 
 
-def address(server: uvicorn.Server, config: ServerConfig) -> str:
-    """host:port that a started server listens on."""
+def addresses(server: uvicorn.Server, config: ServerConfig) -> list[str]:
+    """host:port by which a started server is reached, on this machine first."""
     ports = [s.getsockname()[1] for listener in getattr(server, "servers", []) for s in listener.sockets]
-    host = f"[{config.host}]" if ":" in config.host else config.host
-    return f"{host}:{ports[0] if ports else config.port}"
+    return [f"{host}:{ports[0] if ports else config.port}" for host in reachable(config.host)]

@@ -176,9 +176,9 @@ async def refused(page: Page, running: Running, words: str) -> None:
 
 
 async def test_a_page_without_https_says_why_there_is_no_microphone(browser: Browser) -> None:
-    console = ("Cross-Origin-Opener-Policy", "navigator.mediaDevices")
-    async with serving(FakeBackend()) as running, tab(browser, Setup(console=console)) as page:
-        await opened(page, running.address.replace("127.0.0.1", "cohear.example"))
+    setup, host = Setup(console=("Cross-Origin-Opener-Policy", "navigator.mediaDevices")), "cohear.example"
+    async with serving(FakeBackend(), allowed_hosts=host) as running, tab(browser, setup) as page:
+        await opened(page, running.address.replace("127.0.0.1", host))
         await page.click("#start")
         await expect(page.locator("#notice-text")).to_contain_text("open this one by https")
 
