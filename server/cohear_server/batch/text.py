@@ -12,9 +12,9 @@ from itertools import pairwise
 
 from cohear_client.protocol import Final, Timing, Word
 from cohear_client.transcript import Statistics, Transcript
+from cohear_client.writing import joined_words
 
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeResult
-from ..core.words import UNSPACED
 from ..engine.guard import compression_ratio
 from .splitter import Window
 
@@ -96,7 +96,7 @@ def transcript(texts: Iterable[WindowText], model: str) -> Transcript:
                 Final(
                     seq=len(segments),
                     segment_id=len(segments),
-                    text=_joined(words, text.language),
+                    text=joined_words((word.text for word in words), text.language),
                     confidence=sum(word.confidence for word in words) / len(words),
                     language=text.language,
                     start_s=words[0].start_s,
@@ -109,10 +109,6 @@ def transcript(texts: Iterable[WindowText], model: str) -> Transcript:
             )
             statistics.append(text.statistics)
     return Transcript(tuple(segments), statistics=tuple(statistics))
-
-
-def _joined(words: Sequence[Word], language: str) -> str:
-    return ("" if language in UNSPACED else " ").join(word.text for word in words)
 
 
 def _segments(words: Sequence[Word], language: str) -> list[tuple[Word, ...]]:
