@@ -30,7 +30,7 @@ LAYERS: dict[str, set[str]] = {
     "engine": {"core", "errors", "models"},
     "scheduling": {"core", "engine.backend", "errors"},
     "config": {"core", "errors", "scheduling.scheduler"},
-    "access": {"config", "errors", "live", "wire.web"},
+    "access": {"config", "errors", "live", "wire.sockets", "wire.web"},
     "live": {"access.caller", "config", "core", "engine", "errors", "models", "scheduling"},
     "wire": {"access.caller", "config", "core", "errors", "live"},
     "ops": {"core", "errors", "live", "scheduling"},
@@ -43,7 +43,7 @@ LAYERS: dict[str, set[str]] = {
 ONLY = {
     "starlette": {
         "cohear_server.app",
-        "cohear_server.wire.gateway",
+        "cohear_server.wire.channel",
         "cohear_server.wire.web",
         "cohear_server.wire.hosts",
         "cohear_server.wire.starting",

@@ -30,12 +30,15 @@ a second, and ends the streams of a revoked key. FILE is --keys, else {VARIABLE}
   cohear keys add reception --keys keys.toml
   cohear serve --host 0.0.0.0 --keys keys.toml
   COHEAR_API_KEY=cohear_... cohear stream talk.flac --url ws://server:8765
+  cohear keys add prometheus --scope operate
   cohear keys list
   cohear keys revoke reception""",
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, dest="action")
     for name, text in (("add", "make a key, and print it"), ("revoke", "a key is one no more")):
         actions.add_parser(name, help=text, description=text).add_argument("name", metavar="NAME", help="whose key")
+    scope = "what it is good for, each in its turn: stream (the default), operate (/metrics, /v1/status, /dashboard)"
+    actions.choices["add"].add_argument("--scope", action="append", choices=("stream", "operate"), help=scope)
     actions.add_parser("list", help="names of the keys, and when they were made").add_argument(
         "--json", action="store_true", help="print JSON"
     )
@@ -51,15 +54,16 @@ def run(args: argparse.Namespace) -> int:
     file: Path = args.keys or Path(os.environ.get(VARIABLE) or _default_file())
     match args.action:
         case "add":
-            key = add_key(file, args.name)
+            key = add_key(file, args.name, args.scope or ("stream",))
             say(f"the key {args.name!r}, kept as a hash in {file}; it is not shown again:")
             print(key)
         case "revoke":
             revoke_key(file, args.name)
             say(f"revoked {args.name!r} in {file}")
         case _:
-            found = [{"name": key.name, "created": key.created.isoformat()} for key in read_keys(file)]
-            lines = [f"{key['name']:<24}{key['created']}" for key in found]
+            keys = read_keys(file)
+            found = [{"name": k.name, "created": k.created.isoformat(), "scopes": list(k.scopes)} for k in keys]
+            lines = [f"{k.name:<24}{k.created.isoformat()}  {', '.join(k.scopes)}" for k in keys]
             print(json.dumps(found, indent=1) if args.json else "\n".join(lines) or f"no keys in {file}")
     return 0
 

@@ -113,6 +113,8 @@ class Resume(messages.Checked, frozen=True):
     session_id: Name
     token: Name
     last_seq: Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)] = 0
+    lasting: Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)] | None = None
+    """how many `final`, `finalized`, `error` and `done` came; from a client that counts them none comes twice"""
 
 
 class Limits(msgspec.Struct, frozen=True):

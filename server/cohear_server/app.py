@@ -1,4 +1,4 @@
-"""The service on the network: routes, start-up, banner, shutdown. What happens on a socket is `gateway`."""
+"""The service on the network: routes, start-up, banner, shutdown. What happens on a connection is `wire`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import uvicorn
 from cohear_client.hints import as_here
-from cohear_client.protocol import MAX_FRAME_BYTES, PATH
+from cohear_client.protocol import MAX_FRAME_BYTES, PATH, SUBPROTOCOL
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -24,6 +25,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket as Socket
 
+from .access.caller import ANYONE, SCOPE, Caller, network_of
 from .access.exposure import check_certificate, check_exposure
 from .access.gate import Door, Gate, token_route
 from .access.keyring import Keyring
@@ -32,8 +34,9 @@ from .access.revocations import Revocations
 from .access.tokens import Tokens
 from .config import ServerConfig, allowed_origins
 from .errors import CohearError
+from .live.backend import make_backend
 from .live.pulse import PulsedLoop, pulse
-from .live.service import Service, make_backend
+from .live.service import Service
 from .ops import pages
 from .ops.ending import Ending
 from .ops.files import raise_file_limit
@@ -41,8 +44,10 @@ from .ops.history import History
 from .ops.listening import listen, reachable
 from .ops.metrics import Metrics
 from .ops.status import Status
-from .wire.gateway import serve_stream
+from .wire.channel import WebSocketChannel
+from .wire.connection import serve as speak
 from .wire.hosts import Hosts
+from .wire.native import NativeWire
 from .wire.sockets import Connections, HttpSocket, SocketLimits, WebSocket
 from .wire.starting import Front, starting_app
 from .wire.web import origin_allowed, routes
@@ -83,7 +88,7 @@ def create_app(service: Service) -> Starlette:
     """The ASGI application, which observes `service`; the caller runs it."""
     metrics = Metrics(service)
     history = History(service, metrics)
-    service.observer = metrics
+    service.observer.add(metrics)
     service.companions.append(history.run)
     guard, ways_in = guarded(service)
 
@@ -96,10 +101,12 @@ def create_app(service: Service) -> Starlette:
         return JSONResponse({"status": "ready", "model": service.model.name, "streams": len(service.streams)})
 
     async def stream(socket: Socket) -> None:
-        if origin_allowed(socket.headers, allowed_origins(service.config)):
-            await serve_stream(socket, service)
-        else:
+        if not origin_allowed(socket.headers, allowed_origins(service.config)):
             await socket.close()  # before it is accepted: the browser gets a 403
+            return
+        offered = socket.scope.get("subprotocols", [])
+        await socket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        await speak(WebSocketChannel(socket), NativeWire(), service, caller_of(socket))
 
     health = [Route("/healthz", healthz), Route("/readyz", readyz)]
     return Starlette(
@@ -112,6 +119,12 @@ def create_app(service: Service) -> Starlette:
         ],
         middleware=[Middleware(Hosts, config=service.config), *guard],
     )
+
+
+def caller_of(socket: Socket) -> Caller:
+    """Who opened a connection, and from where."""
+    caller: Caller = socket.scope.get(SCOPE, ANYONE)
+    return replace(caller, address=network_of(socket.client.host if socket.client else ""))
 
 
 def guarded(service: Service) -> tuple[list[Middleware], list[BaseRoute]]:

@@ -35,6 +35,7 @@ class Keyed:
     running: Running
     file: Path
     key: str
+    operator: str
 
     async def request(self, method: str, path: str, key: str = "", **headers: str) -> httpx.Response:
         if key:
@@ -59,9 +60,9 @@ class Keyed:
 @contextlib.asynccontextmanager
 async def keyed(tmp_path: Path, **settings: object) -> AsyncIterator[Keyed]:
     file = tmp_path / "keys.toml"
-    key = add_key(file, "alice")
+    key, operator = add_key(file, "alice"), add_key(file, "watch", ["operate"])
     async with serving(FakeBackend(), keys=str(file), **settings) as running:
-        yield Keyed(running, file, key)
+        yield Keyed(running, file, key, operator)
 
 
 async def begin(ws: ClientConnection, start: Start | None = None) -> Ready:
@@ -91,15 +92,42 @@ async def test_open_without_a_key(tmp_path: Path) -> None:
 
 async def test_a_key_opens_and_a_wrong_one_does_not(tmp_path: Path) -> None:
     async with keyed(tmp_path) as server:
-        for path in ("/metrics", "/v1/info", "/v1/status"):
-            assert (await server.request("GET", path, server.key)).status_code == 200
+        assert (await server.request("GET", "/v1/info", server.key)).status_code == 200
         for wrong in (server.key[:-1], server.key + "x", "cohear_"):
             answer = await server.request("GET", "/v1/info", wrong)
             assert answer.status_code == 401
             assert "does not know that key" in answer.json()["message"]
         assert (await server.request("GET", "/v1/info", authorization=f"Basic {server.key}")).status_code == 401
         assert (await server.request("GET", f"/v1/info?key={server.key}")).status_code == 401
-        assert 'refused_total{code="unauthorized"} 5' in (await server.request("GET", "/metrics", server.key)).text
+        assert 'refused_total{code="unauthorized"} 5' in (await server.request("GET", "/metrics", server.operator)).text
+
+
+async def test_each_key_is_good_for_its_scopes_and_so_are_its_tokens(tmp_path: Path) -> None:
+    async with keyed(tmp_path) as server:
+        token = (await server.request("POST", "/v1/token", server.operator)).json()["token"]
+        for secret, status in ((server.operator, 200), (token, 200), (server.key, 403), (await server.token(), 403)):
+            for path in ("/metrics", "/v1/status"):
+                answer = await server.request("GET", path, secret)
+                assert answer.status_code == status
+                assert status == 200 or answer.json()["code"] == "forbidden"
+                assert status == 200 or "--scope operate" in answer.json()["remedy"]
+        for secret in (server.operator, token):
+            assert (await server.request("GET", "/v1/info", secret)).status_code == 403
+            with pytest.raises(InvalidStatus, match="403"):
+                async with server.socket(header=f"Bearer {secret}"):
+                    pass
+
+
+async def test_a_key_that_is_good_for_less_loses_its_streams(tmp_path: Path) -> None:
+    async with keyed(tmp_path) as server, server.socket(header=f"Bearer {server.key}") as ws:
+        await begin(ws)
+        text = server.file.read_text()
+        server.file.write_text(text.replace('name = "alice"', 'name = "alice"\nscopes = ["stream", "operate"]'))
+        assert (await server.request("GET", "/metrics", server.key)).status_code == 200
+        assert len(server.running.service.streams) == 1
+        server.file.write_text(text.replace('name = "alice"', 'name = "alice"\nscopes = ["operate"]'))
+        messages = await heard_until(ws, Done)
+        assert [m.code for m in messages if isinstance(m, Error)] == ["key_revoked"]
 
 
 async def test_a_stream_is_its_key_s(tmp_path: Path) -> None:
@@ -135,12 +163,12 @@ async def test_a_browser_s_websocket_names_a_token_as_subprotocol(tmp_path: Path
 async def test_a_token_opens_what_a_key_does_but_gets_no_other_token(tmp_path: Path) -> None:
     async with keyed(tmp_path) as server:
         token = await server.token()
-        assert (await server.request("GET", "/v1/status", token)).status_code == 200
+        assert (await server.request("GET", "/v1/info", token)).status_code == 200
         answer = await server.request("POST", "/v1/token", token)
         assert answer.status_code == 403
         assert "with the key" in answer.json()["remedy"]
         revoke_key(server.file, "alice")
-        assert (await server.request("GET", "/v1/status", token)).status_code == 401
+        assert (await server.request("GET", "/v1/info", token)).status_code == 401
 
 
 async def test_pages_of_allowed_hosts_may_ask_for_tokens(tmp_path: Path) -> None:

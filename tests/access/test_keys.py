@@ -38,6 +38,14 @@ def test_keys_are_added_and_revoked_one_by_one(file: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["keys.toml"], "nothing is left beside it"
 
 
+def test_a_key_streams_unless_it_is_made_for_something_else(file: Path) -> None:
+    add_key(file, "a")
+    assert "scopes" not in file.read_text(), "a server of before reads it too"
+    add_key(file, "b", ["operate"])
+    add_key(file, "c", ["operate", "stream"])
+    assert [key.scopes for key in read_keys(file)] == [("stream",), ("operate",), ("stream", "operate")]
+
+
 def test_what_goes_wrong_while_writing_leaves_the_file_as_it_was(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_key(file, "a")
     before = file.read_text()
@@ -70,9 +78,15 @@ def test_a_name_is_given_once(file: Path) -> None:
         ("\xff", "not TOML"),
         ('other = "x"', "something else"),
         ("key = 5", "something else"),
-        ("[[key]]\nname = 'a'", "that is none"),
-        (GOOD.replace("0" * 64, "secret"), "that is none"),
-        (GOOD + "more = 1\n", "that is none"),
+        ("[[key]]\nname = 'a'", "that is not valid"),
+        (GOOD.replace("0" * 64, "secret"), "that is not valid"),
+        (GOOD + "more = 1\n", "that is not valid"),
+        (GOOD + "scopes = []\n", "that is not valid"),
+        (GOOD + 'scopes = "stream"\n', "that is not valid"),
+        (GOOD + 'scopes = ["stream", "all"]\n', "that is not valid"),
+        (GOOD + "scopes = [[]]\n", "that is not valid"),
+        ("a = " + "[" * 50_000, "not TOML"),
+        ("# " + "x" * (2 << 20), "bytes"),
         (GOOD + GOOD, "two keys of one name"),
     ],
 )

@@ -11,8 +11,9 @@ from cohear_client.protocol import Final, Finalized, Partial, ServerMessage, Sta
 from cohear_server.config import ServerConfig
 from cohear_server.core.jobs import DecodeJob, DecodeResult, JobKind
 from cohear_server.errors import ClientError
+from cohear_server.live.backend import make_backend
 from cohear_server.live.observer import Unobserved
-from cohear_server.live.service import Service, make_backend
+from cohear_server.live.service import Service
 from cohear_server.scheduling.load import Rung
 from cohear_server.wire.local import LocalStream, open_stream
 
@@ -67,7 +68,6 @@ async def test_partials_come_from_tiny_en_and_finals_from_base() -> None:
     async with service.running():
         load = service.dispatcher.load
         assert 0 < load.smaller_cost < 1
-        service.observer = Counted()
         async with open_stream(service, Start(language="en")) as stream:
             events = aiter(stream)
             for rung in (Rung.SMALLER, Rung.USUAL):
@@ -75,8 +75,10 @@ async def test_partials_come_from_tiny_en_and_finals_from_base() -> None:
                 warned = (await until(events, Warning))[-1]
                 assert isinstance(warned, Warning)
                 assert warned.code == ("degraded" if rung is Rung.SMALLER else "restored")
-                service.observer = heard[rung] = Counted()
+                heard[rung] = Counted()
+                service.observer.add(heard[rung])
                 texts[rung] = await said(stream, events)
+                service.observer.remove(heard[rung])
     assert heard[Rung.SMALLER].models(JobKind.PARTIAL) == {"tiny.en"}
     assert heard[Rung.USUAL].models(JobKind.PARTIAL) == {"base"}
     assert heard[Rung.SMALLER].models(JobKind.FINAL) == heard[Rung.USUAL].models(JobKind.FINAL) == {"base"}

@@ -12,7 +12,7 @@ from cohear_server.core.jobs import DecodeOptions
 from cohear_server.engine.backend import ModelInfo
 from cohear_server.engine.tiers import TieredBackend
 from cohear_server.errors import BackendUnavailable, ClientError
-from cohear_server.live.service import make_backend
+from cohear_server.live.backend import make_backend
 from cohear_testing.fake import FAKE_MODEL, FakeBackend, FakeOptions
 
 from .jobs import make_job, noise

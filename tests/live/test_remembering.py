@@ -18,7 +18,7 @@ from cohear_server.engine.backend import DecodeBackend
 from cohear_server.engine.cache import FILE_NAME, Cache
 from cohear_server.engine.cached import CachedBackend
 from cohear_server.engine.results import Results
-from cohear_server.live.service import make_backend
+from cohear_server.live.backend import make_backend
 from cohear_testing.fake import FakeBackend
 from msgspec.structs import replace
 

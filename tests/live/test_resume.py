@@ -9,7 +9,7 @@ from cohear_testing.fake import FakeBackend, FakeOptions, ServiceTime
 from websockets.asyncio.client import ClientConnection
 
 from ..serving import Running, burst, heard_until, quiet, serving
-from ..wire.test_gateway import begin, closed_with, of, send_audio
+from ..wire.test_connection import begin, closed_with, of, send_audio
 
 AUDIO = quiet(0.5) + burst(1.0) + quiet(0.8) + burst(1.0) + quiet(0.8)
 
@@ -146,3 +146,36 @@ async def test_a_client_that_closes_normally_does_not_come_back() -> None:
         async with running.socket() as ws:
             await begin(ws)
         await running.service.vacant.wait()
+
+
+@pytest.mark.parametrize("had", [0, 100, 299, 300])
+async def test_a_resend_is_as_long_as_it_must_be_and_nothing_comes_twice(had: int) -> None:
+    """More than may wait for a client that reads; each acknowledgement is known by its mark."""
+    async with serving(FakeBackend()) as running:
+        marks = [str(number) for number in range(300)]
+        async with running.socket() as ws:
+            ready = await begin(ws)
+            for mark in marks:
+                await ws.send(encode(protocol.Finalize(mark)))
+                await heard_until(ws, protocol.Finalized)
+            await lose(ws, running)
+        async with running.socket() as ws:
+            await begin(ws, Start(resume=Resume(ready.session_id, ready.token, 0, had)))
+            await ws.send(encode(Stop()))
+            messages = await heard_until(ws, Done)
+            assert [m.id for m in of(protocol.Finalized, messages)] == marks[had:]
+
+
+async def test_audio_of_the_connection_before_is_not_heard_after_the_return() -> None:
+    """A frame of many seconds is taken slice by slice; the client comes back in the midst of it."""
+    async with serving(FakeBackend()) as running, running.socket() as hanging, running.socket() as ws:
+        ready = await begin(hanging)
+        audio = AUDIO * 7
+        await hanging.send(audio)
+        await heard_until(hanging, protocol.SpeechStarted)
+        again = await resumed(ws, ready, last_seq=0)
+        assert 0 < again.next_sample < len(audio) // 2
+        await ws.send(audio[2 * again.next_sample :])
+        await ws.send(encode(Stop()))
+        (done,) = of(Done, await heard_until(ws, Done))
+        assert done.samples.received == len(audio) // 2

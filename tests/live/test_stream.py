@@ -1,4 +1,4 @@
-"""A stream between its session and the dispatcher; what clients see of it is in `test_gateway` and `test_resume`."""
+"""A stream between its session and the dispatcher; what clients see of it is in `test_connection` and `test_resume`."""
 
 from __future__ import annotations
 

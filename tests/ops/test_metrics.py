@@ -128,7 +128,7 @@ async def test_refusals_and_errors_have_their_codes() -> None:
         got = await scraped(running)
         assert got["cohear_streams_refused_total", "overloaded"] == 1
         assert got["cohear_errors_total", "bad_json"] == 1
-        metrics = running.service.observer
+        (metrics,) = running.service.observer
         assert isinstance(metrics, Metrics)
         assert [(e.code, e.refused, e.fatal) for e in metrics.recent_errors] == [
             ("overloaded", True, True),

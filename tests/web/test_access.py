@@ -17,13 +17,16 @@ from .test_page import accessible, as_fast_as_it_goes
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 REFUSED = Setup(console=("401 (Unauthorized)",))
+FORBIDDEN = Setup(console=("401 (Unauthorized)", "403 (Forbidden)"))
 
 
 @contextlib.asynccontextmanager
-async def locked(browser: Browser, folder: Path, path: str = "/") -> AsyncIterator[tuple[Page, Running, str]]:
+async def locked(
+    browser: Browser, folder: Path, path: str = "/", setup: Setup = REFUSED
+) -> AsyncIterator[tuple[Page, Running, str]]:
     """A page of a server with one key, as it is opened first: it asks."""
-    key = add_key(folder / "keys.toml", "alice")
-    async with serving(FakeBackend(), keys=str(folder / "keys.toml")) as running, tab(browser, REFUSED) as page:
+    key = add_key(folder / "keys.toml", "alice", ["stream", "operate"])
+    async with serving(FakeBackend(), keys=str(folder / "keys.toml")) as running, tab(browser, setup) as page:
         await page.goto(f"http://{running.address}{path}")
         await expect(page.get_by_role("dialog", name="This server asks for a key")).to_be_visible()
         yield page, running, key
@@ -100,6 +103,14 @@ async def test_the_dashboard_asks_too(browser: Browser, tmp_path: Path) -> None:
         await expect(page.locator("#streams")).to_have_text("0")
         await page.click("text=Transcribe")
         await state(page, "idle")
+
+
+async def test_a_key_that_only_streams_opens_no_dashboard(browser: Browser, tmp_path: Path) -> None:
+    async with locked(browser, tmp_path, "/dashboard", FORBIDDEN) as (page, _, key):
+        await enter(page, add_key(tmp_path / "keys.toml", "bob"))
+        await expect(page.get_by_role("alert")).to_contain_text("not good for this")
+        await enter(page, key)
+        await state(page, "ready")
 
 
 async def test_a_locked_dashboard_says_so(browser: Browser, tmp_path: Path) -> None:

@@ -11,15 +11,15 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from cohear_client import protocol
-from cohear_client.protocol import Done, Error, Stop, encode
-from cohear_server.wire.sockets import SocketLimits, network_of
+from cohear_client.protocol import Done, Error, Start, Stop, encode
+from cohear_server.wire.sockets import SocketLimits
 from cohear_testing.fake import FakeBackend
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from ..serving import Running, heard_until, serving
-from .test_gateway import begin, get
+from .test_connection import begin, get
 
 SOON_S = 0.2
 CLOSED_S = 10.0
@@ -208,20 +208,6 @@ async def test_one_address_cannot_have_all_connections() -> None:
             await begin(ws)
 
 
-@pytest.mark.parametrize(
-    ("host", "network"),
-    [
-        ("10.1.2.3", "10.1.2.3"),
-        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
-        ("::ffff:10.1.2.3", "10.1.2.3"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-    ],
-)
-def test_what_counts_as_one_address(host: str, network: str) -> None:
-    assert network_of(host) == network
-
-
 async def close_code(ws: ClientConnection) -> int | None:
     with contextlib.suppress(ConnectionClosed):
         async with asyncio.timeout(CLOSED_S):
@@ -235,6 +221,16 @@ async def test_a_first_message_is_small(first: str | bytes) -> None:
     async with serving(FakeBackend()) as running, running.socket() as ws:
         await ws.send(first)
         assert await close_code(ws) == 1009
+
+
+async def test_audio_may_follow_its_start_at_once() -> None:
+    async with serving(FakeBackend()) as running, running.socket() as ws:
+        frames = [(Opcode.TEXT, encode(Start()).encode()), (Opcode.BINARY, bytes(200_000))]
+        ws.transport.write(b"".join(Frame(code, data).serialize(mask=True, extensions=[]) for code, data in frames))
+        await ws.send(encode(Stop()))
+        done = (await heard_until(ws, Done))[-1]
+        assert isinstance(done, Done)
+        assert done.samples.received == 100_000
 
 
 async def test_a_text_is_refused_unread_beyond_its_limit_and_the_stream_goes_on() -> None:

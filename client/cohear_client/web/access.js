@@ -13,6 +13,8 @@ const FRESH = 0.75;
 /** What a header can hold, and no key has more. */
 const SENDABLE = /^[\x21-\x7e]+$/;
 
+const NOT_FOR_THIS = 'This key is not good for this: enter one that is, or ask whoever runs the server.';
+
 const UNKNOWN = 'The server does not know this key, or it was revoked: check it, or ask for another one.';
 
 export class Access {
@@ -44,9 +46,10 @@ export class Access {
       if (this.#key && performance.now() > this.#freshUntilMs) await this.#mint();
       const headers = this.#token ? { authorization: `Bearer ${this.#token}` } : {};
       const answer = await fetch(path, { headers, signal: AbortSignal.timeout(timeoutMs) });
-      if (answer.status !== 401) return answer;
+      if (answer.status !== 401 && answer.status !== 403) return answer;
       this.#freshUntilMs = 0;
-      if (!this.#key) this.#remember(await this.#ask(''));
+      if (answer.status === 403) this.#remember(await this.#ask(NOT_FOR_THIS));
+      else if (!this.#key) this.#remember(await this.#ask(''));
     }
   }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import ipaddress
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +12,10 @@ class Caller:
     """whose share of the engine its streams take: the name of its key"""
     key_id: str = ""
     """tells a key from another one of the same name, before or after; empty where no key is asked for"""
+    scopes: frozenset[str] = field(default=frozenset(), compare=False)
+    """what its key is good for; nothing is asked of it where there are no keys"""
+    address: str = field(default="", compare=False)
+    """where it comes from now, as `network_of` tells; a client that comes back may have another one"""
 
 
 ANYONE = Caller()
@@ -18,3 +23,16 @@ ANYONE = Caller()
 
 SCOPE = "cohear.caller"
 """where the gate leaves the caller in the scope of a connection"""
+
+
+def network_of(host: str) -> str:
+    """What counts as one address: an IPv6 host has a whole /64 to itself."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return host

@@ -1,6 +1,7 @@
 """The one gate in front of everything that the server answers: without a key it is closed.
 
-It stands before the routes, so that a new one is closed until it is named here. Open to all are health checks and the
+It stands before the routes, so that a new one is closed until it is named here. What tells how the server fares wants
+a key of an operator. Open to all are health checks and the
 pages' own files, which hold nothing of anybody. A key comes in the Authorization header, never in an address, which
 ends up in logs; a browser's websocket can send no header, and names a token as a second subprotocol.
 """
@@ -16,13 +17,16 @@ from starlette.websockets import WebSocketClose
 
 from ..errors import ClientError
 from ..live.service import Service
+from ..wire.sockets import told
 from ..wire.web import sharing
 from .caller import SCOPE, Caller
 from .keyring import Keyring
+from .keys import OPERATE, STREAM
 from .tokens import LIFE_S, Tokens
 
 OPEN_PATHS = frozenset({"/", "/dashboard", "/healthz", "/readyz"})
 OPEN_FILES = "/web/"
+OPERATOR_PATHS = frozenset({"/metrics", "/v1/status"})
 TOKEN_PATH = "/v1/token"
 TOKEN_PREFIX = "cohear.token."
 """a subprotocol that begins so carries what the Authorization header would"""
@@ -30,6 +34,14 @@ TOKEN_PREFIX = "cohear.token."
 _HOW = "send one as `Authorization: Bearer KEY`; the operator makes them with `cohear keys add NAME`"
 NO_KEY = ClientError("unauthorized", "this server asks for a key", _HOW)
 BAD_KEY = ClientError("unauthorized", "this server does not know that key, or it was revoked", _HOW)
+OPERATORS_ONLY = ClientError(
+    "forbidden",
+    "this key may not see how the server fares",
+    "ask with an operator's key: `cohear keys add NAME --scope operate`",
+)
+STREAMS_ONLY = ClientError(
+    "forbidden", "this key may not stream", "ask with another key: `cohear keys add NAME --scope stream`"
+)
 NOT_A_KEY = ClientError("unauthorized", "a token cannot get another one", f"ask with the key; tokens hold {LIFE_S} s")
 
 
@@ -68,8 +80,8 @@ class Gate:
             return
         secret = _secret(scope, headers)
         caller = self._door.caller_of(secret) if secret else None
-        if caller is None:
-            fault = BAD_KEY if secret else NO_KEY
+        fault = _lacking(caller, scope["path"]) if caller else BAD_KEY if secret else NO_KEY
+        if fault is not None:
             self._service.observer.refused(fault.code)
             await _refusal(fault, sharing(headers, self._service), scope)(scope, receive, send)
             return
@@ -92,7 +104,7 @@ def token_route(door: Door, service: Service) -> BaseRoute:
         headers = {**sharing(request.headers, service), "cache-control": "no-store"}
         caller = door.keyring.caller_of(_bearer(request.headers))
         if caller is None:
-            return JSONResponse(_told(NOT_A_KEY), status_code=403, headers=headers)
+            return JSONResponse(told(NOT_A_KEY), status_code=403, headers=headers)
         return JSONResponse({"token": door.tokens.issue(caller), "expires_in_s": LIFE_S}, headers=headers)
 
     return Route(TOKEN_PATH, token, methods=["POST"])
@@ -103,6 +115,15 @@ def _is_open(scope: Scope) -> bool:
         return False
     path: str = scope["path"]
     return path in OPEN_PATHS or path.startswith(OPEN_FILES)
+
+
+def _lacking(caller: Caller, path: str) -> ClientError | None:
+    """Why this caller may not go there, whose key is good."""
+    if path == TOKEN_PATH:
+        return None
+    if path in OPERATOR_PATHS:
+        return None if OPERATE in caller.scopes else OPERATORS_ONLY
+    return None if STREAM in caller.scopes else STREAMS_ONLY
 
 
 def _is_preflight(scope: Scope, headers: Headers) -> bool:
@@ -126,9 +147,7 @@ def _bearer(headers: Headers) -> str:
 def _refusal(fault: ClientError, headers: dict[str, str], scope: Scope) -> ASGIApp:
     if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
         return WebSocketClose()  # this server can say no more than 403
-    headers = {**headers, "www-authenticate": 'Bearer realm="cohear"', "cache-control": "no-store"}
-    return JSONResponse(_told(fault), status_code=401, headers=headers)
-
-
-def _told(fault: ClientError) -> dict[str, str]:
-    return {"code": fault.code, "message": fault.message, "remedy": fault.remedy}
+    headers = {**headers, "cache-control": "no-store"}
+    if fault.code == "forbidden":
+        return JSONResponse(told(fault), status_code=403, headers=headers)
+    return JSONResponse(told(fault), status_code=401, headers={**headers, "www-authenticate": 'Bearer realm="cohear"'})

@@ -50,12 +50,12 @@ class Keyring:
         return found
 
     def holds(self, caller: Caller) -> bool:
-        """Whether the caller's key is still one."""
-        return any(_caller(key) == caller for key in self._keys)
+        """Whether the caller's key is still one, and good for what it was good for."""
+        return any(_caller(key) == caller and caller.scopes <= set(key.scopes) for key in self._keys)
 
 
 def _caller(key: Key) -> Caller:
-    return Caller(key.name, key.sha256[:KEY_ID_CHARS])
+    return Caller(key.name, key.sha256[:KEY_ID_CHARS], frozenset(key.scopes))
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

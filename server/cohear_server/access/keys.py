@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import secrets
 import stat
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +26,12 @@ from ..errors import ClientError
 PREFIX = "cohear_"
 """what every key begins with: scanners for leaked secrets know it by that"""
 
+STREAM, OPERATE = "stream", "operate"
+SCOPES = (STREAM, OPERATE)
+"""what a key may be good for: streams and what belongs to them; how the server fares"""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MOST_BYTES = 1 << 20
 _HASH = re.compile(r"[0-9a-f]{64}")
 _HEADER = "# API keys of a Cohear server: their hashes. Change it with `cohear keys add` and `cohear keys revoke`.\n"
 
@@ -34,21 +41,24 @@ class Key:
     name: str
     sha256: str
     created: datetime
+    scopes: tuple[str, ...] = (STREAM,)
 
 
 def read_keys(path: Path) -> tuple[Key, ...]:
     """All keys of a file. Raises ClientError(`bad_keys`) if it is missing, damaged, or others may write to it."""
     try:
         with path.open("rb") as file:
-            writable = os.fstat(file.fileno()).st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+            status = os.fstat(file.fileno())
+            if status.st_size > MOST_BYTES:
+                raise _bad(path, f"has {status.st_size} bytes", "is it a file of keys?")
             data = tomllib.load(file)
     except FileNotFoundError as fault:
         raise _bad(path, "there is no such file", f"make it: cohear keys add NAME --keys {path}") from fault
     except OSError as fault:
         raise _bad(path, str(fault.strerror), "name a file that can be read") from fault
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise _bad(path, f"is not TOML ({fault})", "mend it, or make a new one with `cohear keys add`") from fault
-    if os.name == "posix" and writable:
+    if os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise _bad(path, "others may write to it", f"chmod 600 {path}")
     entries = data.get("key", [])
     if not isinstance(entries, list) or set(data) - {"key"}:
@@ -59,8 +69,8 @@ def read_keys(path: Path) -> tuple[Key, ...]:
     return keys
 
 
-def add_key(path: Path, name: str) -> str:
-    """Make a key, and the file if there is none. Returns the key: it is nowhere else.
+def add_key(path: Path, name: str, scopes: Sequence[str] = (STREAM,)) -> str:
+    """Make a key that is good for these `SCOPES`, and the file if there is none. Returns the key: it is nowhere else.
 
     Raises ClientError(`bad_name`, `bad_keys`)."""
     if not _NAME.fullmatch(name):
@@ -70,7 +80,8 @@ def add_key(path: Path, name: str) -> str:
     if any(key.name == name for key in keys):
         raise ClientError("bad_name", f"there is a key {name!r} already", "choose another name, or revoke it first")
     secret = PREFIX + secrets.token_urlsafe(32)
-    _write(path, (*keys, Key(name, hash_of(secret), datetime.now(UTC).replace(microsecond=0))))
+    made = Key(name, hash_of(secret), datetime.now(UTC).replace(microsecond=0), _in_order(scopes))
+    _write(path, (*keys, made))
     return secret
 
 
@@ -91,16 +102,28 @@ def hash_of(secret: str) -> str:
 
 def _key(path: Path, entry: Any) -> Key:
     match entry:
-        case {"name": str(name), "sha256": str(sha256), "created": datetime() as created, **rest} if not rest:
-            if _NAME.fullmatch(name) and _HASH.fullmatch(sha256):
-                return Key(name, sha256, created)
-    raise _bad(path, "has a [[key]] that is none", "each has a name, a sha256 of 64 hexadecimal digits, and created")
+        case {"name": str(name), "sha256": str(sha256), "created": datetime() as created, **rest}:
+            scopes: Any = rest.pop("scopes", [STREAM])
+            known = isinstance(scopes, list) and scopes and all(scope in SCOPES for scope in scopes)
+            if known and not rest and _NAME.fullmatch(name) and _HASH.fullmatch(sha256):
+                return Key(name, sha256, created, _in_order(scopes))
+    what = "each has a name, a sha256 of 64 hexadecimal digits, created, and scopes of " + " and ".join(SCOPES)
+    raise _bad(path, "has a [[key]] that is not valid", what)
+
+
+def _in_order(scopes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(scope for scope in SCOPES if scope in scopes)
+
+
+def _entry(key: Key) -> str:
+    lines = [f'name = "{key.name}"', f'sha256 = "{key.sha256}"', f"created = {key.created.isoformat()}"]
+    if key.scopes != (STREAM,):
+        lines.append(f"scopes = {json.dumps(key.scopes)}")
+    return "\n[[key]]\n" + "\n".join(lines) + "\n"
 
 
 def _write(path: Path, keys: tuple[Key, ...]) -> None:
-    entries = [
-        f'\n[[key]]\nname = "{k.name}"\nsha256 = "{k.sha256}"\ncreated = {k.created.isoformat()}\n' for k in keys
-    ]
+    entries = [_entry(key) for key in keys]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # made for its owner alone (mode 600), from the first byte

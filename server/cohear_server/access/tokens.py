@@ -24,7 +24,8 @@ class Tokens:
 
     def issue(self, caller: Caller) -> str:
         """Good for `LIFE_S`; made of characters that a websocket subprotocol may hold."""
-        body = _encoded(f"{self._clock() + LIFE_S:.3f}:{caller.key_id}:{caller.tenant}".encode())
+        scopes = "+".join(sorted(caller.scopes))
+        body = _encoded(f"{self._clock() + LIFE_S:.3f}:{caller.key_id}:{scopes}:{caller.tenant}".encode())
         return f"{body}.{_encoded(self._seal(body))}"
 
     def caller_of(self, token: str) -> Caller | None:
@@ -33,8 +34,10 @@ class Tokens:
         # compared as bytes: a text with other characters than ASCII would raise
         if not dot or not hmac.compare_digest(seal.encode(), _encoded(self._seal(body)).encode()):
             return None
-        expires_s, key_id, tenant = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).decode().split(":", 2)
-        return Caller(tenant, key_id) if float(expires_s) > self._clock() else None
+        told = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).decode()
+        expires_s, key_id, scopes, tenant = told.split(":", 3)
+        caller = Caller(tenant, key_id, frozenset(filter(None, scopes.split("+"))))
+        return caller if float(expires_s) > self._clock() else None
 
     def _seal(self, body: str) -> bytes:
         return hmac.digest(self._secret, body.encode(), hashlib.sha256)

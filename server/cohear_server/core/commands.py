@@ -35,11 +35,14 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A client that lost its connection wants its stream back: which one, the proof, and the last event it had."""
+    """A client that lost its connection wants its stream back: which one, the proof, and what it had."""
 
     session_id: str
     token: str
     last_seq: int = 0
+    """of the last partial or final"""
+    lasting: int | None = None
+    """how many lasting events (`live.log`) came; None from a client that does not count them"""
 
 
 @dataclass(frozen=True, slots=True)

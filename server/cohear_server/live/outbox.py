@@ -1,30 +1,24 @@
 """Events on their way to one client. A slow reader gets fewer partials, never fewer finals.
 
 Bounded: one partial a segment and one `stats` wait at most, a newer one replaces it; everything else queues
-up to `LIMIT` messages, and beyond that the reader counts as gone (`overflowed`).
+up to `LIMIT` messages, and beyond that the reader counts as gone (`overflowed`). What is sent again after a lost
+connection comes first, as fast as the client takes it, and does not count: the stream's log bounds it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core.events import Decoded, Event, Final, Partial, Stats
+from .log import Emitted
 from .observer import UNOBSERVED, StreamObserver
-from .timing import JobTrace, Stages, stages
+from .timing import Stages, stages
 
 LIMIT = 256
 """Over 20 minutes of finals of continuous speech."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    event: Event
-    trace: JobTrace | None
-    origin_s: float
-    emitted_s: float
-    again: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,58 +30,61 @@ class Outgoing:
 
 
 class Outbox:
-    def __init__(self, observer: StreamObserver = UNOBSERVED) -> None:
+    def __init__(self, observer: StreamObserver = UNOBSERVED, again: Iterable[Emitted] = ()) -> None:
+        """`again`: what an earlier connection may have had."""
         self._observer = observer
         self.overflowed = False
         self.coalesced = 0
         """partials that were replaced before they could be sent"""
-        self._entries: deque[_Entry] = deque()
+        self._again = deque(again)
+        self._entries: deque[Emitted] = deque()
+        self._ending = False
         self._changed = asyncio.Event()
         self.closed = asyncio.Event()
         """nothing more will be read from here"""
 
     @property
     def empty(self) -> bool:
-        return not self._entries
+        return not self._again and not self._entries
 
-    def put(
-        self,
-        event: Event,
-        now_s: float,
-        trace: JobTrace | None = None,
-        origin_s: float = 0.0,
-        *,
-        again: bool = False,
-    ) -> None:
-        """Queue an event that was emitted at `now_s`; `again` if an earlier connection may have had it."""
-        self._drop_outdated(event)
+    def put(self, emitted: Emitted) -> None:
+        """Queue an event; none after the close or the end."""
+        if self.closed.is_set() or self._ending:
+            return
+        self._drop_outdated(emitted.event)
         if len(self._entries) >= LIMIT:
             self.overflowed = True
             self.close()
             return
-        self._entries.append(_Entry(event, trace, origin_s, now_s, again))
+        self._entries.append(emitted)
         self._changed.set()
 
     def close(self) -> None:
-        """Nothing more will be read: a waiting `get` returns None."""
+        """Nothing more will be read: what waits is dropped."""
         self.closed.set()
         self._changed.set()
 
+    def end(self) -> None:
+        """Nothing more comes: what waits is still read."""
+        self._ending = True
+        self._changed.set()
+
     async def wait(self) -> bool:
-        """Until an event waits (True) or the outbox is closed (False)."""
-        while not self.closed.is_set() and not self._entries:
+        """Until an event waits (True), or the outbox is closed or at its end (False)."""
+        while not self.closed.is_set() and self.empty and not self._ending:
             self._changed.clear()
             await self._changed.wait()
-        return not self.closed.is_set()
+        return not self.closed.is_set() and not self.empty
 
     def take(self, now_s: float) -> Outgoing:
         """The oldest event; its latency ends now, as it goes to the socket."""
-        entry = self._entries.popleft()
-        if entry.trace is None or not isinstance(entry.event, Decoded):
-            return Outgoing(entry.event)
-        if not entry.again:
-            self._observer.sent(entry.event, now_s - entry.emitted_s)
-        return Outgoing(entry.event, stages(entry.trace, entry.origin_s, entry.emitted_s, now_s))
+        again = bool(self._again)
+        emitted = (self._again or self._entries).popleft()
+        if emitted.trace is None or not isinstance(emitted.event, Decoded):
+            return Outgoing(emitted.event)
+        if not again:
+            self._observer.sent(emitted.event, now_s - emitted.at_s)
+        return Outgoing(emitted.event, stages(emitted.trace, emitted.origin_s, emitted.at_s, now_s))
 
     def _drop_outdated(self, newer: Event) -> None:
         for entry in self._entries:

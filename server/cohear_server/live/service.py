@@ -13,9 +13,8 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from ..access.caller import ANYONE, Caller
 from ..config import ServerConfig
@@ -33,7 +32,10 @@ from ..scheduling.dispatcher import DecodedBatch, Dispatcher
 from ..scheduling.load import Rung
 from ..scheduling.scheduler import Scheduler, SchedulerOptions
 from ..scheduling.warmup import speech_cost
-from .observer import UNOBSERVED, Observer
+from .backend import make_backend
+from .observers import Observers
+from .pace import Turns
+from .places import PlaceLimits, Places
 from .stream import Stream
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,17 @@ GOVERN_S = 0.25
 
 RETRY_AFTER_S = 5.0
 
+TICK_S = 0.25
+
+RESTART_S = 1.0
+"""until a companion that failed is begun again"""
+
+LAST_WORDS_S = 2.0
+"""for clients to take the last events at a shutdown"""
+
+NO_TIME = OverloadError(
+    "draining", "this server shut down before the segment was decoded", "send its audio again", retry_after_s=1.0
+)
 HUNG_S = 60.0
 """after which a call of the engine is taken to hang"""
 
@@ -57,16 +70,16 @@ class Service:
         self.clock = clock
         self.ready = False
         self.draining = False
-        self.streams: dict[str, Stream] = {}
-        self._lost: dict[str, asyncio.TimerHandle] = {}
-        """streams without a client, and when they end"""
-        self.vacant = asyncio.Event()
-        """set while there are no streams"""
-        self.vacant.set()
-        self.observer: Observer = UNOBSERVED
-        """is told what happens; set before the first stream"""
+        self.places = Places(
+            PlaceLimits(config.max_streams, config.max_streams_per_key, config.max_streams_per_address)
+        )
+        self.observer = Observers()
+        """are told what happens; added before the first stream"""
         self.companions: list[Callable[[], Coroutine[None, None, None]]] = []
         """run beside the dispatcher, from `running` until it is left"""
+        self.companion_faults = 0
+        """how often one of them failed, and was begun again"""
+        self._turns = Turns(clock)
         self._backend = backend
         self.cache = backend.cache if isinstance(backend, CachedBackend) else None
         """what finals are kept in, for its figures"""
@@ -94,8 +107,8 @@ class Service:
             await self._backend.start()
             await self._prepare()
             async with asyncio.TaskGroup() as group:
-                works = (self.dispatcher.run, self._govern, *self.companions)
-                tasks = [group.create_task(work()) for work in works]
+                beside = [self._beside(work) for work in (self._govern, self._tick, *self.companions)]
+                tasks = [group.create_task(work) for work in (self.dispatcher.run(), *beside)]
                 self.ready = True
                 try:
                     yield
@@ -105,6 +118,24 @@ class Service:
                         task.cancel()
         finally:
             await self._backend.aclose()
+
+    async def _beside(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Run a companion, and begin it again when it fails."""
+        while True:
+            try:
+                return await work()
+            except Exception:  # a boundary: what runs beside the streams must not end them
+                self.companion_faults += 1
+                logger.exception("%s failed; it begins again", getattr(work, "__qualname__", "a companion"))
+            await asyncio.sleep(RESTART_S)
+
+    async def _tick(self) -> None:
+        """Tell each stream that has a client that time passes."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            for stream in list(self.streams.values()):
+                if not self.places.is_lost(stream):
+                    stream.tick()
 
     async def _prepare(self) -> None:
         """Tell the scheduler and the load what they are to know of the models."""
@@ -145,9 +176,19 @@ class Service:
         return int(min(self.config.max_streams, self.dispatcher.load.fits(self.clock())))
 
     @property
+    def streams(self) -> dict[str, Stream]:
+        """By the number of their session."""
+        return self.places.streams
+
+    @property
+    def vacant(self) -> asyncio.Event:
+        """Set while there are no streams."""
+        return self.places.vacant
+
+    @property
     def lost_streams(self) -> int:
         """Streams whose connection was lost and which may be resumed; they are among `streams`."""
-        return len(self._lost)
+        return len(self.places.lost())
 
     @property
     def model(self) -> ModelInfo:
@@ -169,7 +210,7 @@ class Service:
             raise OverloadError("draining", "this server is shutting down", "connect again", retry_after_s=5.0)
         if not self.ready:
             raise OverloadError("warming_up", "the model is not loaded yet", "try again shortly", retry_after_s=1.0)
-        self._check_room()
+        self._check_room(caller)
         self.model.check(start)
         english_only = len(self.model.languages) == 1
         options = DecodeOptions(
@@ -181,11 +222,10 @@ class Service:
         )
         session = Session(secrets.token_hex(8), start.format, options, self._narrowed(start, caller))
         session.economize(self.dispatcher.load.haste(self.clock()))
-        stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session))
+        stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session), self._turns)
         stream.caller = caller
-        self.streams[session.id] = stream
+        self.places.take(stream)
         self.dispatcher.load.opened(session.id)
-        self.vacant.clear()
         stream.say(self._ready(stream))
         if self.dispatcher.load.rung is not Rung.USUAL:
             self._degrade(stream, self.dispatcher.load.rung)
@@ -196,23 +236,30 @@ class Service:
         segmenter = self._options.segmenter.with_endpoint(start.endpoint_ms)
         return replace(self._options, segmenter=segmenter, tenant=caller.tenant, show_partials=start.partials)
 
-    def _check_room(self) -> None:
-        """Raises OverloadError when one more stream would break the promise made to those that are here."""
+    def _check_room(self, caller: Caller) -> None:
+        """Raises OverloadError when one more stream would break the promise made to those that are here. A stream
+        without a client gives way first."""
         if not self.dispatcher.health.up:
             down = "this server's engine does not answer"
-            raise OverloadError(
-                "engine_down", down, "try again later, or on another server", retry_after_s=RETRY_AFTER_S
-            )
-        if len(self.streams) >= self.config.max_streams:
-            full = f"all {self.config.max_streams} streams of this server are taken"
-            raise OverloadError(
-                "overloaded", full, "try again later, or raise max_streams", retry_after_s=RETRY_AFTER_S
-            )
+            remedy = "try again later, or on another server"
+            raise OverloadError("engine_down", down, remedy, retry_after_s=RETRY_AFTER_S)
+        while self.places.full_for(caller):
+            own = [stream for stream in self.places.lost() if stream.caller == caller]
+            self._give_way(own, "your key or your address holds all the streams that it may")
+        while self.places.full():
+            self._give_way(self.places.lost(), f"all {self.config.max_streams} streams of this server are taken")
         if self.config.admission and not self.dispatcher.load.admits(self.clock()):
             full = f"this server's engine is taken by its {len(self.streams)} streams"
-            raise OverloadError(
-                "overloaded", full, "try again later, or on another server", retry_after_s=RETRY_AFTER_S
-            )
+            self._give_way(self.places.lost(), full)
+            if not self.dispatcher.load.admits(self.clock()):
+                raise overloaded(full)
+
+    def _give_way(self, lost: Sequence[Stream], full: str) -> None:
+        """The first of these streams ends. Raises OverloadError where there is none."""
+        if not lost:
+            raise overloaded(full)
+        logger.info("stream %s, whose client is gone, gives way to another one", lost[0].session.id)
+        self.dismiss(lost[0])
 
     async def _govern(self) -> None:
         """Take the ladder's steps, and tell every stream of each, and how much haste there is."""
@@ -242,24 +289,23 @@ class Service:
         if start.format != stream.session.format:
             remedy = "resume with the encoding, rate and channels that it began with"
             raise ClientError("bad_field", "field 'resume' names a session of another audio format", remedy)
-        if wanted.session_id in self._lost:
-            self._lost.pop(wanted.session_id).cancel()
-        stream.resume(wanted.last_seq, self._ready(stream))
+        stream.resume(wanted, self._ready(stream))
+        self.places.regain(stream)
         return stream
 
     def detach(self, stream: Stream) -> None:
-        """The client is gone without `stop`; it may come back within the resume window."""
+        """The client is gone without `stop`; it may come back within the resume window, but not to a server that
+        shuts down."""
         window_s = self.config.resume_window_s
-        if window_s == 0 or stream.session.done:
+        if window_s == 0 or stream.session.done or self.draining:
             self.dismiss(stream)
             return
         stream.outbox.close()
-        self._lost[stream.session.id] = asyncio.get_running_loop().call_later(window_s, self._expire, stream)
+        self.places.lose(stream, window_s, self.dismiss)
 
     def expel(self, stream: Stream, fault: CohearError) -> None:
         """End a stream that may not go on: it hears why, its finals, and `done`."""
-        if stream.session.id in self._lost:
-            self._lost.pop(stream.session.id).cancel()
+        if self.places.is_lost(stream):
             self.dismiss(stream)
         elif not stream.expelled:
             stream.expelled = True
@@ -267,65 +313,40 @@ class Service:
             stream.stop()
 
     def dismiss(self, stream: Stream) -> None:
-        """The stream is over: its waiting work is given up and its place is free."""
-        stream.close()
-        del self.streams[stream.session.id]
-        self.dispatcher.load.closed(stream.session.id)
-        if not self.streams:
-            self.vacant.set()
+        """The stream is over: its waiting work is given up and its place is free. Idempotent."""
+        if self.places.leave(stream):
+            stream.close()
+            self.dispatcher.load.closed(stream.session.id)
 
     def _decoded(self, batch: DecodedBatch) -> None:
         self.observer.decoded(batch.jobs, batch.results, batch.busy_s)  # whoever it is by then
-
-    def _expire(self, stream: Stream) -> None:
-        del self._lost[stream.session.id]
-        self.dismiss(stream)
 
     def _ready(self, stream: Stream) -> Ready:
         session = stream.session
         return Ready(session.id, stream.token, self.model.name, self.limits, session.samples().received)
 
     async def drain(self, within_s: float) -> None:
-        """Take no new streams and end the open ones in order: each hears `closing`, its finals, and `done`.
-
-        Returns when they are gone, or after `within_s`."""
+        """Take no new streams and end the open ones in order: each hears `closing`, its finals, and `done`. What is
+        not decoded after `within_s` is told as lost, and `done` follows then."""
         self.draining = True
-        for lost in list(self._lost):
-            self._lost.pop(lost).cancel()
-            self.dismiss(self.streams[lost])
+        for stream in self.places.lost():
+            self.dismiss(stream)
         for stream in list(self.streams.values()):
             stream.say(Closing("shutdown", reconnect_after_s=1.0))
             stream.stop()
+        if await self._vacant_within(within_s):
+            return
+        for stream in list(self.streams.values()):
+            stream.give_up(NO_TIME)
+        await self._vacant_within(LAST_WORDS_S)
+
+    async def _vacant_within(self, limit_s: float) -> bool:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(limit_s):
                 await self.vacant.wait()
+        return self.vacant.is_set()
 
 
-def make_backend(config: ServerConfig) -> DecodeBackend:
-    """The local engine with the configured models, remembering if it is told to. Raises ClientError if there is no such
-    model, or no cache can be there."""
-    from ..engine.cache import open_cache
-    from ..engine.local import LocalBackend
-    from ..engine.options import EngineOptions
-    from ..engine.results import Results, identity_of
-    from ..engine.tiers import TieredBackend
-    from ..models.catalog import SourceOptions, find_model
-
-    def local(name: str) -> LocalBackend:
-        model_dir = Path(config.model_dir) if config.model_dir else None
-        model = find_model(name, options=SourceOptions(model_dir, config.offline))
-        return LocalBackend(EngineOptions.of(model, config.device, config.compute_type, config.workers, config.threads))
-
-    main = local(config.model)
-    backend: DecodeBackend = main
-    if config.partial_model:
-        smaller = local(config.partial_model)
-        if smaller.options.model_name == main.options.model_name:
-            same = f"setting 'partial_model' is {config.partial_model!r:.60}, the same model as 'model'"
-            raise ClientError("bad_config", same, "name a smaller model, or leave it out")
-        backend = TieredBackend(main, smaller)
-    if not config.cache:
-        return backend
-    # only finals are remembered, and those are the main model's
-    cache = open_cache(config.cache_dir, config.cache_limit_mb)
-    return CachedBackend(backend, Results(cache, identity_of(main.options)))
+def overloaded(why: str) -> OverloadError:
+    remedy = "try again later, or on another server"
+    return OverloadError("overloaded", why, remedy, retry_after_s=RETRY_AFTER_S)

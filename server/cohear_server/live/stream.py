@@ -1,6 +1,6 @@
 """One live stream: a session joined to the dispatcher, the clock and its outbox. No sockets.
 
-The gateway drives it from a websocket, `service` from the same process. All calls come from one
+A connection drives it, or a caller in the same process (`wire`). All calls come from one
 event loop, and none of them waits except `room`. A stream outlives its connection: while nobody is
 attached, results still come in and what must not be lost is kept for the one who resumes it.
 """
@@ -8,29 +8,31 @@ attached, results still come in and what must not be lost is kept for the one wh
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import secrets
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from ..access.caller import ANYONE, Caller
-from ..core.commands import Audio, Command, Resume, Stop, Tick
+from ..core.commands import Audio, Claim, Command, Resume, Stop, Tick
 from ..core.effects import Cancel, Effect, Emit, Submit
-from ..core.events import Done, Event, Failed, Final, Finalized, Lost, Notice, Ready
+from ..core.events import Event, Failed, Final, Lost, Notice, Ready
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
 from ..core.session import Session
 from ..engine.backend import ModelInfo
+from ..errors import CohearError, ServerError
 from ..scheduling.dispatcher import Dispatcher, JobTimes
 from ..scheduling.load import PARTIAL_SHARE, Rung
+from .log import Emitted, EventLog
 from .observer import UNOBSERVED, StreamObserver
 from .outbox import Outbox
+from .pace import Pace, Turns
 from .timing import JobTrace
 
-LASTING = (Final, Lost, Finalized, Failed, Done)
-"""events that are sent again after a lost connection; all others are only of the moment"""
+logger = logging.getLogger(__name__)
 
-LOG_LIMIT = 512
-"""lasting events kept for a client that resumes; older ones it has had for minutes"""
+INTERNAL = ServerError("internal", "the server failed on this stream", "connect again")
 
 
 RUNG_TEXTS = {
@@ -40,16 +42,6 @@ RUNG_TEXTS = {
     "where it knows the language; finals come as usual, none is lost",
     Rung.NO_PARTIALS: "the server is beyond its limit: only finals come; none is lost",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Emitted:
-    """A lasting event, as it went to the outbox."""
-
-    event: Event
-    at_s: float
-    trace: JobTrace | None
-    origin_s: float
 
 
 @dataclass(slots=True)
@@ -71,6 +63,7 @@ class Stream:
         dispatcher: Dispatcher,
         clock: Callable[[], float],
         observer: StreamObserver = UNOBSERVED,
+        turns: Turns | None = None,
     ) -> None:
         self.session = session
         self.token = secrets.token_urlsafe(16)
@@ -80,10 +73,13 @@ class Stream:
         """whose it is; set at admission"""
         self.expelled = False
         """ended by us, and told so: audio that crossed the message is no fault"""
+        self.fault: ServerError | None = None
+        """what in the stream itself failed; it is over then"""
         self._partial_model: ModelInfo | None = None
         """a smaller one, for partials that it can decode; None: all go to the session's own"""
         self._observer = observer
-        self._log: deque[_Emitted] = deque(maxlen=LOG_LIMIT)
+        self._log = EventLog()
+        self._pace = Pace(turns or Turns(clock))
         self._dispatcher = dispatcher
         self._clock = clock
         self._sent: dict[str, _Sent] = {}
@@ -105,14 +101,16 @@ class Stream:
 
     async def take(self, data: bytes, arrived_s: float) -> None:
         """Audio of any length, slice by slice, with the loop free between them. What is left of it when the stream
-        is stopped meanwhile is not taken. Raises ClientError(`bad_audio`)."""
+        is stopped or taken over meanwhile is not taken. Raises ClientError(`bad_audio`)."""
+        outbox = self.outbox
         for number, piece in enumerate(self.session.format.slices(data)):
             if number:
                 await asyncio.sleep(0)
                 await self.room()
-                if self.stopping:
+            async with self._pace.taking(self.session.format.seconds(piece)):
+                if self.stopping or self.outbox is not outbox:
                     return
-            self.receive(piece, arrived_s)
+                self.receive(piece, arrived_s)
 
     def handle(self, command: Command) -> None:
         """What the client says beside its audio."""
@@ -123,7 +121,8 @@ class Stream:
         self.handle(Stop())
 
     def tick(self) -> None:
-        self.handle(Tick())
+        with self._contained():
+            self.handle(Tick())
 
     def say(self, event: Event) -> None:
         """Queue an event that is not the session's own."""
@@ -136,24 +135,38 @@ class Stream:
         self._partial_model = partial_model
         self.say(Notice("degraded" if rung else "restored", RUNG_TEXTS[rung]))
 
-    def resume(self, last_seq: int, ready: Ready) -> None:
-        """Attach another client in place of the one before, which is cut off: `ready`, then the lasting events
-        after its last final."""
+    def fail(self) -> None:
+        """Its own code failed, so that nothing in it can be relied on. Its client hears so, and begins anew."""
+        if self.fault is not None:
+            return
+        self.fault = INTERNAL
+        self.say(Failed(INTERNAL))
+        self.outbox.end()
+        self._room.set()
+
+    def give_up(self, fault: CohearError) -> None:
+        """What still waits for the engine is lost; after `stop`, `Done` follows at once."""
+        for job_id in list(self._sent):
+            self._dispatcher.cancel(job_id, self.session.id)
+            del self._sent[job_id]
+            now_s = self._clock()
+            with self._contained():
+                self._carry_out(self.session.resolve(DecodeResult(job_id, error=fault), now_s), now_s, now_s)
+
+    def resume(self, claim: Claim, ready: Ready) -> None:
+        """Attach another client in place of the one before, which is cut off: `ready`, then the lasting events that
+        it missed. Raises ClientError(`unknown_session`) where they are not kept."""
+        missed = self._log.missed(claim)
         self.outbox.close()
-        self.outbox = Outbox(self._observer)
+        self.outbox = Outbox(self._observer, [Emitted(ready, self._clock()), *missed])
         self._observer.resumed()
         self.handle(Resume())
-        self.outbox.put(ready, self._clock())
-        log = list(self._log)
-        had = (i for i, e in enumerate(log) if isinstance(e.event, Final) and e.event.seq <= last_seq)
-        for again in log[max(had, default=-1) + 1 :]:
-            self.outbox.put(again.event, again.at_s, again.trace, again.origin_s, again=True)
         self._room.set()
 
     async def room(self) -> None:
         """Wait until the stream may take more audio. Who does not read meanwhile fills the client's socket: a file that
         is sent too fast waits, and nothing is shed."""
-        while self.session.full and not self.outbox.overflowed:
+        while self.session.full and not self.outbox.closed.is_set() and self.fault is None:
             self._room.clear()
             await self._room.wait()
 
@@ -202,10 +215,9 @@ class Stream:
 
     def _put(self, event: Event, now_s: float, trace: JobTrace | None = None, origin_s: float = 0.0) -> None:
         self._observer.emitted(event, now_s, trace, origin_s)
-        if isinstance(event, LASTING):
-            self._log.append(_Emitted(event, now_s, trace, origin_s))
-        if not self.outbox.closed.is_set():
-            self.outbox.put(event, now_s, trace, origin_s)
+        emitted = Emitted(event, now_s, trace, origin_s)
+        self._log.add(emitted)
+        self.outbox.put(emitted)
 
     def _deliver(self, result: DecodeResult, times: JobTimes) -> None:
         sent = self._sent.pop(result.job_id, None)
@@ -214,7 +226,17 @@ class Stream:
                 sent.arrived_s, sent.taken_s, times, result.batch_size, sent.window_s
             )
         now_s = self._clock()
-        self._carry_out(self.session.resolve(result, now_s), now_s, now_s)
+        with self._contained():
+            self._carry_out(self.session.resolve(result, now_s), now_s, now_s)
         if sent is not None and (sent.kind is JobKind.PARTIAL or not sent.wanted):
             self._traces.pop(result.job_id, None)
         self._room.set()
+
+    @contextlib.contextmanager
+    def _contained(self) -> Iterator[None]:
+        """A boundary: what is not called by its own connection must not harm the others."""
+        try:
+            yield
+        except Exception:  # whatever failed in this stream stays in it
+            logger.exception("stream %s failed", self.session.id)
+            self.fail()

@@ -9,7 +9,7 @@ A final that is not due yet is a guess that its speaker has come to the end, and
 decoded when nothing else waits, so an idle engine has it ready, and a busy one loses nothing to guesses.
 
 Memory is bounded by the sessions: a slot each, and finals only as far as `Session.backlog_s` lets
-the gateway read on. Finals are never dropped; a partial is dropped when its own stream sends a newer one.
+the connection read on. Finals are never dropped; a partial is dropped when its own stream sends a newer one.
 """
 
 from __future__ import annotations

@@ -1,20 +1,69 @@
 """The native protocol, translated: its messages into commands, and events into its messages. Pure; no socket, no state.
 
-Nothing else knows both sides. Samples at 16 kHz become seconds here, and times of a decoding become `timing`.
+`NativeWire` is what a connection speaks. Nothing else knows both sides.
+Samples at 16 kHz become seconds here, and times of a decoding become `timing`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from cohear_client import protocol
+from cohear_client.messages import tag_of
 from msgspec.structs import replace
 
 from ..core import commands, events
 from ..core.audio import AudioFormat
 from ..core.jobs import SAMPLE_RATE_HZ
 from ..core.ledger import SampleCount
+from ..errors import ClientError, CohearError
+from ..live.outbox import Outgoing
 from ..live.timing import Stages
+from .wire import Opening, Said, usual_close_code
+
+
+class NativeWire:
+    """Version 1; `docs/protocol.md` has it."""
+
+    resumable = True
+
+    def opening(self) -> Opening | None:
+        return None
+
+    def open(self, said: Said) -> Opening:
+        if isinstance(said, bytes):
+            raise ClientError("not_started", "audio came before start", "send a start message first")
+        start = read(said)
+        if not isinstance(start, protocol.Start):
+            raise ClientError("not_started", f"{tag_of(start)} came before start", "send a start message first")
+        return Opening(to_start(start), None if start.resume is None else to_claim(start.resume))
+
+    def hear(self, said: Said) -> Iterable[commands.Command]:
+        if isinstance(said, bytes):
+            return (commands.Audio(said),)
+        match read(said):
+            case protocol.Start():
+                raise ClientError("already_started", "start came twice", "use configure to change options")
+            case protocol.KeepAlive():
+                return ()
+            case message:
+                return (to_command(message),)
+
+    def tell(self, outgoing: Outgoing) -> Iterable[Said]:
+        return (protocol.encode(to_message(outgoing.event, outgoing.stages)),)
+
+    def close_code(self, fault: CohearError | None) -> int:
+        return usual_close_code(fault)
+
+
+def read(text: str) -> protocol.ClientMessage:
+    """A client's message. Raises ClientError for one that is too large, which is not parsed, or wrong."""
+    # at least as many bytes as characters, and at most four times as many: near enough for a limit
+    if len(text) > protocol.MAX_TEXT_BYTES:
+        most = f"send texts of at most {protocol.MAX_TEXT_BYTES} bytes"
+        raise ClientError("message_too_large", f"a text frame has {len(text)} characters", most)
+    return protocol.decode_client(text)
 
 
 def to_start(start: protocol.Start) -> commands.Start:
@@ -33,7 +82,7 @@ def to_start(start: protocol.Start) -> commands.Start:
 
 def to_claim(resume: protocol.Resume) -> commands.Claim:
     """Which stream a client that was cut off wants back."""
-    return commands.Claim(resume.session_id, resume.token, resume.last_seq)
+    return commands.Claim(resume.session_id, resume.token, resume.last_seq, resume.lasting)
 
 
 def to_command(

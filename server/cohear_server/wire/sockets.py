@@ -8,8 +8,8 @@ waited longest without saying anything gives way, so that silent connections kee
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
+import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,8 +20,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.frames import Frame
+from websockets.frames import Frame, Opcode
+from websockets.server import ServerProtocol
 
+from ..access.caller import network_of
 from ..errors import ClientError, CohearError, OverloadError
 
 
@@ -235,6 +237,19 @@ class HttpSocket(H11Protocol):
         self.transport.close()
 
 
+class _Frames(ServerProtocol):
+    """Frames of a websocket, whose first message is smaller than the others."""
+
+    def __init__(self, first_bytes: int, most_bytes: int) -> None:
+        super().__init__(max_size=first_bytes, logger=logging.getLogger("uvicorn.error"))
+        self._most_bytes = most_bytes
+
+    def recv_frame(self, frame: Frame) -> None:
+        super().recv_frame(frame)
+        if frame.fin and frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            self.max_message_size = self._most_bytes
+
+
 class WebSocket(WebSocketsSansIOProtocol):
     """A websocket, from its handshake on."""
 
@@ -245,7 +260,7 @@ class WebSocket(WebSocketsSansIOProtocol):
         self._table = server_state
         self._stall = _Alarm()
         self._received_s = 0.0
-        self.conn.max_message_size = server_state.limits.first_message_bytes
+        self.conn = _Frames(server_state.limits.first_message_bytes, config.ws_max_size)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -278,7 +293,6 @@ class WebSocket(WebSocketsSansIOProtocol):
     def send_receive_event_to_app(self) -> None:
         # from here on it is the application that decides how long it may stay
         self._table.busy(self)
-        self.conn.max_message_size = self.config.ws_max_size
         super().send_receive_event_to_app()
 
     def keepalive_timeout(self) -> None:
@@ -310,19 +324,6 @@ class WebSocket(WebSocketsSansIOProtocol):
         answer = b"".join(self.conn.data_to_send())
         self.transport.write(answer or b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
         self.transport.close()
-
-
-def network_of(host: str) -> str:
-    """What counts as one address: an IPv6 host has a whole /64 to itself."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return host
 
 
 def told(fault: CohearError) -> dict[str, str]:

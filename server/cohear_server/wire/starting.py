@@ -13,8 +13,10 @@ from starlette.websockets import WebSocket
 
 from ..config import ServerConfig
 from ..errors import OverloadError
-from .gateway import refuse
+from .channel import WebSocketChannel
+from .connection import refuse
 from .hosts import Hosts
+from .native import NativeWire
 
 WARMING_UP = OverloadError("warming_up", "the model is not loaded yet", "try again shortly", retry_after_s=1.0)
 
@@ -40,7 +42,7 @@ def starting_app(config: ServerConfig) -> Starlette:
 
     async def stream(socket: WebSocket) -> None:
         await socket.accept()
-        await refuse(socket, WARMING_UP)
+        await refuse(WebSocketChannel(socket), NativeWire(), WARMING_UP)
 
     others = Route("/{path:path}", not_yet, methods=["GET", "HEAD", "POST", "OPTIONS"])
     routes = [Route("/healthz", healthz), WebSocketRoute(PATH, stream), others]

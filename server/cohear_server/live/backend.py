@@ -1,0 +1,40 @@
+"""The backend that the settings name: which engine, which models, with or without a cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..config import ServerConfig
+from ..engine.backend import DecodeBackend
+from ..engine.cached import CachedBackend
+from ..errors import ClientError
+
+
+def make_backend(config: ServerConfig) -> DecodeBackend:
+    """The local engine with the configured models, remembering if it is told to. Raises ClientError if there is no such
+    model, or no cache can be there."""
+    from ..engine.cache import open_cache
+    from ..engine.local import LocalBackend
+    from ..engine.options import EngineOptions
+    from ..engine.results import Results, identity_of
+    from ..engine.tiers import TieredBackend
+    from ..models.catalog import SourceOptions, find_model
+
+    def local(name: str) -> LocalBackend:
+        model_dir = Path(config.model_dir) if config.model_dir else None
+        model = find_model(name, options=SourceOptions(model_dir, config.offline))
+        return LocalBackend(EngineOptions.of(model, config.device, config.compute_type, config.workers, config.threads))
+
+    main = local(config.model)
+    backend: DecodeBackend = main
+    if config.partial_model:
+        smaller = local(config.partial_model)
+        if smaller.options.model_name == main.options.model_name:
+            same = f"setting 'partial_model' is {config.partial_model!r:.60}, the same model as 'model'"
+            raise ClientError("bad_config", same, "name a smaller model, or leave it out")
+        backend = TieredBackend(main, smaller)
+    if not config.cache:
+        return backend
+    # only finals are remembered, and those are the main model's
+    cache = open_cache(config.cache_dir, config.cache_limit_mb)
+    return CachedBackend(backend, Results(cache, identity_of(main.options)))
