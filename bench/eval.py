@@ -27,12 +27,12 @@ from cohear_server.lab.scoring import ErrorRate
 from cohear_server.models.catalog import find_model
 from cohear_server.models.sources import SourceOptions
 from cohear_server.models.weights import ModelFiles
+from marks import fill_in
 from speech import circumstances, write_result
 from word_starts import median_apart_ms
 
 TIMED_CLIPS, TIMED_S = 30, (2.0, 20.0)
 """clips whose word starts are compared, and how long they are"""
-BEGIN, END = "<!-- bench/eval.py: begin -->", "<!-- end -->"
 
 
 def main() -> int:
@@ -48,9 +48,8 @@ def main() -> int:
         models[name] = {"clips_a_set": args.clips, **circumstances(), **measured}
         write_result(args.out, {"benchmark": "models", "models": models})
         if args.readme:
-            fill_in(
-                args.readme, "\n\n".join(section(evaluation(data), data["word_start_ms"]) for data in models.values())
-            )
+            tables = [section(evaluation(data), data["word_start_ms"]) for data in models.values()]
+            fill_in(args.readme, "bench/eval.py", "\n\n".join(tables))
     return 0
 
 
@@ -98,15 +97,6 @@ def section(result: Evaluation, word_start_ms: float | None) -> str:
     return "\n".join(
         [f"### {result.model}", "", *(f"| {' | '.join(row)} |" for row in rows), "", f"{note}.".capitalize()]
     )
-
-
-def fill_in(path: Path, text: str) -> None:
-    """Replace the text between the two marks."""
-    before, _, rest = path.read_text().partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise SystemExit(f"{path} has no {BEGIN} and {END}")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
 
 
 if __name__ == "__main__":

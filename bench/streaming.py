@@ -38,6 +38,7 @@ from cohear_server.core.segment import PartialOptions
 from cohear_server.core.session import Session
 from cohear_server.core.stabilizer import StabilizerOptions
 from cohear_server.core.words import normalised
+from marks import fill_in, measured_on, table
 from measures import Heard, matched, unstable_words, word_delays_s, words_of
 from playback import Decoder, Event, Playback
 from speech import Clip, Errors, choose, circumstances, error_rate, flags, read_clips, word_errors, write_result
@@ -163,12 +164,32 @@ def main() -> int:
         if not args.only or policy.name in args.only:
             rows.append(run(policy, clips, decoder))
             print("  ".join(f"{value:>24}" if key == "policy" else f"{key} {value}" for key, value in rows[-1].items()))
+    result = {"benchmark": "streaming", **circumstances(), "model": args.model, "clips": len(clips)}
+    result |= {"seconds": round(sum(c.seconds for c in clips)), "policies": rows}
     if args.out:
-        result = {"benchmark": "streaming", **circumstances(), "model": args.model, "clips": len(clips)}
-        write_result(args.out, {**result, "seconds": round(sum(c.seconds for c in clips)), "policies": rows})
+        write_result(args.out, result)
+    if args.page:
+        fill_in(args.page, "bench/streaming.py", section(result))
     if args.plot:
         plot(rows, args.plot)
     return 0
+
+
+def section(result: dict[str, Any]) -> str:
+    """The table of docs/streaming.md."""
+    head = ("policy", "unstable words", "shown after", "stable after", "stable words that the final corrects", "cost")
+    rows = [
+        (
+            row["policy"],
+            f"{row['unstable_words_percent']} %",
+            f"{row['shown_after_s']} s",
+            f"{row['stable_after_s']} s",
+            f"{row['stable_corrected_percent']} %",
+            row["cost_partials"],
+        )
+        for row in result["policies"]
+    ]
+    return f"{measured_on(result)}; {result['model']}, {result['clips']} clips.\n\n{table([head, *rows])}"
 
 
 def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -199,6 +220,7 @@ def _parse() -> argparse.Namespace:
     parser = flags(__doc__, clips=40)
     parser.add_argument("--profiles", type=Path, help="folder of profiles (default: the committed ones)")
     parser.add_argument("--only", action="append", help="run this policy only; may be repeated")
+    parser.add_argument("--page", type=Path, help="also put the table between its marks, as in docs/streaming.md")
     parser.add_argument("--plot", type=Path, help="picture of it, such as docs/images/streaming.png")
     return parser.parse_args()
 

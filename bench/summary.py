@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from marks import fill_in, measured_on, table
 from speech import circumstances, write_result
 
-BEGIN, END = "<!-- bench/summary.py: begin -->", "<!-- end -->"
 Results = dict[str, dict[str, Any]]
 """result files by name, without those that are missing"""
 
@@ -197,10 +197,9 @@ def reached(goal: Goal, results: Results) -> str:
         return "not measured"
 
 
-def table(results: Results) -> str:
-    lines = [("what", "goal", "reached", "how"), ("---",) * 4]
-    lines += [(goal.what, goal.goal, f"**{reached(goal, results)}**", goal.how) for goal in GOALS]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def goals(results: Results) -> str:
+    rows = [(goal.what, goal.goal, f"**{reached(goal, results)}**", goal.how) for goal in GOALS]
+    return table([("what", "goal", "reached", "how"), *rows])
 
 
 def summary(results: Results) -> dict[str, Any]:
@@ -226,14 +225,10 @@ def main() -> int:
     args = parser.parse_args()
     results = read(args.results)
     write_result(args.results / "summary.json", {"benchmark": "summary", **circumstances(), **summary(results)})
-    text = table(results)
+    text = goals(results)
     print(text)
     if args.page:
-        before, _, rest = args.page.read_text().partition(BEGIN)
-        _, found, after = rest.partition(END)
-        if not found:
-            raise SystemExit(f"{args.page} has no {BEGIN} and {END}")
-        args.page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+        fill_in(args.page, "bench/summary.py", f"{measured_on(results['capacity'])}.\n\n{text}")
     return 0
 
 

@@ -28,7 +28,8 @@ done
 step "word error of streams"
 $python bench/wer.py --speech "$speech" --clips 150 --long --out $results/wer.json
 step "streaming policies"
-$python bench/streaming.py --speech "$speech" --clips 30 --out $results/streaming.json --plot docs/images/streaming.png
+$python bench/streaming.py --speech "$speech" --clips 30 --out $results/streaming.json --page docs/streaming.md \
+  --plot docs/images/streaming.png
 step "the page"
 $python bench/page.py --speech "$speech" --out $results/page.json || echo "bench: the page was not measured" >&2
 step "files"

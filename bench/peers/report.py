@@ -5,27 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from marks import fill_in, measured_on
+
 from .promise import PROMISES
 from .rivals import RIVALS
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-
 
 def write_tables(result: dict[str, Any], page: Path) -> None:
-    """Replace the text between the marks. Raises ValueError when the page has none."""
-    text = page.read_text()
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page} lacks the lines {BEGIN} and {END}")
-    page.write_text(f"{before}{BEGIN}\n\n{tables(result)}\n{END}{after}")
+    """Replace the text between the marks. Raises SystemExit when the page has none."""
+    fill_in(page, "bench/peers/run.py", tables(result))
 
 
 def tables(result: dict[str, Any]) -> str:
-    machine, versions = result["machine"], result["versions"]
-    where = f"{machine['cores']} cores, {machine['cpu']}, {result['date'][:10]}, CTranslate2 {versions['ctranslate2']}"
     parts = [
-        f"Measured on {where}; {result['model']} int8.",
+        f"{measured_on(result)}; {result['model']} int8.",
         "### Streams carried",
         _carried(result),
         "### Every run",

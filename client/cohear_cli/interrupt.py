@@ -17,10 +17,15 @@ from .stdio import say
 @contextlib.contextmanager
 def first_interrupt(end: Callable[[], None]) -> Iterator[None]:
     """Within, the first Ctrl-C calls `end`. Where signals cannot be taken (Windows, other threads) it interrupts."""
-    loop = asyncio.get_running_loop()
+    loop, usual = asyncio.get_running_loop(), signal.getsignal(signal.SIGINT)
+
+    def restore() -> None:
+        # asyncio's own, which cancels: Python's default would break whatever task is at work
+        if loop.remove_signal_handler(signal.SIGINT):
+            signal.signal(signal.SIGINT, usual)
 
     def once() -> None:
-        loop.remove_signal_handler(signal.SIGINT)
+        restore()
         say("cohear: no more audio is sent, the last text comes; Ctrl-C again ends at once")
         end()
 
@@ -32,7 +37,7 @@ def first_interrupt(end: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        restore()
 
 
 async def until(over: asyncio.Event, blocks: AsyncIterator[Pcm | bytes]) -> AsyncIterator[Pcm | bytes]:

@@ -46,7 +46,7 @@ class Link:
     """A connection that has said `start` and heard `ready` with these limits."""
 
     def __init__(self, socket: Socket, limits: Limits, replay: Replay) -> None:
-        self.socket = socket
+        self._socket = socket
         self._limits = limits
         self._replay = replay
         self._more = asyncio.Event()
@@ -73,13 +73,13 @@ class Link:
     async def say(self, message: KeepAlive) -> None:
         """Send a message that is of this moment only. A lost connection is the reader's to tell."""
         try:
-            await self.socket.send(encode(message))
+            await self._socket.send(encode(message))
         except ConnectionClosed:
             return
 
     async def _read(self, take: Callable[[str | bytes], bool]) -> ServerError | None:
         try:
-            async for frame in self.socket:
+            async for frame in self._socket:
                 if take(frame):
                     return None
         except ConnectionClosed as closed:
@@ -93,9 +93,9 @@ class Link:
             while True:
                 said = self._replay.take(self._limits.max_frame_bytes)
                 if said is not None:
-                    await self.socket.send(said if isinstance(said, bytes) else encode(said))
+                    await self._socket.send(said if isinstance(said, bytes) else encode(said))
                 elif not await self._woken(silence_s):
-                    await self.socket.send(encode(KeepAlive()))
+                    await self._socket.send(encode(KeepAlive()))
         except ConnectionClosed:
             return
 
@@ -112,8 +112,8 @@ class Link:
         left_s = DEAD_S
         while left_s > 0:
             await asyncio.sleep(left_s)
-            left_s = DEAD_S - (time.monotonic() - self.socket.heard_s)
-        self.socket.transport.abort()
+            left_s = DEAD_S - (time.monotonic() - self._socket.heard_s)
+        self._socket.transport.abort()
 
 
 def lost(closed: ConnectionClosed) -> ServerError:

@@ -27,6 +27,7 @@ MAX_TEXT_BYTES = 64 << 10
 Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
 Task = Literal["transcribe", "translate"]
 Reason = Literal["endpoint", "max_length", "finalize", "stop"]
+Preference = Literal["auto", "accuracy", "speed"]
 
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 MIN_RATE_HZ, MAX_RATE_HZ, MAX_CHANNELS = 8_000, 48_000, 8
@@ -117,6 +118,12 @@ class Resume(messages.Checked, frozen=True):
     """how many `final`, `finalized`, `error` and `done` came; from a client that counts them none comes twice"""
 
 
+class Quality(messages.Checked, frozen=True):
+    """Whether a busy server may trade accuracy for speed: `auto`, by its load; `accuracy`, never; `speed`, always."""
+
+    prefer: Preference = "auto"
+
+
 class Limits(msgspec.Struct, frozen=True):
     """What this server holds a stream to."""
 
@@ -142,6 +149,7 @@ class Start(_Request, frozen=True, tag="start"):
     words: bool = True
     endpoint_ms: EndpointMs | None = None
     prompt: Prompt | None = None
+    quality: Quality | None = None
     resume: Resume | None = None
 
 
@@ -154,6 +162,7 @@ class Configure(_Request, frozen=True, tag="configure"):
     words: bool | None = None
     endpoint_ms: EndpointMs | None = None
     prompt: Prompt | None = None
+    quality: Quality | None = None
 
 
 class Finalize(_Request, frozen=True, tag="finalize"):
@@ -210,7 +219,8 @@ class Partial(_Event, frozen=True, tag="partial"):
 
 
 class Final(_Event, frozen=True, tag="final"):
-    """A finished segment; sent once. `rules` names each anti-hallucination rule that altered the text."""
+    """A finished segment; sent once. `rules` names each anti-hallucination rule that altered the text, `traded` each
+    thing that was given up in accuracy for speed."""
 
     seq: int
     segment_id: int
@@ -224,6 +234,7 @@ class Final(_Event, frozen=True, tag="final"):
     timing: Timing
     words: tuple[Word, ...] = ()
     rules: tuple[str, ...] = ()
+    traded: tuple[str, ...] = ()
 
 
 class Finalized(_Event, frozen=True, tag="finalized"):

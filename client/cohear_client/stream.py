@@ -21,7 +21,6 @@ from .inbox import Inbox
 from .link import RECONNECT, Link, Socket
 from .pcm import AudioLike, frame_bytes, split, to_bytes
 from .protocol import (
-    Closing,
     Configure,
     Done,
     Error,
@@ -87,13 +86,14 @@ class Stream:
         """`reopen` is how to come back after a lost connection; without it, or if the server holds none, it is not."""
         self.start = start
         self.ready = ready
+        self._socket = socket
         self._reopen = reopen
         self._replay = Replay(start)
         self._timeline = Timeline(start.sample_rate)
         self._inbox = Inbox()
         self._link = Link(socket, ready.limits, self._replay)
         self._changed = asyncio.Event()
-        self._moving = self._gone = False  # the server closes the session in order; it has no such session any more
+        self._gone = False  # the server does not have the session any more
         self._closing = self._over = False
         self._fault: CohearError | None = None
         self._keeper = asyncio.create_task(self._run(), name="cohear stream")
@@ -150,7 +150,7 @@ class Stream:
     async def aclose(self) -> None:
         """Close the socket; what was not sent or not read is gone."""
         self._closing = True
-        await self._link.socket.close()
+        await self._socket.close()
         self._keeper.cancel()
         await asyncio.wait([self._keeper])
         if not self._keeper.cancelled():
@@ -203,7 +203,8 @@ class Stream:
         """Come back after a lost connection. Raises ServerError(`connection_lost`) when that takes too long."""
         self._inbox.put(Warning("connection_lost", "the connection was lost; trying again"))
         waits = iter(BACKOFF_S)
-        wait_s = 0.0
+        wait_s = next(waits) if self._gone else 0.0
+        await asyncio.sleep(wait_s)
         try:
             async with asyncio.timeout(max(GIVE_UP_S, self.ready.limits.resume_window_s)):
                 while not await self._come_back():
@@ -257,8 +258,8 @@ class Stream:
         self._attach(socket, ready)
 
     def _attach(self, socket: Socket, ready: Ready) -> None:
-        self.ready = ready
-        self._moving = self._gone = False
+        self.ready, self._socket = ready, socket
+        self._gone = False
         self._link = Link(socket, ready.limits, self._replay)
 
     def _take(self, frame: str | bytes) -> bool:
@@ -271,18 +272,16 @@ class Stream:
         self._replay.settle(self._timeline.settled)
         if event is None or (isinstance(event, Finalized) and not self._replay.answered(event.id)):
             return False  # it came before
-        if isinstance(event, Closing):
-            self._moving = True
-        if isinstance(event, Done) and self._moved_on():
+        if isinstance(event, Done) and self._handed_over():
             return False
         self._inbox.put(event)
         self._changed.set()
         return isinstance(event, Done)
 
-    def _moved_on(self) -> bool:
-        """Whether the server went away in order before it had all; a new session hears the rest."""
+    def _handed_over(self) -> bool:
+        """Whether the server was done before it had all, as one that shuts down: a new session hears the rest."""
         complete = self._replay.stopped and self._replay.start == self._replay.end
-        self._gone = self._moving and not complete and self._fault is None and self._mendable
+        self._gone = not complete and self._fault is None and self._mendable
         return self._gone
 
     def _fail(self, fault: CohearError) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from summary import GOALS, reached, read, summary, table
+from summary import GOALS, goals, reached, read, summary
 
 
 def test_nothing_measured_is_said() -> None:
     assert {reached(goal, {}) for goal in GOALS} == {"not measured"}
-    assert table({}).count("\n") == len(GOALS) + 1
+    assert goals({}).count("\n") == len(GOALS) + 1
     assert summary({})["ratio_to_best_rival"] is None
 
 
@@ -27,7 +27,7 @@ def test_what_was_measured_is_shown() -> None:
     assert summary(results)["capacity"] == 41
 
 
-def test_committed_results_fit_the_table() -> None:
+def test_committed_results_fit_the_goals() -> None:
     """A renamed field would silently become "not measured"."""
     folder = Path(__file__).parents[2] / "bench" / "results"
     results = read(folder)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
-from typing import TypeVar
 
 import numpy as np
 import pytest
 from cohear_client.protocol import ENCODINGS
 from cohear_server.core.audio import AudioFormat
-from cohear_server.core.commands import Audio, Command, Configure, Finalize, Stop, Tick
-from cohear_server.core.effects import Cancel, Effect, Emit, Submit
+from cohear_server.core.commands import Audio, Configure, Finalize, Preference, Tick
 from cohear_server.core.events import (
     Done,
-    Event,
     Final,
     Finalized,
     Lost,
@@ -25,95 +21,15 @@ from cohear_server.core.events import (
     SpeechStarted,
     Stats,
 )
-from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, HypothesisWord, JobKind
+from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, HypothesisWord, JobKind
 from cohear_server.core.ledger import SampleCount
 from cohear_server.core.options import SessionOptions
 from cohear_server.core.segmenter import SegmenterOptions
-from cohear_server.core.session import Session
 from cohear_server.errors import ClientError, ServerError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-M = TypeVar("M")
-RNG = np.random.default_rng(7)
-
-
-def speech(seconds: float) -> np.ndarray:
-    return RNG.normal(0, 4_000, int(seconds * SAMPLE_RATE_HZ)).clip(-32768, 32767).astype("<i2")
-
-
-def silence(seconds: float) -> np.ndarray:
-    return np.zeros(int(seconds * SAMPLE_RATE_HZ), "<i2")
-
-
-def says(job: DecodeJob) -> DecodeResult:
-    """One word a half second, named by its place in the segment: hypotheses of growing windows agree."""
-    step = SAMPLE_RATE_HZ // 2
-    count = len(job.pcm) // step
-    words = tuple(HypothesisWord(f"w{i}", i * step, (i + 1) * step, 0.5) for i in range(count))
-    return DecodeResult(job.id, " ".join(w.text for w in words), words, language="en", confidence=0.5)
-
-
-@dataclass
-class Driver:
-    """Feeds a session and answers its jobs as soon as they come, unless told to hold them."""
-
-    format: AudioFormat = field(default_factory=AudioFormat)
-    options: SessionOptions = field(default_factory=lambda: SessionOptions(vad="energy"))
-    hold: bool = False
-    answer: Callable[[DecodeJob], DecodeResult] = says
-    language: str | None = "en"
-
-    def __post_init__(self) -> None:
-        self.now_s = 0.0
-        self.messages: list[Event] = []
-        self.jobs: list[DecodeJob] = []
-        self.held: list[DecodeJob] = []
-        self.cancelled: list[str] = []
-        self.session = Session("s", self.format, DecodeOptions("m", self.language, word_times=True), self.options)
-
-    def feed(self, pcm: np.ndarray, frame: int = 320) -> Driver:
-        for i in range(0, len(pcm), frame):
-            piece = pcm[i : i + frame]
-            self.now_s += len(piece) / SAMPLE_RATE_HZ
-            self.say(Audio(piece.tobytes()))
-        return self
-
-    def say(self, command: Command) -> Driver:
-        return self.take(self.session.handle(command, self.now_s))
-
-    def take(self, effects: list[Effect]) -> Driver:
-        for effect in effects:
-            match effect:
-                case Submit(job):
-                    self.jobs.append(job)
-                    self.held.append(job)
-                case Cancel(job_id):
-                    self.cancelled.append(job_id)
-                    # as the dispatcher does: what is cancelled while it waits never comes back
-                    self.held = [job for job in self.held if job.id != job_id]
-                case Emit(event):
-                    self.messages.append(event)
-        while self.held and not self.hold:
-            job = self.held.pop(0)
-            self.take(self.session.resolve(self.answer(job), self.now_s))
-        return self
-
-    def release(self, *, backwards: bool = False) -> Driver:
-        held, self.held = self.held[:: -1 if backwards else 1], []
-        for job in held:
-            self.take(self.session.resolve(self.answer(job), self.now_s))
-        return self
-
-    def stop(self) -> Driver:
-        return self.say(Stop())
-
-    def of(self, kind: type[M]) -> list[M]:
-        return [m for m in self.messages if isinstance(m, kind)]
-
-
-def utterance() -> np.ndarray:
-    return np.concatenate([silence(1), speech(2), silence(1)])
+from .driver import RNG, Driver, says, silence, speech, utterance
 
 
 def test_an_utterance_becomes_partials_then_one_final() -> None:
@@ -163,15 +79,35 @@ def test_speech_that_resumes_takes_the_speculation_back() -> None:
     assert len(driver.release().of(Final)) == 1
 
 
-def test_in_haste_what_was_decoded_at_a_pause_is_the_final_of_a_long_segment() -> None:
+def test_with_economy_what_was_decoded_at_a_pause_is_the_final_of_a_long_segment() -> None:
     driver = Driver()
     driver.session.economize(1.0)
-    driver.feed(np.concatenate([silence(1), speech(4), silence(0.35), speech(1), silence(1)])).stop()
+    driver.feed(np.concatenate([silence(1), speech(4), silence(0.35), speech(1.5), silence(1)])).stop()
     first, second = driver.of(Final)
     assert (first.reason, second.reason) == ("max_length", "endpoint")
+    assert (first.traded, second.traded) == (("early_cut",), ("short_context",))
     assert first.end == second.start == pytest.approx(5.2 * SAMPLE_RATE_HZ, abs=800)
     assert [job.segment_id for job in driver.jobs if job.kind is JobKind.FINAL] == [0, 1], "neither in vain"
     assert len(driver.of(SpeechStarted)) == len(driver.of(SpeechEnded)) == 1, "one utterance"
+
+
+@pytest.mark.parametrize(("prefer", "economy", "traded"), [("accuracy", 1.0, False), ("speed", 0.0, True)])
+def test_a_client_may_forbid_that_accuracy_is_traded_or_want_it(
+    prefer: Preference, economy: float, traded: bool
+) -> None:
+    driver = Driver(options=SessionOptions(vad="energy", prefer=prefer))
+    driver.session.economize(economy)
+    driver.feed(np.concatenate([silence(1), speech(4), silence(0.35), speech(1), silence(1)])).stop()
+    assert any(final.traded for final in driver.of(Final)) is traded
+
+
+def test_what_is_preferred_changes_in_mid_stream() -> None:
+    driver = Driver()
+    driver.session.economize(1.0)
+    driver.feed(np.concatenate([utterance(), utterance()])).say(Configure(prefer="accuracy"))
+    driver.session.economize(1.0)
+    driver.feed(np.concatenate([utterance(), utterance()])).stop()
+    assert [bool(final.traded) for final in driver.of(Final)] == [False, True, False, False]
 
 
 def test_finals_leave_in_order_though_results_come_backwards() -> None:

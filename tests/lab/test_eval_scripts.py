@@ -22,27 +22,17 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module
 
 
-def test_figures_survive_the_file_and_fill_the_page(tmp_path: Path, script: Any) -> None:
+def test_figures_survive_the_file(script: Any) -> None:
     module = script("eval")
     rate = ErrorRate(8.0, 4.0, 12.0)
     row = SetResult("calls", 3, 20.0, 50, rate, rate, 14.0, 70.5, 0, 1, None, None, 0.05)
     silent = SetResult("noise", 3, 20.0, 0, None, None, 14.0, 70.5, 0, 0, 2, 1, None)
     found = Evaluation("tiny.en", True, (row, silent), 0.04)
     assert module.evaluation(json.loads(json.dumps(asdict(found)))) == found
-    page = tmp_path / "README.md"
-    page.write_text(f"before\n{module.BEGIN}\nold\n{module.END}\nafter\n")
-    for _ in range(2):
-        module.fill_in(page, module.section(found, 38.0))
-    text = page.read_text()
-    assert text.startswith("before\n")
-    assert text.endswith("after\n")
+    text = module.section(found, 38.0)
     assert text.count("| calls | 3 | 50 | 8.0 (4.0-12.0) |") == 1
     assert "| noise | 3 | 0 | 2 words | 1 words |" in text
-    assert "old" not in text
     assert "38 ms (median)" in text
-    (tmp_path / "bare.md").write_text("no marks")
-    with pytest.raises(SystemExit, match="begin"):
-        module.fill_in(tmp_path / "bare.md", "x")
 
 
 @pytest.mark.parametrize("place", ["none", "last", "before others"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cohear_client import connect
 from cohear_client.errors import ServerError
-from cohear_client.protocol import Done, Final, ServerMessage, Start, Warning
+from cohear_client.protocol import Configure, Done, Final, ServerMessage, Start, Warning
 from cohear_client.stream import Stream
 from cohear_testing.fake import FakeBackend
 
@@ -42,6 +42,12 @@ class Network:
     def cut(self) -> None:
         for writer in self._writers:
             writer.transport.abort()
+        self._writers.clear()
+
+    def close(self) -> None:
+        """End the connections as a process does that goes: what it had written still comes."""
+        for writer in self._writers:
+            writer.close()
         self._writers.clear()
 
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -165,6 +171,44 @@ async def test_a_finalize_that_was_lost_on_the_way_is_asked_again() -> None:
             await stream.finalized("here")
             await stream.stop()
         assert len(finals(events)) == 1
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_options_changed_before_and_during_an_outage_hold(restarted: bool) -> None:
+    backend = FakeBackend()
+    async with serving(FakeBackend()) as first, serving(backend) as second:
+        network = Network(first.address if restarted else second.address)
+        async with network.running() as url, connect(url) as stream:
+            await stream.configure(Configure(language="en", prompt="before"))
+            await speak(stream, UTTERANCE)
+            await stream.finalize("one")
+            await stream.finalized("one")
+            network.target = second.address
+            network.cut()
+            await speak(stream, UTTERANCE)
+            await stream.configure(Configure(prompt="during"))
+            await speak(stream, UTTERANCE)
+            await stream.stop()
+            assert [e async for e in stream]
+        prompts = [job.options.prompt for batch in backend.batches for job in batch if job.session_id]
+        assert prompts[-1] == "during"
+        assert set(prompts) == {"before", "during"}
+
+
+async def test_whoever_sends_during_an_outage_waits_and_then_hears_why() -> None:
+    async with serving(FakeBackend(), resume_window_s=0.2) as running:
+        network = Network(running.address)
+        async with network.running() as url, connect(url) as stream:
+            network.down = True
+            network.cut()
+            minute = asyncio.create_task(speak(stream, quiet(70.0)))
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("cohear_client.stream.GIVE_UP_S", 0.3)
+                with pytest.raises(ServerError, match="could not be mended"):
+                    await minute
+        for request in (stream.send(b""), stream.finalize("x"), stream.configure(Configure()), stream.stop()):
+            with pytest.raises(ServerError, match="could not be mended"):
+                await request
 
 
 async def test_it_gives_up_where_no_session_is_held_or_none_is_wanted() -> None:

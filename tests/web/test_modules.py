@@ -86,24 +86,87 @@ async def test_waits_grow_and_spread(page: Page) -> None:
 async def test_the_timeline_counts_on_over_sessions_and_gaps(page: Page) -> None:
     script = """async () => {
       const { Timeline } = await import('/web/timeline.js');
-      const line = new Timeline(100, { begun: 1000, seq: 5, segments: 2 });
+      const line = new Timeline(100);
+      const count = (received, silent) => ({ received, transcribed: received - silent, silent, shed: 0 });
+      const final = (seq, segment_id, start_s, end_s) =>
+        ({ type: 'final', seq, segment_id, start_s, end_s, words: [] });
+      line.take(final(5, 1, 1, 9));
+      line.beginAgain(1000); // of these, a second was lost with the connection
       line.skip(1300, 1350); // after 300 of its samples
       line.skip(1500, 1600);
       const places = [0, 299, 300, 449, 450].map((sample) => line.toStream(sample));
       const word = { text: 'a', start_s: 2, end_s: 3.5, confidence: 1 };
-      const event = { type: 'final', seq: 1, segment_id: 0, start_s: 2, end_s: 5, words: [word] };
-      const shifted = line.shifted(event);
-      const back = line.rewind(300);
-      return { places, shifted, back, later: line.toStream(460), seq: line.sessionSeq(9), early: line.sessionSeq(3) };
+      const moved = line.take({ ...final(1, 0, 2, 5), words: [word] });
+      const again = line.take(final(1, 0, 2, 5));
+      const settled = line.settled;
+      const back = line.resume(300);
+      const later = line.toStream(460);
+      const stats = line.take({ type: 'stats', samples: count(900, 600), settled_s: 8 });
+      const done = line.take({ type: 'done', samples: count(900, 600), segments: 1 });
+      return { places, moved, again, settled, back, later, seq: line.sessionSeq, stats, done, end: line.settled };
     }"""
     answer = await page.evaluate(script)
     assert answer["places"] == [1000, 1299, 1350, 1499, 1600]
     word = {"text": "a", "start_s": 12, "end_s": 14, "confidence": 1}
-    shifted = {"type": "final", "seq": 6, "segment_id": 2, "start_s": 12, "end_s": 16.5, "words": [word]}
-    assert answer["shifted"] == shifted
+    moved = {"type": "final", "seq": 6, "segment_id": 2, "start_s": 12, "end_s": 16.5, "words": [word]}
+    assert answer["moved"] == moved
+    assert answer["again"] is None, "it came before"
+    assert answer["settled"] == 1650
     assert answer["back"] == 1350
     assert answer["later"] == 1510, "the second gap was not reached"
-    assert (answer["seq"], answer["early"]) == (4, 0)
+    assert answer["seq"] == 1
+    assert answer["stats"]["settled_s"] == 18.5
+    whole = {"received": 1800, "transcribed": 1100, "silent": 700, "shed": 0}
+    assert answer["stats"]["samples"] == whole
+    assert answer["done"] == {"type": "done", "samples": whole, "segments": 3}
+    assert answer["end"] == 1950
+
+
+async def test_what_was_lost_is_said_with_its_places(page: Page) -> None:
+    script = """async (losses) => {
+      const { lossSentence } = await import('/web/notices.js');
+      const { stamp } = await import('/web/view.js');
+      return lossSentence(losses.map(([start_s, end_s]) => ({ start_s, end_s })), (place_s) => stamp(place_s, 0));
+    }"""
+    one = await page.evaluate(script, [[65, 68.25]])
+    assert one == "3.3 s of sound at 1:05 were lost: they have no text."
+    five = await page.evaluate(script, [[i, i + 1] for i in (1, 3, 5, 7, 9)])
+    assert five == "5.0 s of sound at 0:01, 0:03, 0:05 and 2 more places were lost: they have no text."
+
+
+async def test_requests_are_said_again_where_they_may_not_have_come(page: Page) -> None:
+    script = """async () => {
+      const { Requests } = await import('/web/requests.js');
+      const requests = new Requests({ language: 'en' });
+      const due = () => {
+        const said = [];
+        while (requests.nextAt < Infinity) said.push(requests.take());
+        return said;
+      };
+      requests.ask(0, { type: 'configure', language: 'de' });
+      requests.ask(100, { type: 'finalize', id: 'heard' });
+      requests.ask(200, { type: 'configure', language: 'fr', prompt: null });
+      requests.ask(200, { type: 'finalize', id: 'perhaps' });
+      const first = due();
+      requests.resume(200);
+      const resumed = due();
+      const answers = ['heard', 'heard'].map((id) => requests.answered(id));
+      requests.settle(150);
+      const { language } = requests.start;
+      requests.renew();
+      const renewed = due();
+      requests.settle(250);
+      requests.renew();
+      return { first, resumed, answers, language, renewed, last: [requests.start, due()] };
+    }"""
+    answer = await page.evaluate(script)
+    fr, perhaps = {"type": "configure", "language": "fr", "prompt": None}, {"type": "finalize", "id": "perhaps"}
+    assert len(answer["first"]) == 4
+    assert answer["resumed"] == [fr, perhaps], "what was asked before heard audio was heard, too"
+    assert answer["answers"] == [True, False]
+    assert answer["language"] == "de"
+    assert answer["renewed"] == [fr, perhaps]
+    assert answer["last"] == [{"language": "fr"}, [perhaps]]
 
 
 def finals(seed: int) -> list[Final]:
@@ -261,7 +324,7 @@ async def test_what_a_slow_socket_does_not_take_waits_and_what_is_too_much_is_dr
       for (let i = 3; i <= 71; i++) stream.send(second(i));
       const waiting = stream.unsentSamples;
       socket.bufferedAmount = 0;
-      await stream.room();
+      while (stream.unsentSamples > 0) await new Promise((resolve) => setTimeout(resolve, 5));
       socket.say({ type: 'final', seq: 1, segment_id: 0, start_s: 0.5, end_s: 0.9, words: [] });
       socket.say({ type: 'final', seq: 2, segment_id: 1, start_s: 1.5, end_s: 2, words: [] });
       return { withheld, waiting, sent, told, dropped: stream.droppedSamples };
@@ -273,4 +336,4 @@ async def test_what_a_slow_socket_does_not_take_waits_and_what_is_too_much_is_dr
     audio = [piece for piece in answer["sent"] if isinstance(piece, list)]
     assert [number for number, _ in audio] == [1, *range(12, 72)], "seconds 2 to 11 are dropped"
     assert answer["sent"].index("finalize") == 2, "where it was asked, as what came before is gone"
-    assert answer["told"] == ["10.0 s of audio were lost", 0.5, 11.5]
+    assert answer["told"] == ["audio from 1.0 s to 11.0 s was lost", 0.5, 11.5]

@@ -112,7 +112,7 @@ async def test_a_killed_and_restarted_server_loses_no_words(tiny_en_dir: Path, p
             assert "for you" not in await said(page), "words are still to come"
             first.kill()
             await state(page, "reconnecting")
-            await expect(page.locator("#state")).to_have_text("Reconnecting: nothing you say is lost")
+            await expect(page.locator("#state")).to_have_text("Reconnecting: what you say is kept for a minute")
         with server(tiny_en_dir, port):
             await state(page, "live")
             await expect(page.locator("#transcript")).to_contain_text("do for you", timeout=20_000)

@@ -13,6 +13,7 @@ import pytest
 from cohear_client.protocol import SUBPROTOCOL
 from cohear_testing.fake import FakeBackend
 
+from ..live.test_cuts import Plan, marking
 from ..live.test_reconnect import AUDIO, FRAME, UTTERANCE, Network, undisturbed
 from ..live.test_reconnect import finals as finals_of
 from ..serving import burst, quiet, serving
@@ -21,7 +22,7 @@ from .browser import Browser, Page, Setup, tab
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # `disturb` is Python's, called before the samples at each of `breaks` are sent
-SPEAK = """async ({ pcm, frame, breaks, finalize }) => {
+SPEAK = """async ({ pcm, frame, breaks, finalize, configure, fast }) => {
   const { connect } = await import('/web/cohear.js');
   const samples = new Int16Array(Uint8Array.from(atob(pcm), (c) => c.charCodeAt(0)).buffer);
   const events = [];
@@ -32,7 +33,9 @@ SPEAK = """async ({ pcm, frame, breaks, finalize }) => {
   for (let at = 0; at < samples.length; at += frame) {
     if (finalize.includes(at)) await stream.finalize(`at ${at}`);
     if (breaks.includes(at)) await disturb(at);
+    if (configure.includes(at)) stream.configure({ prompt: `at ${at}` });
     stream.send(samples.subarray(at, at + frame));
+    if (fast) await stream.room();
   }
   await stream.stop();
   return { events, dropped: stream.droppedSamples };
@@ -49,10 +52,10 @@ async def page_at(browser: Browser, url: str, disturb: Callable[[int], Awaitable
         yield page
 
 
-async def speak(page: Page, audio: bytes, breaks: list[int], finalize: tuple[int, ...] = ()) -> Answer:
-    """What came of the audio; places in samples."""
-    pcm = base64.b64encode(audio).decode()
-    told = {"pcm": pcm, "frame": FRAME // 2, "breaks": breaks, "finalize": list(finalize)}
+async def speak(page: Page, audio: bytes, breaks: list[int], **more: Any) -> Answer:
+    """What came of the audio; `breaks`, `finalize` and `configure` are places in samples."""
+    told = {"frame": FRAME // 2, "breaks": breaks, "finalize": [], "configure": [], "fast": False} | more
+    told["pcm"] = base64.b64encode(audio).decode()
     answer: Answer = await page.evaluate(SPEAK, told)
     return answer
 
@@ -96,7 +99,7 @@ async def test_a_restarted_server_loses_no_words(browser: Browser) -> None:
 
         heard = len(UTTERANCE) // 2
         async with network.running() as url, page_at(browser, url, replace) as page:
-            answer = await speak(page, AUDIO, [heard + 16_000], finalize=(heard,))
+            answer = await speak(page, AUDIO, [heard + 16_000], finalize=[heard])
         got = finals(answer)
         # the words of the fake tell its windows' lengths, and the new session has no context: places must agree
         segments = [segment for segment, *_ in got]
@@ -124,13 +127,55 @@ async def test_a_server_that_shuts_down_in_order_hands_over(browser: Browser) ->
             answer = await speak(page, AUDIO, [place])
         assert "closing" in types(answer)
         done = answer["events"][-1]
-        assert received[0] + done["samples"]["received"] == len(AUDIO) // 2
+        assert received[0] < len(AUDIO) // 2, "the second server had a part of it"
+        assert done["samples"]["received"] == len(AUDIO) // 2, "it counts the whole conversation"
         spoken = [(start_s, end_s) for _, _, start_s, end_s in finals(answer)]
         assert spoken == sorted(spoken)
         for i in range(3):
             for moment_s in (0.75, 1.25):  # before and after the place where the servers change
                 at_s = i * len(UTTERANCE) / 32_000 + moment_s
                 assert any(start_s < at_s < end_s for start_s, end_s in spoken), f"utterance {i} was heard"
+
+
+@pytest.mark.parametrize("goes", ["network", "server"])
+async def test_a_fast_file_loses_nothing_when_something_goes(browser: Browser, goes: str) -> None:
+    """More than is kept, silence too: whatever is not settled when it goes is heard again."""
+    plan = Plan([3.0, 12.0, 5.0, 9.0], [0.7, 80.0, 1.0, 30.0], 0, [])
+    audio, spoken = plan.audio
+    async with serving(marking(), admission=False) as first, serving(marking(), admission=False) as second:
+        network = Network(first.address)
+
+        async def go(_: int) -> None:
+            if goes == "server":
+                network.target = second.address
+            network.cut()
+
+        frame = 8_000
+        breaks = [at for at in range(0, len(audio), frame) if at // frame in (20, 200, 270)]
+        async with network.running() as url, page_at(browser, url, go) as page:
+            answer = await speak(page, audio.tobytes(), breaks, frame=frame, fast=True)
+        words = [word for _, text, _, _ in finals(answer) for word in text.split()]
+        assert not spoken - set(words)
+        assert len(words) == len(set(words))
+        assert answer["dropped"] == 0
+        samples = answer["events"][-1]["samples"]
+        assert samples["received"] == len(audio) == samples["transcribed"] + samples["silent"]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_options_changed_while_the_connection_is_away_hold(browser: Browser, restarted: bool) -> None:
+    backend = FakeBackend()
+    async with serving(FakeBackend()) as first, serving(backend) as second:
+        network = Network(first.address if restarted else second.address)
+        place = len(UTTERANCE) // FRAME * FRAME // 2
+
+        async def go(_: int) -> None:
+            network.target = second.address
+            network.cut()
+
+        async with network.running() as url, page_at(browser, url, go) as page:
+            await speak(page, AUDIO, [place], configure=[place])
+        assert backend.batches[-1][0].options.prompt == f"at {place}"
 
 
 async def test_audio_that_no_memory_holds_is_counted_and_left_out_of_time(browser: Browser) -> None:
@@ -145,13 +190,14 @@ async def test_audio_that_no_memory_holds_is_counted_and_left_out_of_time(browse
 
         begun, back = len(UTTERANCE) // 2, (len(audio) - len(UTTERANCE)) // 2
         async with network.running() as url, page_at(browser, url, go_down_or_up) as page:
-            answer = await speak(page, audio, [begun, back], finalize=(begun,))
+            answer = await speak(page, audio, [begun, back], finalize=[begun])
         (first, last) = finals(answer)
         expected_s = (len(audio) - len(UTTERANCE)) / 32_000
         assert last[2] - first[2] == pytest.approx(expected_s, abs=0.1)
         assert 10 * 16_000 <= answer["dropped"] <= 14 * 16_000
-        warnings = [e["message"] for e in answer["events"] if e["type"] == "warning"]
-        assert any("of audio were lost" in message for message in warnings)
+        lost = [e for e in answer["events"] if e["type"] == "warning" and e["code"] == "audio_lost"]
+        assert sum(e["end_s"] - e["start_s"] for e in lost) == pytest.approx(answer["dropped"] / 16_000)
+        assert len(UTTERANCE) / 32_000 <= lost[0]["start_s"] < lost[-1]["end_s"] < 16.0
 
 
 async def test_a_token_travels_as_a_subprotocol_and_never_in_the_address(browser: Browser) -> None:
@@ -212,5 +258,5 @@ async def test_finalize_is_answered_in_its_place(browser: Browser) -> None:
         raise AssertionError("not called")
 
     async with serving(FakeBackend()) as running, page_at(browser, running.url, nothing) as page:
-        answer = await speak(page, audio * 2, [], finalize=(len(audio) // 2 // (FRAME // 2) * (FRAME // 2),))
+        answer = await speak(page, audio * 2, [], finalize=[len(audio) // 2 // (FRAME // 2) * (FRAME // 2)])
         assert len(finals(answer)) == 2

@@ -27,8 +27,10 @@ EVENTS: list[tuple[events.Event, protocol.ServerMessage]] = [
         ),
     ),
     (
-        events.Final(3, 0, "one", 0.5, "en", 8_000, 24_000, "endpoint", "m", None, ("loop",)),
-        protocol.Final(3, 0, "one", 0.5, "en", 0.5, 1.5, "endpoint", "m", protocol.Timing(), (), ("loop",)),
+        events.Final(3, 0, "one", 0.5, "en", 8_000, 24_000, "endpoint", "m", None, ("loop",), ("early_cut",)),
+        protocol.Final(
+            3, 0, "one", 0.5, "en", 0.5, 1.5, "endpoint", "m", protocol.Timing(), (), ("loop",), ("early_cut",)
+        ),
     ),
     (
         events.Lost(0, 0, 16_000, ServerError("decode_failed", "no text", "say it again")),
@@ -71,14 +73,32 @@ def test_the_stages_of_a_decoding_are_its_timing() -> None:
 
 def test_what_a_client_says_is_kept_whole() -> None:
     wanted = protocol.Start(
-        8_000, "mulaw", 2, "de", "translate", "base", partials=False, words=False, endpoint_ms=900, prompt="Ann"
+        8_000,
+        "mulaw",
+        2,
+        "de",
+        "translate",
+        "base",
+        partials=False,
+        words=False,
+        endpoint_ms=900,
+        prompt="Ann",
+        quality=protocol.Quality("speed"),
     )
     assert to_start(wanted) == commands.Start(
-        AudioFormat(8_000, "mulaw", 2), "de", "translate", "base", False, False, 900, "Ann"
+        AudioFormat(8_000, "mulaw", 2), "de", "translate", "base", False, False, 900, "Ann", "speed"
     )
     assert to_start(protocol.Start()) == commands.Start()
     assert to_claim(protocol.Resume("s", "t", 7)) == commands.Claim("s", "t", 7)
-    change = protocol.Configure("de", "translate", partials=False, words=False, endpoint_ms=900, prompt="Ann")
-    assert to_command(change) == commands.Configure("de", "translate", False, False, 900, "Ann")
+    change = protocol.Configure(
+        "de",
+        "translate",
+        partials=False,
+        words=False,
+        endpoint_ms=900,
+        prompt="Ann",
+        quality=protocol.Quality("accuracy"),
+    )
+    assert to_command(change) == commands.Configure("de", "translate", False, False, 900, "Ann", "accuracy")
     assert to_command(protocol.Finalize("a")) == commands.Finalize("a")
     assert to_command(protocol.Stop()) == commands.Stop()

@@ -11,11 +11,14 @@
  *
  * Each message of the server is an event named for its `type`, with the message as `detail`; `state` tells of the
  * connection. A lost connection is mended: the session is resumed, or begun again after the last final where the
- * server was restarted, and what was not heard is sent again (docs/protocol.md, "Resume"). Where audio comes from and
- * where text goes is the caller's part.
+ * server was restarted, and what was not heard is sent again (docs/protocol.md, "Resume"). A minute of audio is kept
+ * for that: sources faster than real time wait for `room`; of others the oldest is dropped, and a `warning` named
+ * `audio_lost` tells its place (`start_s`, `end_s`). Where audio comes from and where text goes is the caller's part.
  */
 import { backoffMs } from './backoff.js';
 import { CohearError, faultOf, isPassing, lostFault } from './errors.js';
+import { Life } from './life.js';
+import { Requests } from './requests.js';
 import { Ring } from './ring.js';
 import { endpoint, openSocket } from './socket.js';
 import { Timeline } from './timeline.js';
@@ -24,6 +27,9 @@ export { CohearError };
 
 /** Audio kept to be sent again, in seconds (1.9 MB at 16 kHz). The oldest is forgotten, and counted if needed. */
 const KEEP_S = 60;
+
+/** For so much more `room` waits, in seconds. */
+const ROOM_S = 1;
 
 /** How long a lost connection is tried again, unless the server holds sessions for longer. */
 const GIVE_UP_MS = 30_000;
@@ -36,9 +42,6 @@ const MAX_PIECE_SAMPLES = 16_000;
 
 /** How often a full socket buffer is looked at; browsers tell no event. */
 const DRAIN_MS = 25;
-
-/** Keepalives come this often within the server's idle timeout. */
-const KEEPALIVES = 3;
 
 /**
  * @typedef {object} Options
@@ -62,34 +65,31 @@ export async function connect(options = {}) {
 
 export class Stream extends EventTarget {
   #url;
-  #start;
   #token;
   #reconnect;
   #rateHz;
   #socket = null;
   #replay;
   #timeline;
+  #requests;
   #sent = 0;
-  #queue = [];
   #unanswered = new Map();
-  #lastSeq = -1;
-  #lastSegment = -1;
   #stopped = false;
-  #moving = null;
+  #closing = null;
   #fault = null;
   #ended = Promise.withResolvers();
   #drainTimer = 0;
-  #keepaliveTimer = 0;
-  #spokeMs = 0;
+  #life = null;
 
   /** @param {Options} options */
   constructor({ url, start = {}, token, reconnect = true }) {
     super();
     this.#url = endpoint(url);
-    this.#start = { sample_rate: 16_000, ...start, encoding: 'pcm_s16le', channels: 1 };
+    const options = { sample_rate: 16_000, ...start, encoding: 'pcm_s16le', channels: 1 };
     this.#token = token;
     this.#reconnect = reconnect;
-    this.#rateHz = this.#start.sample_rate;
+    this.#rateHz = options.sample_rate;
+    this.#requests = new Requests(options);
     this.#replay = new Ring(KEEP_S * this.#rateHz);
     this.#timeline = new Timeline(this.#rateHz);
     this.#ended.promise.catch(() => {}); // whoever waits for `ended` hears of it; nobody has to
@@ -114,7 +114,7 @@ export class Stream extends EventTarget {
   /** Called once, by `connect`. */
   async open() {
     try {
-      this.#attach(await openSocket(this.#url, this.#start, this.#token), 0);
+      this.#attach(await openSocket(this.#url, this.#requests.start, this.#token), 0);
     } catch (fault) {
       this.#fail(fault);
       throw fault;
@@ -123,18 +123,19 @@ export class Stream extends EventTarget {
 
   /** @param {Int16Array} samples at the stream's rate; they are copied */
   send(samples) {
-    if (this.#fault) throw this.#fault;
-    if (this.#stopped) throw new CohearError('stopped', 'Audio came after stop', 'open a new stream');
+    this.#checkOpen();
     this.#replay.push(samples);
     this.#pump();
   }
 
   /**
-   * Waits until little audio waits to be sent: for sources faster than real time.
+   * Waits until another second may be sent and nothing that a new session had to hear is forgotten: for sources faster
+   * than real time.
    * @throws {CohearError} what ended the stream
    */
   async room() {
-    while (this.unsentSamples > this.#rateHz && !this.#over) await wait(DRAIN_MS);
+    const most = (KEEP_S - ROOM_S) * this.#rateHz;
+    while (this.#replay.end - this.#timeline.settled > most && !this.#over) await wait(DRAIN_MS);
     if (this.#fault) throw this.#fault;
   }
 
@@ -145,18 +146,19 @@ export class Stream extends EventTarget {
    */
   finalize(id) {
     if (!this.#unanswered.has(id)) {
+      this.#checkOpen();
       const answer = Promise.withResolvers();
       answer.promise.catch(() => {});
-      this.#unanswered.set(id, { answer, at: this.#replay.end });
-      this.#say({ type: 'finalize', id });
+      this.#unanswered.set(id, answer);
+      this.#ask({ type: 'finalize', id });
     }
-    return this.#unanswered.get(id).answer.promise;
+    return this.#unanswered.get(id).promise;
   }
 
   /** @param {object} changes fields of `configure`: language, task, prompt, ... */
   configure(changes) {
-    Object.assign(this.#start, changes); // for a session that has to be begun again
-    this.#say({ type: 'configure', ...changes });
+    this.#checkOpen();
+    this.#ask({ type: 'configure', ...changes });
   }
 
   /**
@@ -166,7 +168,7 @@ export class Stream extends EventTarget {
   stop() {
     if (!this.#stopped && !this.#over) {
       this.#stopped = true;
-      this.#say({ type: 'stop' });
+      this.#ask({ type: 'stop' });
     }
     return this.ended;
   }
@@ -190,8 +192,15 @@ export class Stream extends EventTarget {
     return this.state === 'live' && !(this.#socket.readyState >= WebSocket.CLOSING);
   }
 
-  #say(message) {
-    this.#queue.push({ at: this.#replay.end, text: JSON.stringify(message) });
+  #checkOpen() {
+    if (this.#fault) throw this.#fault;
+    if (this.#stopped || this.#over) {
+      throw new CohearError('stopped', 'Nothing can be said after stop', 'open a new stream');
+    }
+  }
+
+  #ask(message) {
+    this.#requests.ask(this.#replay.end, message);
     this.#pump();
   }
 
@@ -199,19 +208,18 @@ export class Stream extends EventTarget {
   #pump() {
     while (this.#open && !this.#drainTimer) {
       this.#skipForgotten();
-      const next = this.#queue[0];
-      if (next && next.at <= this.#sent) {
-        this.#socket.send(this.#queue.shift().text);
+      if (this.#requests.nextAt <= this.#sent) {
+        this.#socket.send(JSON.stringify(this.#requests.take()));
       } else if (this.#sent === this.#replay.end) {
         return;
       } else if (this.#socket.bufferedAmount > MAX_BUFFERED_BYTES) {
         this.#drainTimer = setTimeout(() => this.#drain(), DRAIN_MS);
       } else {
-        const to = Math.min(next?.at ?? this.#replay.end, this.#sent + MAX_PIECE_SAMPLES);
+        const to = Math.min(this.#requests.nextAt, this.#replay.end, this.#sent + MAX_PIECE_SAMPLES);
         this.#socket.send(this.#replay.read(this.#sent, to));
         this.#sent = to;
       }
-      this.#spokeMs = performance.now();
+      this.#life.spoke();
     }
   }
 
@@ -227,9 +235,14 @@ export class Stream extends EventTarget {
     if (to <= from) return;
     this.#timeline.skip(from, to);
     this.#sent = to;
+    this.#tellLost(from, to);
+  }
+
+  #tellLost(from, to) {
     this.droppedSamples += to - from;
-    const seconds = ((to - from) / this.#rateHz).toFixed(1);
-    this.#emit('warning', { type: 'warning', code: 'audio_lost', message: `${seconds} s of audio were lost` });
+    const [start_s, end_s] = [from / this.#rateHz, to / this.#rateHz];
+    const message = `audio from ${start_s.toFixed(1)} s to ${end_s.toFixed(1)} s was lost`;
+    this.#emit('warning', { type: 'warning', code: 'audio_lost', message, start_s, end_s });
   }
 
   /** @param {number} sample the place in the stream from which on the session wants audio */
@@ -238,63 +251,55 @@ export class Stream extends EventTarget {
     this.#socket = socket;
     this.ready = ready;
     this.#sent = sample;
-    this.#queue = this.#openRequests();
     socket.onmessage = ({ data }) => this.#take(JSON.parse(data));
     socket.onclose = ({ code }) => this.#lost(socket, code);
-    clearInterval(this.#keepaliveTimer);
-    const idleMs = ready.limits.idle_timeout_s * 1000;
-    if (idleMs > 0) {
-      this.#keepaliveTimer = setInterval(() => this.#keepAlive(idleMs / KEEPALIVES), idleMs / KEEPALIVES / 2);
-    }
+    this.#life?.end();
+    this.#life = new Life(ready.limits.idle_timeout_s * 1000, {
+      speak: () => this.#keepAlive(),
+      lose: () => this.#lost(socket, 0),
+    });
     this.#become('live');
     this.#emit('ready', ready);
     this.#pump();
   }
 
-  /** What was asked and not answered is asked again on each connection. */
-  #openRequests() {
-    const asked = [...this.#unanswered].map(([id, { at }]) => ({ at, text: JSON.stringify({ type: 'finalize', id }) }));
-    if (this.#stopped) asked.push({ at: this.#replay.end, text: JSON.stringify({ type: 'stop' }) });
-    return asked;
-  }
-
-  #keepAlive(silentMs) {
-    if (this.#open && performance.now() - this.#spokeMs >= silentMs) {
-      this.#socket.send(JSON.stringify({ type: 'keepalive' }));
-      this.#spokeMs = performance.now();
-    }
+  #keepAlive() {
+    if (!this.#open) return;
+    this.#socket.send(JSON.stringify({ type: 'keepalive' }));
+    this.#life.spoke();
   }
 
   #take(message) {
+    this.#life.heard();
     if (message.type === 'error' && message.fatal) {
       this.#fault ??= faultOf(message); // finals of what was said before still follow
       return;
     }
-    const event = this.#timeline.shifted(message);
-    if ('seq' in event) {
-      if (event.seq <= this.#lastSeq) return; // sent again by a server that could not know that it had come
-      this.#lastSeq = event.seq;
-      this.#lastSegment = Math.max(this.#lastSegment, event.segment_id);
-    }
-    if (event.type === 'final') this.#replay.forgetBefore(Math.min(this.#sent, Math.round(event.end_s * this.#rateHz)));
-    if (event.type === 'closing') this.#moving = event;
+    const event = this.#timeline.take(message);
+    this.#settle();
+    if (event === null || (event.type === 'finalized' && !this.#requests.answered(event.id))) return; // it came before
+    if (event.type === 'closing') this.#closing = event;
     if (event.type === 'done') this.#done(event);
     else this.#emit(event.type, event);
     if (event.type === 'finalized') {
-      this.#unanswered.get(event.id)?.answer.resolve();
+      this.#unanswered.get(event.id)?.resolve();
       this.#unanswered.delete(event.id);
     }
   }
 
+  #settle() {
+    const settled = Math.min(this.#sent, this.#timeline.settled);
+    this.#replay.forgetBefore(settled);
+    this.#requests.settle(settled);
+  }
+
   #done(event) {
-    const heard = this.#timeline.toStream(event.samples.received);
-    // the server went away in order: all it took in is final, and the next session goes on from there
-    const moved = this.#moving !== null && this.#reconnect && !(this.#stopped && heard >= this.#replay.end);
+    const complete = this.#stopped && this.#timeline.settled >= this.#replay.end;
     if (this.#fault) {
       this.#fail(this.#fault);
-    } else if (moved) {
-      this.#replay.forgetBefore(heard);
-      this.#mend(this.#moving.reconnect_after_ms);
+    } else if (!complete && this.#mendable) {
+      // a server that shuts down is done before it has all: what it took in is final, a new session hears the rest
+      this.#mend({ fresh: true, afterMs: this.#closing?.reconnect_after_ms ?? backoffMs().next().value });
     } else {
       this.#close();
       this.#become('done');
@@ -303,18 +308,19 @@ export class Stream extends EventTarget {
     }
   }
 
-  #lost(socket, code) {
-    if (socket !== this.#socket || this.state !== 'live') return;
-    const fault = this.#fault ?? lostFault(code);
-    const mendable = this.#reconnect && this.ready.limits.resume_window_s > 0;
-    if (this.#fault || !mendable) this.#fail(fault);
-    else this.#mend(0);
+  get #mendable() {
+    return this.#reconnect && this.ready.limits.resume_window_s > 0;
   }
 
-  /** @param {number} afterMs where the server said when to come back; 0 where the connection was lost */
-  async #mend(afterMs) {
-    let fresh = afterMs > 0 || this.#moving !== null;
-    this.#moving = null;
+  #lost(socket, code) {
+    if (socket !== this.#socket || this.state !== 'live') return;
+    if (this.#fault || !this.#mendable) this.#fail(this.#fault ?? lostFault(code));
+    else this.#mend({ fresh: false, afterMs: 0 });
+  }
+
+  /** @param {{fresh: boolean, afterMs: number}} way whether the session is gone, and how long to wait first */
+  async #mend({ fresh, afterMs }) {
+    this.#closing = null;
     this.#close();
     this.#become('reconnecting');
     const giveUpMs = performance.now() + Math.max(GIVE_UP_MS, this.ready.limits.resume_window_s * 1000);
@@ -340,18 +346,26 @@ export class Stream extends EventTarget {
 
   async #resume() {
     const { session_id, token } = this.ready;
-    const resume = { session_id, token, last_seq: this.#timeline.sessionSeq(this.#lastSeq) };
-    const opened = await openSocket(this.#url, { ...this.#start, resume }, this.#token);
-    this.#attach(opened, this.#timeline.rewind(opened.ready.next_sample));
+    const resume = { session_id, token, last_seq: this.#timeline.sessionSeq };
+    const opened = await openSocket(this.#url, { ...this.#requests.start, resume }, this.#token);
+    const heard = this.#timeline.resume(opened.ready.next_sample);
+    if (heard < this.#timeline.settled || heard > this.#replay.end) {
+      opened.socket.close(1000);
+      return this.#beginAgain(); // it lost its own place
+    }
+    this.#requests.resume(heard);
+    this.#attach(opened, heard);
   }
 
   /** The server no longer has the session: a new one, from the end of the last final on. */
   async #beginAgain() {
-    const opened = await openSocket(this.#url, this.#start, this.#token);
-    const begun = this.#replay.start;
-    const from = { begun, seq: this.#lastSeq + 1, segments: this.#lastSegment + 1 };
-    this.#timeline = new Timeline(this.#rateHz, from);
+    const opened = await openSocket(this.#url, this.#requests.start, this.#token);
+    const { settled } = this.#timeline;
+    const begun = Math.max(settled, this.#replay.start);
+    this.#timeline.beginAgain(begun);
+    this.#requests.renew();
     this.#emit('restarted', {}); // segments that were not final are spoken again, under other numbers
+    if (begun > settled) this.#tellLost(settled, begun);
     this.#attach(opened, begun);
   }
 
@@ -359,14 +373,16 @@ export class Stream extends EventTarget {
     if (this.#over) return;
     this.#fault ??= fault;
     this.#close();
+    const { settled } = this.#timeline;
+    if (fault.code !== 'aborted' && settled < this.#replay.end) this.#tellLost(settled, this.#replay.end);
     this.#become('failed');
-    for (const { answer } of this.#unanswered.values()) answer.reject(this.#fault);
+    for (const answer of this.#unanswered.values()) answer.reject(this.#fault);
     this.#ended.reject(this.#fault);
   }
 
   #close() {
     clearTimeout(this.#drainTimer);
-    clearInterval(this.#keepaliveTimer);
+    this.#life?.end();
     this.#drainTimer = 0;
     const socket = this.#socket;
     this.#socket = null;

@@ -32,13 +32,28 @@ export function sentence(fault) {
   return fault.remedy ? `${message}: ${fault.remedy}.` : `${message}.`;
 }
 
+/** Places that are named before the others are only counted. */
+const PLACES = 3;
+
+/**
+ * @param {{start_s: number, end_s: number}[]} losses sound that has no text
+ * @param {(seconds: number) => string} stamp a place as people read it
+ * @returns {string} one sentence
+ */
+export function lossSentence(losses, stamp) {
+  const seconds = losses.reduce((sum, { start_s, end_s }) => sum + end_s - start_s, 0);
+  const places = losses.slice(0, PLACES).map(({ start_s }) => stamp(start_s));
+  const more = losses.length > PLACES ? ` and ${losses.length - PLACES} more places` : '';
+  return `${seconds.toFixed(1)} s of sound at ${places.join(', ')}${more} were lost: they have no text.`;
+}
+
 /** States of a stream in words. */
 export const STATES = {
   idle: 'Ready',
   loading: 'Waiting for the server',
   connecting: 'Connecting',
   live: 'Listening',
-  reconnecting: 'Reconnecting: nothing you say is lost',
+  reconnecting: 'Reconnecting: what you say is kept for a minute',
   stopping: 'Finishing the last words',
   failed: 'Stopped',
 };

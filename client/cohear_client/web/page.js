@@ -7,7 +7,7 @@ import { save } from './downloads.js';
 import { askForKey } from './key-dialog.js';
 import { Latency } from './latency.js';
 import { Meter } from './meter.js';
-import { sentence, STATES } from './notices.js';
+import { lossSentence, sentence, STATES } from './notices.js';
 import { Recording } from './recording.js';
 import { Transcript } from './transcript.js';
 import { stamp, TranscriptView } from './view.js';
@@ -155,10 +155,10 @@ function written(ms) {
 }
 
 function showDropped() {
-  const dropped_s = recording?.dropped_s ?? 0;
-  if (dropped_s === 0) return;
+  const losses = recording?.losses ?? [];
+  if (losses.length === 0) return;
   part('dropped').hidden = false;
-  part('dropped').textContent = `${dropped_s.toFixed(1)} s of sound were dropped: the connection is too slow`;
+  part('dropped').textContent = lossSentence(losses, (place_s) => stamp(transcript.begun_s + place_s, 0));
 }
 
 /** @param {{message: string} | null} fault */

@@ -6,6 +6,9 @@ import { decodeFile, feed } from './file.js';
 
 const RATE_HZ = 16_000;
 
+/** Places that are told apart; further ones make the last one longer. */
+const MAX_LOSSES = 100;
+
 const EVENTS = ['ready', 'speech_started', 'partial', 'final', 'stats', 'warning', 'error', 'restarted'];
 
 /**
@@ -32,13 +35,11 @@ export class Recording {
     this.#stream = new Stream({ ...options, start: { ...options.start, sample_rate: RATE_HZ } });
     for (const type of EVENTS) this.#stream.addEventListener(type, ({ detail }) => hooks.onEvent(detail, type));
     this.#stream.addEventListener('state', ({ detail }) => hooks.onState(detail.state));
-    /** Samples lost before they came to the stream, because the page was busy. */
-    this.lostSamples = 0;
-  }
-
-  /** Seconds of audio that no server will hear. */
-  get dropped_s() {
-    return (this.#stream.droppedSamples + this.lostSamples) / RATE_HZ;
+    this.#stream.addEventListener('warning', ({ detail }) => {
+      if (detail.code === 'audio_lost') this.#tellLost(detail.start_s, detail.end_s);
+    });
+    /** Sound that has no text and will have none, as places in this recording, in seconds. */
+    this.losses = [];
   }
 
   /**
@@ -90,12 +91,20 @@ export class Recording {
 
   #hear({ samples, capturedMs, level, lostSamples }) {
     if (this.#stream.failing || this.#leaving.signal.aborted) return;
-    this.lostSamples += lostSamples;
+    const captured_s = this.#capturedSamples / RATE_HZ;
+    if (lostSamples) this.#tellLost(captured_s, captured_s + lostSamples / RATE_HZ); // the page was busy
     this.#capturedSamples += samples.length;
     this.#stream.send(samples);
     const sent = this.#stream.state === 'live' && this.#stream.unsentSamples === 0;
     const seconds = this.#capturedSamples / RATE_HZ;
     this.#hooks.onSound({ level, seconds, sentAfterMs: sent ? Date.now() - capturedMs : null });
+  }
+
+  #tellLost(start_s, end_s) {
+    const last = this.losses.at(-1);
+    // one place where they touch, and beyond the bound
+    if (last && (start_s <= last.end_s || this.losses.length === MAX_LOSSES)) last.end_s = Math.max(last.end_s, end_s);
+    else this.losses.push({ start_s, end_s });
   }
 
   async #unplugged() {

@@ -1,31 +1,39 @@
 /**
- * Where a session's own count lies in the stream's: sessions may begin late, and samples may never reach them.
+ * The sessions of one stream as one conversation: events in the stream's own count, each once, and what is settled.
  *
  * A stream counts the client's samples from its first one on, whatever sessions it took. A session counts what it
- * received. They differ by where the session began and by the gaps: audio that was dropped on the way.
+ * received. They differ by where the session began and by the gaps: audio that was dropped on the way. Audio that is
+ * settled is final, silent or told as lost: no session has to hear it again.
  */
+
+/** Errors that are known again when a server sends them twice; beyond it the oldest of them may come twice. */
+const MAX_ERRORS = 64;
+
 export class Timeline {
   #rateHz;
-  #begun;
-  #seq;
-  #segments;
+  #begun = 0;
   #gaps = [];
+  #lastSeq = 0;
+  #seqBefore = 0;
+  #nextSegment = 0;
+  #segmentsBefore = 0;
+  #countBefore = { received: 0, transcribed: 0, silent: 0, shed: 0 };
+  #transcribed = 0;
+  #shed = 0;
+  #done = null;
+  #errors = []; // since the last final: the server may send them again
+  #expected = [];
 
-  /**
-   * @param {number} rateHz
-   * @param {{begun: number, seq: number, segments: number}} [from] the session's zeros in the stream's count:
-   *   samples, event numbers, segments
-   */
-  constructor(rateHz, from = { begun: 0, seq: 0, segments: 0 }) {
+  /** @param {number} rateHz */
+  constructor(rateHz) {
     this.#rateHz = rateHz;
-    this.#begun = from.begun;
-    this.#seq = from.seq;
-    this.#segments = from.segments;
+    /** First sample of the stream that is not settled. */
+    this.settled = 0;
   }
 
-  /** A stream's event number in this session's count, for `last_seq`. */
-  sessionSeq(seq) {
-    return Math.max(0, seq - this.#seq);
+  /** The last event that came, in the session's count, for `last_seq`. */
+  get sessionSeq() {
+    return Math.max(0, this.#lastSeq - this.#seqBefore);
   }
 
   /** Samples [from, to) of the stream are not sent. */
@@ -34,13 +42,30 @@ export class Timeline {
   }
 
   /**
-   * The session has heard so much and goes on from there: gaps further on were not reached.
+   * Another connection to the session, which has heard so much and goes on from there: gaps further on were not reached.
    * @param {number} sample in the session's count
    * @returns {number} the same place in the stream's count
    */
-  rewind(sample) {
+  resume(sample) {
     this.#gaps = this.#gaps.filter((gap) => gap.at <= sample);
+    this.#expected = [...this.#errors];
     return this.toStream(sample);
+  }
+
+  /** Another session, from this place of the stream on. It counts from zero. */
+  beginAgain(place) {
+    const received = this.#toSession(this.settled);
+    const silent = received - this.#transcribed - this.#shed;
+    const count = this.#done ?? { received, transcribed: this.#transcribed, silent, shed: this.#shed };
+    this.#countBefore = sum(this.#countBefore, count);
+    this.#begun = this.settled = place;
+    this.#gaps = [];
+    this.#seqBefore = this.#lastSeq;
+    this.#segmentsBefore = this.#nextSegment;
+    this.#transcribed = this.#shed = 0;
+    this.#done = null;
+    this.#errors = [];
+    this.#expected = [];
   }
 
   /** A place in the stream's count for one in the session's; in samples. */
@@ -51,24 +76,68 @@ export class Timeline {
   }
 
   /**
-   * The event in the stream's own count.
-   * @param {any} event a message of the server
+   * Takes in a message of the server.
+   * @param {any} message
+   * @returns {any} it as an event of the stream; null where it came before
    */
-  shifted(event) {
-    const moved = { ...event };
-    if ('seq' in moved) moved.seq += this.#seq;
-    if ('segment_id' in moved) moved.segment_id += this.#segments;
-    for (const name of ['at_s', 'audio_end_s', 'start_s', 'end_s']) {
-      if (name in moved) moved[name] = this.#seconds(moved[name]);
+  take(message) {
+    if (message.type === 'error' && this.#cameBefore(message)) return null;
+    if ('seq' in message && message.seq + this.#seqBefore <= this.#lastSeq) return null;
+    const event = this.#moved(message);
+    if ('seq' in event) {
+      this.#lastSeq = event.seq;
+      this.#nextSegment = Math.max(this.#nextSegment, event.segment_id + 1);
     }
-    if (moved.words) {
-      moved.words = moved.words.map((word) => ({
+    if (event.type === 'final') {
+      this.#transcribed += this.#settle(message.start_s, message.end_s);
+      this.#errors = [];
+      this.#expected = [];
+    } else if (event.type === 'error' && message.end_s != null) {
+      this.#shed += this.#settle(message.start_s, message.end_s);
+    } else if (event.type === 'stats') {
+      this.#settle(0, message.settled_s);
+    } else if (event.type === 'done') {
+      this.#done = message.samples;
+      this.settled = Math.max(this.settled, this.toStream(message.samples.received));
+    }
+    return event;
+  }
+
+  #moved(message) {
+    const event = { ...message };
+    if ('seq' in event) event.seq += this.#seqBefore;
+    if ('segment_id' in event) event.segment_id += this.#segmentsBefore;
+    if ('segments' in event) event.segments += this.#segmentsBefore;
+    if (event.samples) event.samples = sum(this.#countBefore, event.samples);
+    for (const name of ['at_s', 'audio_end_s', 'start_s', 'end_s', 'settled_s']) {
+      if (event[name] != null) event[name] = this.#seconds(event[name]);
+    }
+    if (event.words) {
+      event.words = event.words.map((word) => ({
         ...word,
         start_s: this.#seconds(word.start_s),
         end_s: this.#seconds(word.end_s),
       }));
     }
-    return moved;
+    return event;
+  }
+
+  /** An error that the server sends again after a resumed connection. */
+  #cameBefore(error) {
+    const known = JSON.stringify(error);
+    const index = this.#expected.indexOf(known);
+    if (index >= 0) this.#expected.splice(index, 1);
+    else if (this.#errors.push(known) > MAX_ERRORS) this.#errors.shift();
+    return index >= 0;
+  }
+
+  /** A stretch of the session is settled, and all before it. Returns its samples. */
+  #settle(start_s, end_s) {
+    // halves go up, as in the server's own count
+    const [start, end] = [start_s, end_s].map((place_s) => this.toStream(Math.floor(place_s * this.#rateHz + 0.5)));
+    const count = Math.max(0, this.#toSession(end) - this.#toSession(Math.max(start, this.settled)));
+    this.settled = Math.max(this.settled, end);
+    return count;
   }
 
   #seconds(seconds) {
@@ -76,6 +145,12 @@ export class Timeline {
   }
 
   #toSession(place) {
-    return this.#gaps.reduce((sample, gap) => sample - gap.missing, place - this.#begun);
+    let sample = place - this.#begun;
+    for (const gap of this.#gaps) if (sample > gap.at) sample = Math.max(gap.at, sample - gap.missing);
+    return sample;
   }
+}
+
+function sum(a, b) {
+  return Object.fromEntries(Object.keys(a).map((name) => [name, a[name] + b[name]]));
 }

@@ -50,6 +50,11 @@ export class Transcript {
     );
   }
 
+  /** Where the present stream begins, in seconds. */
+  get begun_s() {
+    return this.#begun_s;
+  }
+
   /** Another stream begins: its segments and times count on from here. */
   beginStream() {
     this.#first = this.#next;

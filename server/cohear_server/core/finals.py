@@ -79,7 +79,7 @@ class Finals:
         self._waiting: deque[PendingFinal | Mark] = deque()
         self._marks_here: deque[str] = deque(marks, maxlen=MAX_MARKS)
         """since the last audio"""
-        self._repeated: deque[str] = deque(maxlen=MAX_MARKS)
+        self._repeated: deque[str] = deque(marks, maxlen=MAX_MARKS)
         """of them, those that a client which came back may say again"""
 
     def __len__(self) -> int:

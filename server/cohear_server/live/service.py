@@ -234,7 +234,13 @@ class Service:
     def _narrowed(self, start: Start, caller: Caller) -> SessionOptions:
         """The options of all streams, as this client wants them."""
         segmenter = self._options.segmenter.with_endpoint(start.endpoint_ms)
-        return replace(self._options, segmenter=segmenter, tenant=caller.tenant, show_partials=start.partials)
+        return replace(
+            self._options,
+            segmenter=segmenter,
+            tenant=caller.tenant,
+            show_partials=start.partials,
+            prefer=start.prefer,
+        )
 
     def _check_room(self, caller: Caller) -> None:
         """Raises OverloadError when one more stream would break the promise made to those that are here. A stream
@@ -262,14 +268,14 @@ class Service:
         self.dismiss(lost[0])
 
     async def _govern(self) -> None:
-        """Take the ladder's steps, and tell every stream of each, and how much haste there is."""
+        """Take the ladder's steps, and tell every stream of each, and how much accuracy to trade for speed."""
         load, rung = self.dispatcher.load, Rung.USUAL
         while True:
             await asyncio.sleep(GOVERN_S)
             before, rung = rung, load.step(self.clock())
-            haste = load.haste(self.clock())
+            economy = load.haste(self.clock())
             for stream in self.streams.values():
-                stream.session.economize(haste)
+                stream.session.economize(economy)
             if rung is before:
                 continue
             logger.warning("partials: %s, at %d streams", rung.name.lower().replace("_", " "), len(self.streams))

@@ -77,6 +77,7 @@ def to_start(start: protocol.Start) -> commands.Start:
         words=start.words,
         endpoint_ms=start.endpoint_ms,
         prompt=start.prompt,
+        prefer=start.quality.prefer if start.quality else "auto",
     )
 
 
@@ -98,6 +99,7 @@ def to_command(
                 words=message.words,
                 endpoint_ms=message.endpoint_ms,
                 prompt=message.prompt,
+                prefer=message.quality.prefer if message.quality else None,
             )
         case protocol.Finalize():
             return commands.Finalize(message.id)
@@ -173,6 +175,7 @@ def _final(final: events.Final, timing: protocol.Timing) -> protocol.Final:
         timing=timing,
         words=_words(final.words or ()),
         rules=final.rules,
+        traded=final.traded,
     )
 
 
