@@ -24,6 +24,7 @@ import numpy as np
 from .errors import ClientError
 from .pcm import Pcm
 from .protocol import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, Start
+from .reading.loudness import Loudness
 from .reading.mixing import Mixer
 from .reading.sound import Damage, Reading, Wave
 
@@ -121,8 +122,10 @@ class AudioFile:
 
     def _converted(self) -> Iterator[Pcm]:
         level, divider = _Level(), _Divider(self._factor)
+        loudness = Loudness(self.rate_hz, from_quiet=True) if self.channels == 1 else None
         for wave in self._mixed():
-            yield level.pcm(divider.push(wave))
+            divided = divider.push(wave)
+            yield level.pcm(divided if loudness is None else loudness.push(divided))
 
     def _mixed(self) -> Iterator[Wave]:
         mixer: Mixer | None = None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..core.vad import Probabilities, SileroVad, level, silero_network
 
 CHUNK_SAMPLES = SileroVad.CHUNK
-SILENT_DB = -80.0
+SILENT_DB = -93.0
 RUN_CHUNKS = 64
 """at once: 2 s; more is no cheaper"""
 

@@ -33,7 +33,7 @@ class SplitOptions:
     keep_probability: float = 0.35
     before_s: float = 0.25
     """kept before speech; silence stands in for what the file has not"""
-    after_s: float = 0.35
+    after_s: float = 0.8
     """and after it, the same; of a longer pause the rest is taken out"""
     separate_s: float = 3.0
     """a silence this long ends a window"""
