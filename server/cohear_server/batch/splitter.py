@@ -33,8 +33,12 @@ class SplitOptions:
     keep_probability: float = 0.35
     before_s: float = 0.25
     """kept before speech; silence stands in for what the file has not"""
-    after_s: float = 0.8
+    after_s: float = 0.35
     """and after it, the same; of a longer pause the rest is taken out"""
+    alone_s: float = 1.0
+    """speech no longer than this between two pauses is a word alone, such as a digit of a number"""
+    after_alone_s: float = 0.8
+    """kept after it: words that were said apart are not one number"""
     separate_s: float = 3.0
     """a silence this long ends a window"""
 
@@ -163,8 +167,12 @@ class _Trimmer:
         self.after = round(options.after_s / CHUNK_S)
         self._held = _nothing()
         self._speaking = False
-        self._since = self.after
-        """chunks since the last voiced one; those up to `after` are kept"""
+        self._alone = round(options.alone_s / CHUNK_S)
+        self._after_alone = max(round(options.after_alone_s / CHUNK_S), self.after)
+        self._run = 0
+        """chunks from the beginning of the newest speech to its end, short gaps included"""
+        self._since = self._after_alone
+        """chunks since the last voiced one; those up to `_reach` are kept"""
         self._place = -self.before
 
     def push(self, chunks: NDArray[np.int16], probability: Probabilities, *, last: bool) -> _Kept:
@@ -176,17 +184,27 @@ class _Trimmer:
         marks = np.concatenate([np.zeros(len(self._held), bool), voiced])
         near = np.zeros(len(marks), bool)
         # a tail of `after` chunks behind the last speech of the push before may reach into this one
-        near[len(self._held) : len(self._held) + max(0, self.after - self._since)] = True
-        for i in np.flatnonzero(marks):
-            near[max(0, i - self.before) : i + 1 + self.after] = True
+        near[len(self._held) : len(self._held) + max(0, self._reach() - self._since)] = True
         found = np.flatnonzero(voiced)
-        self._since = len(voiced) - 1 - int(found[-1]) if len(found) else self._since + len(voiced)
+        before = -self._since - 1
+        for i in found.tolist():
+            gap = i - before - 1
+            self._run = 1 if gap >= self.after else self._run + gap + 1
+            at = len(self._held) + i
+            # a word alone turns out not to be one when more follows: its pause was short then, and is kept in any case
+            near[max(0, at - self.before) : at + 1 + self._reach()] = True
+            before = i
+        self._since = len(voiced) - 1 - before
         # held chunks are those within `before` of the end that no speech is near yet
         settled = len(marks) if last else max(len(marks) - self.before, 0)
         settled = max(settled, int(np.flatnonzero(near)[-1]) + 1 if near.any() else 0)
         self._held = fresh.part(settled)
         keep = np.flatnonzero(near[:settled])
         return _Kept(fresh.pcm[keep], fresh.probability[keep], fresh.place[keep])
+
+    def _reach(self) -> int:
+        """Chunks that are kept behind the newest speech."""
+        return self._after_alone if self._run <= self._alone else self.after
 
     def _voiced(self, probability: Probabilities) -> NDArray[np.bool_]:
         out = np.zeros(len(probability), bool)
