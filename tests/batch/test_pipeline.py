@@ -18,7 +18,7 @@ from cohear_server.scheduling.throughput import ThroughputOptions
 
 from .audio import Echo, bursts, write
 
-SPLIT = SplitOptions(min_window_s=1.0, max_window_s=4.0, separate_s=1.0, after_s=0.35)
+SPLIT = SplitOptions(min_window_s=1.0, max_window_s=4.0, separate_s=1.0, after_alone_s=0.35)
 HEARING = HearingOptions(vad="energy", split=SPLIT)
 OPTIONS = ThroughputOptions(capacity=16, max_batch=4, slots=2)
 
@@ -158,7 +158,7 @@ def test_where_the_first_window_tells_no_language_the_next_is_asked(files: list[
 def test_the_language_is_that_of_most_speech_not_of_the_first_noise(files: list[Path]) -> None:
     backend = Echo(languages=("en", "de"))
     backend.detect = lambda seconds: ("en", 0.6) if seconds < 1 else ("de", 0.9)
-    split = SplitOptions(min_window_s=2.0, max_window_s=8.0, separate_s=1.0, after_s=0.35)
+    split = SplitOptions(min_window_s=2.0, max_window_s=8.0, separate_s=1.0, after_alone_s=0.35)
     noise = write(files[0].parent / "noise.wav", bursts([0.2, 6.0, 5.0]))
     (end,) = finished(pipeline(backend, HearingOptions(vad="energy", split=split)), [noise]).values()
     assert end.transcript is not None
@@ -172,7 +172,7 @@ def test_a_file_that_ends_before_its_language_is_sure_takes_the_likeliest(files:
     backend = Echo(languages=("en", "de"))
     backend.detect = lambda seconds: ("en", 0.5) if seconds < 1.5 else ("de", 0.5)
     short = write(files[0].parent / "short.wav", bursts([0.2, 2.0]))
-    split = SplitOptions(min_window_s=2.0, max_window_s=8.0, separate_s=1.0, after_s=0.35)
+    split = SplitOptions(min_window_s=2.0, max_window_s=8.0, separate_s=1.0, after_alone_s=0.35)
     (end,) = finished(pipeline(backend, HearingOptions(vad="energy", split=split)), [short]).values()
     assert end.transcript is not None
     assert [segment.language for segment in end.transcript.segments] == ["de", "de"]

@@ -72,16 +72,25 @@ def test_the_cut_is_at_the_longest_pause() -> None:
 
 
 def test_long_pauses_are_taken_out_and_places_still_found() -> None:
-    pcm = audio((1.0, True), (2.5, False), (1.0, True))
+    pcm = audio((1.5, True), (2.5, False), (1.5, True))
     (window,) = split(pcm)
     assert len(window.pieces) == 2
-    assert sum(piece.length for piece in window.pieces) < 2.9 * SAMPLE_RATE_HZ
-    at = int(np.flatnonzero(window.pcm == pcm[int(3.6 * SAMPLE_RATE_HZ)])[-1])
-    assert window.place(at) == int(3.6 * SAMPLE_RATE_HZ)
+    assert sum(piece.length for piece in window.pieces) < 3.9 * SAMPLE_RATE_HZ
+    at = int(np.flatnonzero(window.pcm == pcm[int(4.2 * SAMPLE_RATE_HZ)])[-1])
+    assert window.place(at) == int(4.2 * SAMPLE_RATE_HZ)
     edge = window.pieces[1].at
     assert window.place(edge) == window.pieces[1].start
     assert window.place(edge, end=True) == window.pieces[0].start + window.pieces[0].length
     assert window.place(len(window.pcm), end=True) == window.end
+
+
+@pytest.mark.parametrize("length_s", [0.2, 0.5, 0.9])
+def test_after_a_word_alone_more_of_the_pause_is_kept(length_s: float) -> None:
+    (window,) = split(audio((length_s, True), (2.0, False), (length_s, True)))
+    first, second = window.pieces
+    kept_s = (second.at - first.at) / SAMPLE_RATE_HZ - length_s
+    assert kept_s == pytest.approx(OPTIONS.after_alone_s, abs=0.1)
+    assert split(audio((length_s, True), (1.0, False), (length_s, True)))[0].pieces[1:] == ()
 
 
 def test_a_long_silence_ends_a_window() -> None:

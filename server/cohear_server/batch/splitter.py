@@ -171,9 +171,11 @@ class _Trimmer:
         self._after_alone = max(round(options.after_alone_s / CHUNK_S), self.after)
         self._run = 0
         """chunks from the beginning of the newest speech to its end, short gaps included"""
-        self._since = self._after_alone
-        """chunks since the last voiced one; those up to `_reach` are kept"""
         self._place = -self.before
+        self._kept_to = self._place
+        """one past what is kept behind the newest speech"""
+        self._voiced_to = self._place - self.after
+        """one past that speech"""
 
     def push(self, chunks: NDArray[np.int16], probability: Probabilities, *, last: bool) -> _Kept:
         """The next chunks, in order -> those that are settled to be kept."""
@@ -181,22 +183,18 @@ class _Trimmer:
         self._place += len(chunks)
         voiced = self._voiced(probability)
         fresh = self._held.plus(_Kept(chunks, probability, places))
-        marks = np.concatenate([np.zeros(len(self._held), bool), voiced])
-        near = np.zeros(len(marks), bool)
-        # a tail of `after` chunks behind the last speech of the push before may reach into this one
-        near[len(self._held) : len(self._held) + max(0, self._reach() - self._since)] = True
-        found = np.flatnonzero(voiced)
-        before = -self._since - 1
-        for i in found.tolist():
-            gap = i - before - 1
+        first = self._place - len(fresh)
+        near = np.zeros(len(fresh), bool)
+        # what is kept behind the speech of the push before may reach into this one
+        near[len(self._held) : max(self._kept_to - first, len(self._held))] = True
+        for place in places[voiced].tolist():
+            gap = place - self._voiced_to
             self._run = 1 if gap >= self.after else self._run + gap + 1
-            at = len(self._held) + i
-            # a word alone turns out not to be one when more follows: its pause was short then, and is kept in any case
-            near[max(0, at - self.before) : at + 1 + self._reach()] = True
-            before = i
-        self._since = len(voiced) - 1 - before
+            self._voiced_to = place + 1
+            self._kept_to = max(self._kept_to, place + 1 + self._reach())
+            near[max(0, place - first - self.before) : self._kept_to - first] = True
         # held chunks are those within `before` of the end that no speech is near yet
-        settled = len(marks) if last else max(len(marks) - self.before, 0)
+        settled = len(fresh) if last else max(len(fresh) - self.before, 0)
         settled = max(settled, int(np.flatnonzero(near)[-1]) + 1 if near.any() else 0)
         self._held = fresh.part(settled)
         keep = np.flatnonzero(near[:settled])
