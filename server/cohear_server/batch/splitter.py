@@ -22,6 +22,12 @@ from ..core.vad import Probabilities, level
 from .speech import CHUNK_SAMPLES, SpeechDetector
 
 CHUNK_S = CHUNK_SAMPLES / SAMPLE_RATE_HZ
+EDGE_SAMPLES = SAMPLE_RATE_HZ // 10
+"""by which speech may begin sooner and end later than the detector says"""
+SPEECH = 0.35
+"""probability of a chunk of speech"""
+GAP_CHUNKS = 6
+"""of no speech that are no pause"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,8 @@ class Window:
 
     pcm: Pcm
     pieces: tuple[Piece, ...]
+    speech: tuple[tuple[int, int], ...] = ()
+    """where the detector heard speech: samples [begin, end) of the window; short gaps are part of it"""
 
     @property
     def start(self) -> int:
@@ -68,6 +76,15 @@ class Window:
     def end(self) -> int:
         """One past the last sample in the file."""
         return self.pieces[-1].start + self.pieces[-1].length
+
+    def span(self, begin: int, end: int) -> tuple[int, int]:
+        """Where a word of samples [begin, end) is in the file: inside the speech that most of it lies in. Alignments
+        stretch words over the pause beside them."""
+        shares = [(min(end, last) - max(begin, first), first, last) for first, last in self.speech]
+        share, first, last = max(shares, default=(0, 0, 0))
+        if share > 0:
+            begin, end = max(begin, first - EDGE_SAMPLES), min(end, last + EDGE_SAMPLES)
+        return self.place(begin), self.place(end, end=True)
 
     def place(self, sample: int, *, end: bool = False) -> int:
         """Where a sample of the window is in the file; `end`: the sample is one past something's last."""
@@ -251,7 +268,16 @@ def _window(kept: _Kept, length: int) -> Iterator[Window]:
     )
     if pieces:
         # a copy: a view would keep everything that was read together with the window
-        yield Window(kept.pcm.reshape(-1).copy(), pieces)
+        yield Window(kept.pcm.reshape(-1).copy(), pieces, _speech(kept))
+
+
+def _speech(kept: _Kept) -> tuple[tuple[int, int], ...]:
+    voiced = np.flatnonzero(kept.probability >= SPEECH)
+    if not len(voiced):
+        return ()
+    apart = np.flatnonzero((np.diff(voiced) > GAP_CHUNKS) | (np.diff(kept.place[voiced]) > GAP_CHUNKS))
+    firsts, lasts = voiced[np.r_[0, apart + 1]], voiced[np.r_[apart, -1]]
+    return tuple(zip((firsts * CHUNK_SAMPLES).tolist(), ((lasts + 1) * CHUNK_SAMPLES).tolist(), strict=True))
 
 
 def _inside(at: int, start: int, samples: int, length: int) -> Piece | None:

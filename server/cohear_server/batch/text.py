@@ -67,15 +67,11 @@ def heard(result: DecodeResult) -> Heard:
 
 
 def placed(window: Window, said: Heard) -> WindowText:
-    words = tuple(
-        Word(
-            word.text,
-            window.place(word.start) / SAMPLE_RATE_HZ,
-            window.place(word.end, end=True) / SAMPLE_RATE_HZ,
-            word.probability,
-        )
-        for word in said.words
-    )
+    words: list[Word] = []
+    for word in said.words:
+        begin, end = window.span(word.start, word.end)
+        begin_s = max(begin / SAMPLE_RATE_HZ, words[-1].end_s if words else 0.0)
+        words.append(Word(word.text, begin_s, max(end / SAMPLE_RATE_HZ, begin_s), word.probability))
     statistics = Statistics(
         window.start / SAMPLE_RATE_HZ,
         said.avg_logprob,
@@ -83,7 +79,7 @@ def placed(window: Window, said: Heard) -> WindowText:
         said.compression_ratio,
         said.temperature,
     )
-    return WindowText(said.language, words, statistics)
+    return WindowText(said.language, tuple(words), statistics)
 
 
 def transcript(texts: Iterable[WindowText], model: str) -> Transcript:
