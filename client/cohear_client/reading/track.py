@@ -18,7 +18,7 @@ import numpy as np
 from av.stream import Disposition
 
 from ..errors import ClientError
-from .languages import is_language
+from ..languages import is_language
 from .links import has_length
 from .sound import Wave
 
