@@ -32,6 +32,11 @@ from .timing import JobTrace
 
 logger = logging.getLogger(__name__)
 
+MAX_BYTES = 48 << 20
+"""What one stream may take of memory, whatever its client does. Half of it is windows that wait for the engine, each
+with the speech before it: as many as make the session `full`. The rest is the open segment, the log, and the outbox,
+which holds most of the log. What lies in the socket is counted there (`wire.sockets`)."""
+
 INTERNAL = ServerError("internal", "the server failed on this stream", "connect again")
 
 

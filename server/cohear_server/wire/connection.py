@@ -123,6 +123,8 @@ class _Connection:
                 said = await self._channel.receive()
                 self._heard_s = self._service.clock()
                 await self._take(said)
+                # many small messages may be there at once, and each may have an answer: the writer has its turn
+                await asyncio.sleep(0)
         except Gone as gone:
             self._lost = not gone.for_good
             self._outbox.close()
