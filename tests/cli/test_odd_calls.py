@@ -116,6 +116,7 @@ USAGE = [
     wrong("cohear models info", "required: NAME"),
     wrong("cohear cache frob", "invalid choice: 'frob'"),
     wrong("cohear bench frob", "invalid choice: 'frob'"),
+    wrong("cohear bench engine --speech folder", "folder has no manifest.jsonl"),
 ]
 
 SOURCES = [
@@ -146,6 +147,13 @@ SOURCES = [
 ]
 
 SETTINGS = [
+    failed("cohear transcribe tone.wav --report .", "is a folder: name a file"),
+    failed("cohear transcribe tone.wav --report text.wav/r.json", "text.wav/r.json: cannot be written"),
+    failed("cohear stream tone.wav --url ''", "'' is not the address of a server"),
+    failed("cohear stream tone.wav --url ws://127.0.0.1:99999", "is not the address of a server"),
+    failed(
+        "cohear stream tone.wav --url ws://127.0.0.1:1 --key $(printf 'a\\303\\274')", "the API key holds characters"
+    ),
     failed("cohear serve --port 80000", "'port' is 80000: use 0 to 65535"),
     failed("cohear serve --port 0 --model /nowhere", "there is no folder /nowhere"),
     failed("cohear serve --host 0.0.0.0", "--open if all who can reach it may use it"),
@@ -214,8 +222,7 @@ WITH_MODEL = [
     fine("cohear transcribe - < five.flac", "5"),
     fine("COHEAR_MODEL= cohear transcribe five.flac", "5"),
     fine("cohear transcribe five.flac --live_transcribe True", "the microphone is `.*cohear mic`"),
-    failed("cohear transcribe five.flac --report none/x/r.json >/dev/full", "standard output cannot be written"),
-    failed("cohear transcribe five.flac --report text.wav/r.json", "text.wav/r.json: cannot be written"),
+    failed("cohear transcribe five.flac --report new/x/r.json >/dev/full", "standard output cannot be written"),
 ]
 
 
