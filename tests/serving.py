@@ -15,7 +15,8 @@ from cohear_server.app import addresses, create_app, make_server
 from cohear_server.config import ServerConfig
 from cohear_server.engine.backend import DecodeBackend
 from cohear_server.live.service import Service
-from cohear_server.wire.sockets import Connections, SocketLimits, WebSocket
+from cohear_server.wire.open_sockets import OpenSockets, SocketLimits
+from cohear_server.wire.sockets import WebSocket
 from websockets.asyncio.client import ClientConnection, connect
 
 
@@ -32,7 +33,7 @@ class Running:
     @property
     def connections(self) -> int:
         """Open ones, of all kinds."""
-        assert isinstance(self.server.server_state, Connections)
+        assert isinstance(self.server.server_state, OpenSockets)
         return len(self.server.server_state)
 
     @property
@@ -57,7 +58,7 @@ async def serving(
     service = Service(config, backend)
     server = make_server(create_app(service), config)
     if limits is not None:
-        server.server_state = Connections(limits)
+        server.server_state = OpenSockets(limits)
     up = asyncio.Event()
     startup = server.startup
 

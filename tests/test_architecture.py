@@ -51,7 +51,7 @@ ONLY = {
         "cohear_server.access.gate",
     },
     "prometheus_client": {"cohear_server.ops.metrics", "cohear_server.ops.history", "cohear_server.ops.pages"},
-    "uvicorn": {"cohear_server.app", "cohear_server.wire.sockets"},
+    "uvicorn": {"cohear_server.app", "cohear_server.wire.open_sockets", "cohear_server.wire.sockets"},
     "av": {"cohear_client.files", "cohear_client.reading.recording", "cohear_client.reading.track"},
     "ctranslate2": {"cohear_server.engine.whisper"},
     "faster_whisper": {"cohear_server.engine.whisper"},

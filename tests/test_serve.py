@@ -73,6 +73,11 @@ class Hanging(FakeBackend):
         import asyncio
         await asyncio.to_thread(threading.Event().wait)
 
+class Loading(FakeBackend):
+    async def start(self):
+        import asyncio
+        await asyncio.sleep(3600)
+
 def make_backend(config):
 {textwrap.indent(textwrap.dedent(make_backend), "    ")}
 app.DRAIN_S, app.GRACE_S, app.HURRIED_S = 2.0, 1, 1.0
@@ -108,6 +113,14 @@ def test_it_is_ready_when_the_model_is_found() -> None:
     assert status == 0
     assert took_s < 5.0
     assert "Cohear is ready" in out
+
+
+def test_it_stops_while_its_model_is_loaded() -> None:
+    with serving("return Loading()") as process:
+        process.until("/readyz", (503, "warming up"))
+        status, took_s, _ = process.signalled(signal.SIGTERM)
+    assert status == 0
+    assert took_s < 5.0
 
 
 def test_a_model_that_cannot_be_had_ends_it_with_one_line() -> None:

@@ -61,6 +61,12 @@ def unwrapped(declared: inspect.Type) -> inspect.Type:
     return declared
 
 
+def _shown(name: str) -> str:
+    """A name that somebody made up, as it may stand in an error: never long, and such as can be sent."""
+    text = name.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
 def show(value: Any) -> str:
     """A value as it stands in an error: never long, never with control characters."""
     text = repr(value)
@@ -82,7 +88,9 @@ def _wrong_key(
     prefix, fields = f"{name}." if name else "", {field.encode_name: field for field in declared.fields}
     strange = sorted(value.keys() - fields.keys() - {getattr(declared, "tag_field", None)})
     if unknown and strange:
-        return WrongField(prefix + strange[0], "is not a known field", f"known fields: {', '.join(sorted(fields))}")
+        return WrongField(
+            prefix + _shown(strange[0]), "is not a known field", f"known fields: {', '.join(sorted(fields))}"
+        )
     missing = [field for field in fields if fields[field].required and field not in value]
     return WrongField(prefix + "".join(missing[:1]), "is missing", "add it to the message")
 

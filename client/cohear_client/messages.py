@@ -85,6 +85,8 @@ def _reason(text: str, kinds: tuple[type[msgspec.Struct], ...]) -> ClientError:
         return _refusal(explain("", data, known[tag], fault))
     except ClientError as fault:
         return fault
+    except UnicodeEncodeError:
+        return ClientError("bad_json", "a field's name holds half of a surrogate pair", "send valid Unicode text")
     return ClientError("bad_json", "a text frame is not strict JSON", "send finite numbers, and each field once")
 
 

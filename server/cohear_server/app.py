@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import uvicorn
 from cohear_client.hints import as_here
@@ -48,7 +48,8 @@ from .wire.channel import WebSocketChannel
 from .wire.connection import serve as speak
 from .wire.hosts import Hosts
 from .wire.native import NativeWire
-from .wire.sockets import Connections, HttpSocket, SocketLimits, WebSocket
+from .wire.open_sockets import OpenSockets, SocketLimits
+from .wire.sockets import HttpSocket, WebSocket
 from .wire.starting import Front, starting_app
 from .wire.web import origin_allowed, routes
 
@@ -69,6 +70,8 @@ GRACE_S = 5
 
 HURRIED_S = 3.0
 """from a second signal to the end of the process, whatever hangs in it"""
+
+HANDSHAKE_S = 10.0
 
 MOST_CONNECTIONS = 10_000
 OTHER_FILES = 64
@@ -146,11 +149,20 @@ def serve(config: ServerConfig) -> int:
         check_certificate(config)
         if config.keys:
             read_keys(Path(config.keys))  # a damaged file is told before anything listens
-        with asyncio.Runner(loop_factory=PulsedLoop) as runner:
-            return runner.run(_serve(config))
+        with asyncio.Runner(loop_factory=ServerLoop) as runner:
+            return runner.run(_run(config))
     except CohearError as fault:
         print(as_here(f"cohear: {fault}"), file=sys.stderr)
         return 1
+
+
+class ServerLoop(PulsedLoop):
+    """Its TLS handshakes have a deadline of ours; uvicorn has no setting for it, and a minute is the usual."""
+
+    async def create_server(self, *args: Any, **options: Any) -> asyncio.AbstractServer:  # type: ignore[override]
+        if options.get("ssl"):
+            options["ssl_handshake_timeout"] = HANDSHAKE_S
+        return await super().create_server(*args, **options)
 
 
 class _Server(uvicorn.Server):
@@ -180,7 +192,7 @@ def make_server(app: ASGIApp, config: ServerConfig) -> uvicorn.Server:
             ssl_keyfile=config.ssl_keyfile or None,
         )
     )
-    server.server_state = Connections(socket_limits(config))
+    server.server_state = OpenSockets(socket_limits(config))
     logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
     return server
 
@@ -200,54 +212,68 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
     return record.msg not in NO_NEWS
 
 
-async def _serve(config: ServerConfig) -> int:
-    front = Front(starting_app(config))
-    sockets = listen(config.host, config.port)
-    server = make_server(front, config)
-    signalled, stopped, ending = asyncio.Event(), asyncio.Event(), Ending()
-    failures: list[CohearError] = []
-    services: list[Service] = []
+async def _run(config: ServerConfig) -> int:
+    return await _Process(config).run()
 
-    async def run_service() -> None:
-        # beside the server, so that /healthz answers while the model is fetched and loaded
+
+class _Process:
+    """The socket server and the service in it, from the start to the last signal."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self._front = Front(starting_app(config))
+        self._server = make_server(self._front, config)
+        self._service: Service | None = None
+        self._fault: CohearError | None = None
+        self._signalled, self._stopped = asyncio.Event(), asyncio.Event()
+        self._ending = Ending()
+
+    async def run(self) -> int:
+        """The exit status. Raises the fault that kept the service from running."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+        sockets = listen(self._config.host, self._config.port)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(self._run_service())
+            closing = group.create_task(self._shut_down())
+            await self._server.serve(sockets)
+            closing.cancel()
+            self._stopped.set()
+            if self._service is None or not self._service.ready:
+                running.cancel()  # it still looks for its model, or loads it
+        if self._fault:
+            raise self._fault
+        return 0 if self._server.started else 1
+
+    async def _run_service(self) -> None:
+        """Beside the server, so that /healthz answers while the model is fetched and loaded."""
+        config = self._config
         try:
             service = Service(config, await in_thread(lambda: make_backend(config)))
             service.companions.append(lambda: pulse(lambda: service.demand))
-            front.app = create_app(service)
-            services.append(service)
+            self._front.app = create_app(service)
+            self._service = service
             async with service.running():
-                print(banner(service, *addresses(server, config)), flush=True)
-                await stopped.wait()
+                print(banner(service, *addresses(self._server, config)), flush=True)
+                await self._stopped.wait()
         except CohearError as fault:
-            failures.append(fault)
-            server.should_exit = True
+            self._fault = fault
+            self._server.should_exit = True
 
-    async def shut_down() -> None:
-        await signalled.wait()
-        for service in services:
-            if service.streams:
-                print(f"cohear: ending {len(service.streams)} streams; a second signal stops at once", flush=True)
-            await service.drain(DRAIN_S)
-        server.should_exit = True
+    async def _shut_down(self) -> None:
+        await self._signalled.wait()
+        if self._service is not None:
+            if self._service.streams:
+                count = len(self._service.streams)
+                print(f"cohear: ending {count} streams; a second signal stops at once", flush=True)
+            await self._service.drain(DRAIN_S)
+        self._server.should_exit = True
 
-    def on_signal() -> None:
-        server.should_exit = signalled.is_set()
-        ending.within(HURRIED_S if signalled.is_set() else DRAIN_S + GRACE_S + HURRIED_S)
-        signalled.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(run_service())
-        closing = group.create_task(shut_down())
-        await server.serve(sockets)
-        closing.cancel()
-        stopped.set()
-        if not services:
-            running.cancel()  # it still looks for its model
-    if failures:
-        raise failures[0]
-    return 0 if server.started else 1
+    def _on_signal(self) -> None:
+        again = self._signalled.is_set()
+        self._server.should_exit = again
+        self._ending.within(HURRIED_S if again else DRAIN_S + GRACE_S + HURRIED_S)
+        self._signalled.set()
 
 
 async def in_thread(work: Callable[[], T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ import pytest
 import trustme
 from cohear_client import Final, ServerError, connect
 from cohear_server.access.keys import add_key
+from cohear_server.app import ServerLoop
 from cohear_testing.fake import FakeBackend
 
 from ..serving import burst, quiet, serving
@@ -76,3 +78,19 @@ async def test_pages_come_over_https(tmp_path: Path) -> None:
         async with httpx.AsyncClient(verify=context, trust_env=False) as client:
             answer = await client.get(f"https://{server.host}/")
     assert f"wss://{server.host}" in answer.headers["content-security-policy"]
+
+
+def test_a_handshake_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections that never speak would hold files that others need."""
+    monkeypatch.setattr("cohear_server.app.HANDSHAKE_S", 0.2)
+
+    async def scenario() -> bytes:
+        async with secure(tmp_path) as server:
+            host, port = server.host.split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            got = await asyncio.wait_for(reader.read(), 10)
+            writer.close()
+            return got
+
+    with asyncio.Runner(loop_factory=ServerLoop) as runner:
+        assert runner.run(scenario()) == b""

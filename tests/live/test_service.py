@@ -12,7 +12,7 @@ from cohear_server.config import ServerConfig
 from cohear_server.core.commands import Claim, Start
 from cohear_server.core.events import Closing, Done, Event, Failed, Final, Lost, Stats
 from cohear_server.errors import ClientError, OverloadError
-from cohear_server.live import service as service_module
+from cohear_server.live import companions
 from cohear_server.live.service import Service
 from cohear_server.live.stream import Stream
 from cohear_testing.fake import FakeBackend, FakeOptions, ServiceTime
@@ -114,7 +114,7 @@ async def test_whoever_may_have_no_more_gives_way_to_himself_alone() -> None:
 async def test_a_companion_that_fails_is_begun_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(service_module, "RESTART_S", 0.0)
+    monkeypatch.setattr(companions, "RESTART_S", 0.0)
     began = asyncio.Event()
     runs = 0
 
@@ -129,7 +129,7 @@ async def test_a_companion_that_fails_is_begun_again(
     service.companions.append(companion)
     async with service.running():
         await asyncio.wait_for(began.wait(), 10)
-        assert service.companion_faults == 2
+        assert service.companions.faults == 2
         assert service.ready
     assert "companion failed; it begins again" in caplog.text
 

@@ -15,6 +15,7 @@ from cohear_client.protocol import Done, Error, Final, Finalized, Partial, Ready
 from cohear_testing.fake import FakeBackend, FakeOptions, ServiceTime
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 
 from ..serving import Running, burst, heard_until, quiet, serving
 
@@ -123,6 +124,12 @@ async def test_a_stream_that_begins_badly_is_refused(first: str | bytes, code: s
         ('{"type": "configure", "endpoint_ms": 1}', "bad_field"),
         ('{"type": "configure", "language": "tlh"}', "unsupported_language"),
         ('{"type": "finalize", "id": 5}', "bad_field"),
+        ('{"type": "finalize", "id": "\\ud800"}', "bad_field"),
+        ('{"type": "keepalive", "\\ud800": 1}', "bad_json"),
+        ('{"type": "\\ud800"}', "unknown_type"),
+        ('{"type": "keepalive", "' + "x" * 60_000 + '": 1}', "bad_field"),
+        ('{"type": "' + "x" * 60_000 + '"}', "unknown_type"),
+        ("[" * 60_000, "bad_json"),
     ],
 )
 async def test_a_wrong_message_in_mid_stream_loses_nothing(message: str, code: str) -> None:
@@ -135,6 +142,7 @@ async def test_a_wrong_message_in_mid_stream_loses_nothing(message: str, code: s
         messages = await heard_until(ws, Done)
         (error,) = of(Error, messages)
         assert (error.code, error.fatal) == (code, False)
+        assert len(error.message + error.remedy) < 500, "what was sent does not come back at length"
         assert len(of(Final, messages)) == 1
         assert await closed_with(ws) == protocol.CLOSE_NORMAL
 
@@ -212,6 +220,17 @@ async def test_finalize_is_acknowledged_after_its_final_and_the_stream_goes_on()
         assert isinstance(messages[-2], Final)
         await send_audio(ws, SPEECH)
         assert (await heard_until(ws, Final))[-1].segment_id == 1  # type: ignore[union-attr]
+
+
+async def test_a_thousand_messages_at_once_are_a_thousand_answers() -> None:
+    """More than may wait for a client that does not read; this one does."""
+    async with serving(FakeBackend()) as running, running.socket() as ws:
+        await begin(ws)
+        texts = [encode(protocol.Finalize(str(number))).encode() for number in range(1_000)]
+        ws.transport.write(b"".join(Frame(Opcode.TEXT, text).serialize(mask=True, extensions=[]) for text in texts))
+        await ws.send(encode(Stop()))
+        marks = of(Finalized, await heard_until(ws, Done))
+        assert [mark.id for mark in marks] == [str(number) for number in range(1_000)]
 
 
 async def test_a_client_that_vanishes_in_mid_word_frees_its_place_and_harms_none() -> None:

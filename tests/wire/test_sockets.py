@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from cohear_client import protocol
 from cohear_client.protocol import Done, Error, Start, Stop, encode
-from cohear_server.wire.sockets import SocketLimits
+from cohear_server.wire.open_sockets import SocketLimits
 from cohear_testing.fake import FakeBackend
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed

@@ -13,7 +13,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 from ..access.caller import ANYONE, Caller
@@ -33,6 +33,7 @@ from ..scheduling.load import Rung
 from ..scheduling.scheduler import Scheduler, SchedulerOptions
 from ..scheduling.warmup import speech_cost
 from .backend import make_backend
+from .companions import Companions
 from .observers import Observers
 from .pace import Turns
 from .places import PlaceLimits, Places
@@ -46,9 +47,6 @@ GOVERN_S = 0.25
 RETRY_AFTER_S = 5.0
 
 TICK_S = 0.25
-
-RESTART_S = 1.0
-"""until a companion that failed is begun again"""
 
 LAST_WORDS_S = 2.0
 """for clients to take the last events at a shutdown"""
@@ -75,10 +73,8 @@ class Service:
         )
         self.observer = Observers()
         """are told what happens; added before the first stream"""
-        self.companions: list[Callable[[], Coroutine[None, None, None]]] = []
+        self.companions = Companions()
         """run beside the dispatcher, from `running` until it is left"""
-        self.companion_faults = 0
-        """how often one of them failed, and was begun again"""
         self._turns = Turns(clock)
         self._backend = backend
         self.cache = backend.cache if isinstance(backend, CachedBackend) else None
@@ -107,7 +103,7 @@ class Service:
             await self._backend.start()
             await self._prepare()
             async with asyncio.TaskGroup() as group:
-                beside = [self._beside(work) for work in (self._govern, self._tick, *self.companions)]
+                beside = [self.companions.run(work) for work in (self._govern, self._tick, *self.companions)]
                 tasks = [group.create_task(work) for work in (self.dispatcher.run(), *beside)]
                 self.ready = True
                 try:
@@ -118,16 +114,6 @@ class Service:
                         task.cancel()
         finally:
             await self._backend.aclose()
-
-    async def _beside(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Run a companion, and begin it again when it fails."""
-        while True:
-            try:
-                return await work()
-            except Exception:  # a boundary: what runs beside the streams must not end them
-                self.companion_faults += 1
-                logger.exception("%s failed; it begins again", getattr(work, "__qualname__", "a companion"))
-            await asyncio.sleep(RESTART_S)
 
     async def _tick(self) -> None:
         """Tell each stream that has a client that time passes."""

@@ -1,8 +1,7 @@
-"""What a connection may cost before anybody knows whose it is: how many there are, how long they may say nothing, how
-large a head is, how much may lie unread. It knows neither keys nor messages; it stands below them.
+"""Limits of a connection before a key is known: its silence, the size of its head, and unread data.
 
-uvicorn's protocols, with the limits that uvicorn has no settings for. Where no more connections fit, the one that has
-waited longest without saying anything gives way, so that silent connections keep nobody out.
+These are uvicorn's protocols, with limits for which uvicorn has no settings. They know neither keys nor messages.
+`open_sockets` counts the connections.
 """
 
 from __future__ import annotations
@@ -10,130 +9,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import h11
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
 from ..access.caller import network_of
 from ..errors import ClientError, CohearError, OverloadError
-
-
-@dataclass(frozen=True, slots=True)
-class SocketLimits:
-    """All of them hold for a connection that has shown no key."""
-
-    connections: int = 960
-    """open at the same time; one more takes the place of the one that has been silent longest"""
-    per_address: int = 0
-    """of them from one address (IPv6: one /64 network); 0: all"""
-    spare: int = 16
-    """of them that websockets cannot have: health checks are answered on a full server"""
-    head_s: float = 10.0
-    """for a request's head to be there, from the connection or the last answer on"""
-    stall_s: float = 30.0
-    """for a client to take some of what was written to it"""
-    close_s: float = 10.0
-    """for a websocket to be gone once it was closed"""
-    head_bytes: int = 16 << 10
-    line_bytes: int = 8 << 10
-    """of a head: what the websocket library takes"""
-    headers: int = 100
-    first_message_bytes: int = 64 << 10
-    """of a websocket: it names what follows, and is not audio"""
-    fragments: int = 1_024
-    """frames that one websocket message may come in"""
-    unsent_bytes: int = 1 << 20
-    """answers to pings that may wait for a client which sends and does not read"""
-
+from .open_sockets import OpenSockets
 
 TOO_LARGE = ClientError("head_too_large", "the head of the request is too large", "send fewer or shorter headers")
-FULL = OverloadError("too_many_connections", "this server has no connection left", "try again later", retry_after_s=5.0)
-CROWDED = OverloadError(
-    "too_many_connections", "your address has too many connections open", "close some of them", retry_after_s=5.0
-)
-
-
-class _Socket(Protocol):
-    address: str
-
-    def give_way(self) -> None: ...
-
-
-class Connections(ServerState):
-    """All open connections of one server, and those of them that may be closed for another one's sake."""
-
-    def __init__(self, limits: SocketLimits) -> None:
-        super().__init__()
-        self.limits = limits
-        self.by_address: Counter[str] = Counter()
-        self._open: set[_Socket] = set()
-        self._silent: dict[_Socket, None] = {}
-        """have nothing to do yet, or nothing any more; the longest silent first"""
-        self._websockets = 0
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def opened(self, connection: _Socket) -> bool:
-        """Count one more. False if there is no place for it, and nobody gives way."""
-        if len(self._open) >= self.limits.connections and not self._make_way():
-            return False
-        self._open.add(connection)
-        self.by_address[connection.address] += 1
-        self.silent(connection)
-        return True
-
-    def replaced(self, old: _Socket, new: _Socket) -> None:
-        """The same connection speaks another protocol now."""
-        self._open.discard(old)
-        self._silent.pop(old, None)
-        self._open.add(new)
-        self.silent(new)
-        self._websockets += 1
-
-    def closed(self, connection: _Socket) -> None:
-        """Idempotent."""
-        if connection in self._open:
-            self._open.discard(connection)
-            self._silent.pop(connection, None)
-            self._websockets -= isinstance(connection, WebSocket)
-            self.by_address[connection.address] -= 1
-            if not self.by_address[connection.address]:
-                del self.by_address[connection.address]
-
-    def silent(self, connection: _Socket) -> None:
-        """From now on it gives way to others."""
-        if connection in self._open:
-            self._silent.setdefault(connection)
-
-    def busy(self, connection: _Socket) -> None:
-        self._silent.pop(connection, None)
-
-    def check_websocket(self, connection: _Socket) -> None:
-        """Raises OverloadError where one more websocket would be too many, and none gives way."""
-        if 0 < self.limits.per_address < self.by_address[connection.address]:
-            raise CROWDED
-        most = max(1, self.limits.connections - self.limits.spare)
-        if self._websockets >= most and not self._make_way(WebSocket):
-            raise FULL
-
-    def _make_way(self, kind: type = object) -> bool:
-        """Close the connection of this kind that has been silent longest. False if there is none."""
-        longest = next((known for known in self._silent if isinstance(known, kind)), None)
-        if longest is None:
-            return False
-        self.closed(longest)
-        longest.give_way()
-        return True
 
 
 class _Alarm:
@@ -154,10 +44,11 @@ class _Alarm:
 class HttpSocket(H11Protocol):
     """HTTP/1.1 until it becomes a websocket."""
 
-    server_state: Connections
+    server_state: OpenSockets
     address = ""
+    is_websocket = False
 
-    def __init__(self, config: Config, server_state: Connections, app_state: dict[str, Any], **rest: Any) -> None:
+    def __init__(self, config: Config, server_state: OpenSockets, app_state: dict[str, Any], **rest: Any) -> None:
         super().__init__(config, server_state, app_state, **rest)
         self._head, self._stall = _Alarm(), _Alarm()
 
@@ -216,7 +107,7 @@ class HttpSocket(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def _is_large_head(self, data: bytes) -> bool:
-        """h11 limits a head only as long as it is not complete."""
+        """h11 limits a head only while it is incomplete."""
         if self.conn.their_state is not h11.IDLE:
             return False
         left = self.server_state.limits.head_bytes - len(self.conn.trailing_data[0])
@@ -254,8 +145,9 @@ class WebSocket(WebSocketsSansIOProtocol):
     """A websocket, from its handshake on."""
 
     address = ""
+    is_websocket = True
 
-    def __init__(self, config: Config, server_state: Connections, app_state: dict[str, Any], **rest: Any) -> None:
+    def __init__(self, config: Config, server_state: OpenSockets, app_state: dict[str, Any], **rest: Any) -> None:
         super().__init__(config, server_state, app_state, **rest)
         self._table = server_state
         self._stall = _Alarm()
@@ -296,7 +188,7 @@ class WebSocket(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     def keepalive_timeout(self) -> None:
-        """No pong in time. It may lie behind audio that is not read yet: what comes in, or would, is life too."""
+        """No pong in time. It may lie behind audio that is not read yet, so any received byte counts as life."""
         if self.read_paused or self._received_s > self.ping_sent_at:
             self.pong_timer = None
             self.schedule_ping()
@@ -320,14 +212,14 @@ class WebSocket(WebSocketsSansIOProtocol):
             self.loop.call_later(self._table.limits.close_s, self.give_way)
 
     def _refuse_handshake(self) -> None:
-        """The websocket library could not read the request, and says nothing by itself."""
+        """The websocket library could not read the request, and sends no answer by itself."""
         answer = b"".join(self.conn.data_to_send())
         self.transport.write(answer or b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
         self.transport.close()
 
 
 def told(fault: CohearError) -> dict[str, str]:
-    """The form of an error over HTTP."""
+    """An error as JSON for HTTP."""
     return {"code": fault.code, "message": fault.message, "remedy": fault.remedy}
 
 

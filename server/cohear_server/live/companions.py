@@ -1,0 +1,38 @@
+"""What runs beside the streams of a service: helpers that may fail, and are begun again. It knows none of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+
+logger = logging.getLogger(__name__)
+
+RESTART_S = 1.0
+"""until one that failed is begun again"""
+
+Companion = Callable[[], Coroutine[None, None, None]]
+
+
+class Companions:
+    def __init__(self) -> None:
+        self.faults = 0
+        """how often one of them failed"""
+        self._all: list[Companion] = []
+
+    def append(self, companion: Companion) -> None:
+        """Added before they are run."""
+        self._all.append(companion)
+
+    def __iter__(self) -> Iterator[Companion]:
+        return iter(self._all)
+
+    async def run(self, companion: Companion) -> None:
+        """Until it ends, or is cancelled."""
+        while True:
+            try:
+                return await companion()
+            except Exception:  # a boundary: what runs beside the streams must not end them
+                self.faults += 1
+                logger.exception("%s failed; it begins again", getattr(companion, "__qualname__", "a companion"))
+            await asyncio.sleep(RESTART_S)
