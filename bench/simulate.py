@@ -37,7 +37,8 @@ SLACKS_S, URGENTS_S = (0.1, 0.25), (0.06, 0.12, 0.25)
 
 def grid(machine: Machine) -> Iterator[Tuning]:
     """What is tried by hand; no batches of sizes that the machine is not told for."""
-    sizes = [size for size in SIZES if size[0] <= max(machine.batch_s)]
+    most = max(machine.batch_s)
+    sizes = [size for size in SIZES if most / 8 <= size[0] <= most]
     for (batch, few), slack_s, urgent_s in itertools.product(sizes, SLACKS_S, URGENTS_S):
         yield Tuning(batch, few, slack_s, urgent_s, longest_s=9.0)
 
