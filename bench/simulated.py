@@ -38,11 +38,11 @@ from cohear_server.wire.native import to_message
 from measures import Heard, Shown, cursor_lags_ms, final_waits, percentile
 from voice import Spoken, Voice
 
-SECONDS, SETTLE_S, FRAME_S = 40.0, 8.0, 0.1
+SECONDS, SETTLE_S, FRAME_S = 30.0, 6.0, 0.1
 GOVERN_S = 0.25
 ENDPOINT_MS = 500
 MODEL = "simulated"
-TOKENS_A_SECOND = 3.4
+TOKENS_A_SECOND, CALL_STEPS = 3.4, 8
 WINDOW_S = 6.0
 """of the windows by which a machine is told of"""
 ENCODE_SHARE = 0.33
@@ -71,9 +71,9 @@ class Machine:
         whole_s = Curve(self.batch_s).at(windows)
         encode_s = alone_s * whole_s / self.batch_s[1] if self.encodes_together else alone_s * windows
         mean_s, longest_s = sum(lengths_s) / len(lengths_s), max(lengths_s)
-        steps = 2 + TOKENS_A_SECOND * longest_s
-        decode_s = (whole_s - encode_s) / (2 + TOKENS_A_SECOND * WINDOW_S) * steps
-        return encode_s * (mean_s + 1) / (WINDOW_S + 1), max(0.2 * whole_s, decode_s)
+        steps = CALL_STEPS + 2 + TOKENS_A_SECOND * longest_s
+        decode_s = (whole_s - encode_s) / (CALL_STEPS + 2 + TOKENS_A_SECOND * WINDOW_S) * steps
+        return encode_s * (mean_s + 1) / (WINDOW_S + 1), decode_s
 
     def measured(self) -> Costs:
         """What a warm-up on it finds."""

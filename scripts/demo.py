@@ -64,8 +64,8 @@ def use(server: subprocess.Popen[bytes], port: int, *, stay: bool) -> int:
 
 
 def stream(url: str) -> int:
-    """The sample, live: a terminal shows text as it changes, anything else gets one line an event, with what may still
-    change in brackets."""
+    """Stream the sample: a terminal shows the changing text, other outputs get one line for each event, with what may
+    still change in brackets."""
     command = [str(COHEAR), "stream", str(SAMPLE), "--url", url]
     if sys.stdout.isatty():
         return subprocess.run(command, cwd=ROOT, check=False).returncode

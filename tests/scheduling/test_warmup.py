@@ -32,10 +32,18 @@ def test_the_cost_of_batches_is_found(slots: int) -> None:
 
 
 def test_a_slow_model_keeps_nobody_waiting() -> None:
-    _, backend, took_s = measured(ServiceTime(per_job_ms=1_000, per_window_s_ms=1_000))
+    _, backend, took_s = measured(ServiceTime(per_job_ms=200, per_window_s_ms=50))
     assert {len(batch) for batch in backend.batches} == {1, 2}, "two sizes make a curve"
     assert len(backend.batches) == 3
-    assert took_s == pytest.approx(7 + 3 + 6)
+    assert took_s == pytest.approx(0.5 + 0.3 + 0.6)
+
+
+def test_of_a_very_slow_one_a_single_window_is_enough() -> None:
+    costs, backend, took_s = measured(ServiceTime(per_job_ms=4_000))
+    assert len(backend.batches) == 1
+    assert took_s == pytest.approx(4)
+    assert costs.seconds(1, 6.0) == pytest.approx(4, rel=0.1)
+    assert costs.seconds(3, 6.0) == pytest.approx(12, rel=0.1)
 
 
 def test_a_quick_one_is_measured_up_to_large_batches() -> None:

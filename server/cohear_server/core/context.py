@@ -94,8 +94,8 @@ class Context:
 def own_words(result: DecodeResult, context: Sequence[Said], start: int) -> DecodeResult:
     """The part of a result that belongs to the segment from sample `start` on, where the window began with `context`.
 
-    Its words count from `start`. All words of the context must be known. Where those end a sentence, the first word
-    begins one, also if the model wrote both as one sentence here."""
+    Its words count from `start`. All words of the context must be known. Where those end a sentence, its first word
+    begins one, also if the model wrote both as one sentence."""
     if not context:
         return result
     known = [word for said in context for word in said.words or ()]

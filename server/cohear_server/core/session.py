@@ -9,8 +9,8 @@ Its states and transitions are the table in `states`. It knows no socket, no wir
 handed in, in seconds of one monotonic clock. Finals leave in the order of their segments, each once.
 Every sample is settled once, as transcribed, silent or shed. Positions are samples at 16 kHz since the stream began.
 
-Bounds (`MEMORY_BYTES`): audio of the open segment, of the context before it and of one slice (`AudioFormat.slices`);
-`MAX_MARKS` marks; of finished segments no audio, and no more of them than make it `full`.
+Bounds (`MEMORY_BYTES`): it keeps the audio of the open segment, of the context before it and of one slice, and
+`MAX_MARKS` marks. Finished segments keep no audio; there are no more than make it `full`.
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, JobKind
 from .costs import CostBook, Costs
 from .dispatcher import DecodedBatch
 from .ladder import PARTIAL_SHARE, Ladder, LadderOptions, Rung
-from .tuning import PARTIAL_S, Tuner
+from .tuning import FINAL_S, PARTIAL_S, Tuner
 
-FINAL_S, FINAL_EACH_S = 6.0, 4.0
-"""the window of a usual final with the speech before it, and how often one comes while somebody speaks"""
+FINAL_EACH_S = 4.0
+"""how often a final comes while somebody speaks"""
 
 MOVED_REMEMBERED = 0.02
 """of each partial, in what is known of how many go to the smaller model"""

@@ -1,6 +1,6 @@
 """What decoding costs on this machine with this model, in seconds of a slot of the engine.
 
-    batch of n windows  =  encode(window) for each, n of them together  +  decoder steps x step(n)  +  word times
+    batch of n windows  =  encode(window) x together(n)  +  decoder steps x step(n)  +  word times
 
 The curves are measured at warm-up (see `warmup`) and put right by every batch that is decoded. All that depends on the
 speed of a machine follows from them: see `tuning` for batches, `capacity` for streams. A pure computation.
@@ -21,6 +21,10 @@ TOKENS_A_SECOND = 3.4
 
 FIRST_STEPS = 2.0
 """decoder steps of a window without text: one over its prompt, one that ends it"""
+
+CALL_STEPS = 8.0
+"""What a call takes of the decoder beside its steps, in steps: the keys and values of the encoder's states, mainly. A
+property of Whisper's shape, not of a machine."""
 
 WORD_TIMES_SHARE = 0.6
 """what the word times of a window take of its encoding, until some were measured"""
@@ -132,7 +136,7 @@ class Costs:
         steps = max(result.steps for result in results)
         if steps and longest_s >= 1:
             self.tokens_a_second += SCALE_LEARNS * (max(0.0, steps - FIRST_STEPS) / longest_s - self.tokens_a_second)
-        encode_s, decode_s, times_s = self._parts(jobs, steps or self._steps(longest_s))
+        encode_s, decode_s, times_s = self._parts(jobs, CALL_STEPS + steps if steps else self._steps(longest_s))
         total_s = encode_s + decode_s + times_s
         ratio = _bounded(busy_s / total_s)
         told_s = results[0].encode_ms / 1000
@@ -165,7 +169,7 @@ class Costs:
         return self.scale * encode_s, self.scale * decode_s, self.scale * sum(map(self.word_times.at, timed))
 
     def _steps(self, window_s: float) -> float:
-        return FIRST_STEPS + self.tokens_a_second * window_s
+        return CALL_STEPS + FIRST_STEPS + self.tokens_a_second * window_s
 
 
 class CostBook:
@@ -221,7 +225,7 @@ def _rising(points: Mapping[float, float]) -> dict[float, float]:
 
 
 def _steps_of(one: Measured) -> float:
-    return max(FIRST_STEPS, one.steps) if one.steps else FIRST_STEPS + TOKENS_A_SECOND * one.window_s
+    return CALL_STEPS + (one.steps or FIRST_STEPS + TOKENS_A_SECOND * one.window_s)
 
 
 def _bounded(ratio: float) -> float:

@@ -19,7 +19,7 @@ from .warmup import measure
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_S = 30.0
+PATIENCE_S = 10.0
 PATIENCE_FACTOR = 20.0
 """A call hangs when it takes longer than so many seconds, and so many times what was expected of it."""
 

@@ -13,7 +13,10 @@ from .costs import CostBook, Costs
 PARTIAL_S = 3.0
 """the window of a usual partial: people say a few words a breath"""
 
-WORTH = 0.08
+FINAL_S = 6.0
+"""that of a usual final, with the speech before it"""
+
+WORTH = 0.05
 """a batch of twice the size must save this share of the time of each window, or its windows only wait for each other"""
 
 LONGEST_S = 0.3
@@ -30,9 +33,12 @@ SLACK_BATCHES = 1.5
 """A partial is held back for others until so many times its batch's time are left before it is due."""
 
 URGENT_S = 0.12
+"""A final that must begin this soon goes before all partials. One whose endpoint is known always must: it has a little
+less time than this."""
+
 URGENT_BATCHES = 0.75
-"""A final goes before all partials when it must begin this soon, or before so much of a batch of partials has passed.
-The first is a little more than a final has whose endpoint is known: that one is urgent always."""
+"""So does one that must begin before this much of a batch of partials has passed, for it may have to wait for such a
+batch. And the earlier, the less two finals save together (`_apart`): where they save much, more are gathered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,8 @@ def tuned(costs: Costs, limit: int = MOST) -> Tuning:
     """For an engine that costs this; `limit` is the operator's for the size of batches."""
     batch = worthwhile(costs, min(limit, MOST))
     batch_s = costs.seconds(batch, PARTIAL_S)
-    return Tuning(batch, batch, SLACK_BATCHES * batch_s, max(URGENT_S, URGENT_BATCHES * batch_s))
+    urgent_s = max(URGENT_S, (URGENT_BATCHES + _apart(costs)) * batch_s)
+    return Tuning(batch, batch, SLACK_BATCHES * batch_s, urgent_s)
 
 
 def worthwhile(costs: Costs, limit: int) -> int:
@@ -65,6 +72,12 @@ def worthwhile(costs: Costs, limit: int) -> int:
             break
         size *= 2
     return size
+
+
+def _apart(costs: Costs) -> float:
+    """What a second final adds to the time of one, as a share of that: 1 where they save nothing together."""
+    one_s, two_s = costs.seconds(1, FINAL_S), costs.seconds(2, FINAL_S)
+    return min(1.0, max(0.0, two_s / one_s - 1))
 
 
 class Tuner:
