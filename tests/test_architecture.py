@@ -30,7 +30,7 @@ LAYERS: dict[str, set[str]] = {
     "engine": {"core", "errors", "models"},
     "scheduling": {"core", "engine.backend", "errors"},
     "config": {"core", "errors", "scheduling.scheduler"},
-    "access": {"config", "errors", "live", "wire.sockets", "wire.web"},
+    "access": {"config", "errors", "live", "wire.refusals", "wire.web"},
     "live": {"access.caller", "config", "core", "engine", "errors", "models", "scheduling"},
     "wire": {"access.caller", "batch", "config", "core", "errors", "live"},
     "ops": {"core", "errors", "live", "scheduling"},

@@ -12,7 +12,7 @@ from cohear_server.scheduling.scheduler import Scheduler, SchedulerOptions
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .test_scheduler import BULK, FINAL, PARTIAL, costing, job
+from .test_scheduler import BULK, FINAL, costing, job
 
 COST_S = 0.01
 """of a second of a window"""

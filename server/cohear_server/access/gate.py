@@ -17,7 +17,7 @@ from starlette.websockets import WebSocketClose
 
 from ..errors import ClientError
 from ..live.service import Service
-from ..wire.sockets import told
+from ..wire.refusals import told_on
 from ..wire.web import sharing
 from .caller import SCOPE, Caller
 from .keyring import Keyring
@@ -104,7 +104,7 @@ def token_route(door: Door, service: Service) -> BaseRoute:
         headers = {**sharing(request.headers, service), "cache-control": "no-store"}
         caller = door.keyring.caller_of(_bearer(request.headers))
         if caller is None:
-            return JSONResponse(told(NOT_A_KEY), status_code=403, headers=headers)
+            return JSONResponse(told_on(TOKEN_PATH, NOT_A_KEY), status_code=403, headers=headers)
         return JSONResponse({"token": door.tokens.issue(caller), "expires_in_s": LIFE_S}, headers=headers)
 
     return Route(TOKEN_PATH, token, methods=["POST"])
@@ -148,6 +148,7 @@ def _refusal(fault: ClientError, headers: dict[str, str], scope: Scope) -> ASGIA
     if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
         return WebSocketClose()  # this server can say no more than 403
     headers = {**headers, "cache-control": "no-store"}
+    body = told_on(scope["path"], fault)
     if fault.code == "forbidden":
-        return JSONResponse(told(fault), status_code=403, headers=headers)
-    return JSONResponse(told(fault), status_code=401, headers={**headers, "www-authenticate": 'Bearer realm="cohear"'})
+        return JSONResponse(body, status_code=403, headers=headers)
+    return JSONResponse(body, status_code=401, headers={**headers, "www-authenticate": 'Bearer realm="cohear"'})
