@@ -40,6 +40,11 @@ def make_vad(name: VadName) -> Vad:
     return vad
 
 
+def uses_network(name: VadName) -> bool:
+    """Whether `silero_network` is to be called before the first frame: it reads a file."""
+    return name in ("cascade", "silero")
+
+
 class EnergyVad:
     """The level above a tracked noise floor: a logistic curve through 0.5 at 9 dB. For tests and very small
     machines."""

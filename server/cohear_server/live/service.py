@@ -25,6 +25,7 @@ from ..core.options import SessionOptions
 from ..core.segment import PartialOptions
 from ..core.segmenter import SegmenterOptions
 from ..core.session import Session
+from ..core.vad import silero_network, uses_network
 from ..engine.backend import DecodeBackend, ModelInfo
 from ..engine.cached import CachedBackend
 from ..errors import ClientError, CohearError, OverloadError
@@ -99,6 +100,9 @@ class Service:
         """Warm up, dispatch, and on leaving finish what is in the engine."""
         try:
             await self._backend.start()
+            if uses_network(self.config.vad):
+                # it reads a file: not on the loop, and not when somebody says the first word
+                await asyncio.to_thread(silero_network)
             await self.engine.measure()
             async with asyncio.TaskGroup() as group:
                 beside = [self.companions.run(work) for work in (self._govern, self._tick, *self.companions)]
