@@ -184,7 +184,6 @@ def make_server(app: ASGIApp, config: ServerConfig) -> uvicorn.Server:
             ws=WebSocket,
             ws_per_message_deflate=False,  # speech hardly shrinks, and it costs as much as taking the frame in
             ws_max_size=MAX_MESSAGE_BYTES,
-            ws_ping_timeout=None,  # a pong waits behind audio that we do not read yet; streams end by the idle timeout
             lifespan="off",
             log_level="warning",
             timeout_graceful_shutdown=GRACE_S,

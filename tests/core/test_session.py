@@ -228,6 +228,23 @@ def test_a_segment_that_vanished_behind_its_context_is_decoded_alone() -> None:
     assert finals[-2] > 3 > finals[-1], "with its context first, then alone"
 
 
+def test_statistics_come_every_five_seconds_of_audio_and_say_what_is_settled() -> None:
+    """However fast it comes: a client may forget what is settled, and send as much again."""
+    driver = Driver(hold=True)
+    for _ in range(10):
+        driver.say(Audio(utterance().tobytes()))
+    while driver.held:
+        driver.release()
+    for _ in range(10):
+        driver.say(Audio(silence(4).tobytes()))
+    stats = driver.of(Stats)
+    assert len(stats) == 10
+    for told in stats:
+        later = driver.messages[driver.messages.index(told) :]
+        assert all(final.start >= told.settled for final in later if isinstance(final, Final))
+    assert stats[-1].settled > 70 * SAMPLE_RATE_HZ
+
+
 def test_statistics_come_every_five_seconds() -> None:
     driver = Driver().feed(silence(1))
     for now_s in np.arange(1, 21, 0.25):
