@@ -1,7 +1,7 @@
 # Cohear, in verbs. Each makes what it needs first: `make run` on a fresh checkout is enough.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test format lint types bench eval docs
+.PHONY: help setup run demo test format lint types bench eval docs release
 
 BIN := .venv/bin
 CODE := server client testing tests bench scripts
@@ -46,3 +46,6 @@ eval: $(READY)  ## word error and cost of each model: make eval SPEECH=folder (s
 docs: $(READY)  ## renew the reference of settings, check links and examples of the documents
 	$(BIN)/python scripts/configuration.py
 	$(BIN)/python scripts/check_docs.py
+
+release: $(READY)  ## build sdist and wheel in dist/, and run tests on an unpacked copy
+	$(BIN)/python scripts/release.py

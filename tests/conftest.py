@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-# benchmarks are scripts that import each other by name
+# scripts and benchmarks are imported by name, as they import each other
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
 from random_model import Shape, save_random_model

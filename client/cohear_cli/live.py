@@ -9,9 +9,10 @@ from collections.abc import AsyncIterable
 from cohear_client.connection import connect
 from cohear_client.conversation import converse
 from cohear_client.pcm import Pcm
-from cohear_client.protocol import ServerMessage, Start
+from cohear_client.protocol import Done, Final, ServerMessage, Start
 
 from .report import LatencyReport
+from .stdio import say
 from .view import JsonView, PlainView, View
 
 
@@ -23,10 +24,16 @@ async def show(args: argparse.Namespace, start: Start, audio: AsyncIterable[Pcm 
     report = LatencyReport(speed)
     async with connect(args.url, start, api_key=args.key) as stream:
         with open_view(as_json=args.json) as view:
+            words = False
 
             def hear(event: ServerMessage) -> None:
+                nonlocal words
                 received_s = view.show(event)
                 report.add(event, received_s)
+                words = words or (isinstance(event, Final) and bool(event.text.strip()))
+                if isinstance(event, Done) and not words and not args.json:
+                    heard_s = event.samples.received / start.sample_rate
+                    say(f"cohear: no words were heard in {heard_s:.1f} s of audio")
 
             hear(stream.ready)
             try:
