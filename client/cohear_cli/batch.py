@@ -46,6 +46,7 @@ def open_run(args: argparse.Namespace) -> Iterator[Pipeline]:
     )
     hearing = model.settled(hearing_options(args))
     cache = None if args.no_cache else _cache(config)
+    args.no_cache = cache is None  # what is said of an interrupted run depends on it
     try:
         memory = Memory(cache, model.identity() if cache else "", hearing)
         yield Pipeline(model.backend(), hearing, model.throughput(args.batch_size), memory)

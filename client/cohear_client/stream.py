@@ -241,7 +241,7 @@ class Stream:
                 raise
             self._gone = True
             return False
-        heard = self._timeline.begun + ready.next_sample
+        heard = line.begun + ready.next_sample
         if not self._replay.start <= heard <= self._replay.end:
             await socket.close()
             return False

@@ -34,13 +34,13 @@ class Timeline:
         """the present session's first sample"""
         self.settled = 0
         """first sample that is neither final nor silent yet"""
+        self.lasting = 0
+        """messages of the present session that a server sends again to who does not have them"""
         self._last_seq = self._seq_before = 0
         self._next_segment = self._segments_before = 0
         self._count_before = SampleCount()
         self._transcribed = self._shed = 0  # of the present session, by its events
         self._done: SampleCount | None = None
-        self.lasting = 0
-        """how many messages of the present session came that a server sends again to who did not have them"""
 
     @property
     def session_seq(self) -> int:

@@ -91,21 +91,15 @@ def test_counts_are_those_of_all_sessions() -> None:
     assert line.take(Done(SampleCount(), 0)) == Done(whole, 2), "a session that was done counts as it said"
 
 
-def test_what_a_server_would_send_again_is_counted_in_each_session() -> None:
+def test_what_came_is_counted_for_the_server_and_comes_once() -> None:
     line, wrong = Timeline(16_000), Error("bad_field", "no", fatal=False)
-    heard(line, final(1, 0, 0.0, 1.0), SpeechStarted(1.0), wrong, wrong, Finalized("a"), stats(2.0))
-    assert line.lasting == 4
+    heard(line, SpeechStarted(0.0), Partial(1, 0, 1, "", "so", 0.5, 1.0, Timing()), stats(0.0))
+    assert (line.session_seq, line.lasting) == (1, 0)
+    heard(line, final(2, 0, 0.0, 1.0), wrong, wrong, Finalized("a"))
+    assert (line.session_seq, line.lasting) == (2, 4)
+    assert line.take(final(2, 0, 0.0, 1.0)) is None
     line.begin_again()
-    assert line.lasting == 0
-    heard(line, wrong, Done(SampleCount(), 0))
-    assert line.lasting == 2
-
-
-def test_a_final_that_came_before_does_not_come_again() -> None:
-    """From a server that does not count."""
-    line = Timeline(16_000)
-    heard(line, final(1, 0, 0.0, 1.0))
-    assert heard(line, final(1, 0, 0.0, 1.0), final(2, 1, 2.0, 3.0)) == [None, final(2, 1, 2.0, 3.0)]
+    assert (line.session_seq, line.lasting) == (0, 0)
 
 
 def test_places_in_other_rates_are_those_of_the_server() -> None:

@@ -6,7 +6,7 @@
  * settled is final, silent or told as lost: no session has to hear it again.
  */
 
-/** Messages that a server sends again to who did not have them. */
+/** Types of messages that a server keeps for a client that was cut off. */
 const LASTING = new Set(['final', 'finalized', 'error', 'done']);
 
 export class Timeline {
@@ -27,7 +27,7 @@ export class Timeline {
     this.#rateHz = rateHz;
     /** First sample of the stream that is not settled. */
     this.settled = 0;
-    /** How many messages of the present session came that are sent again to who did not have them. */
+    /** Messages of the present session that a server sends again to who does not have them. */
     this.lasting = 0;
   }
 
@@ -79,7 +79,7 @@ export class Timeline {
    * @returns {any} it as an event of the stream; null where it came before
    */
   take(message) {
-    if (LASTING.has(message.type)) this.lasting += 1;
+    if (LASTING.has(message.type)) this.lasting++;
     if ('seq' in message && message.seq + this.#seqBefore <= this.#lastSeq) return null;
     const event = this.#moved(message);
     if ('seq' in event) {
