@@ -78,7 +78,7 @@ class AudioDecoder:
         return Tail(produced=self._produced) if self._resampler is None else self._resampler.tail()
 
     def restore(self, received: int, clipped: int, tail: Tail) -> None:
-        """Go on after so many samples of the client; without a `tail` from silence."""
+        """Continue after `received` samples of the client; without a `tail`, from silence."""
         self.received, self.clipped = received, clipped
         rate_hz = self.format.sample_rate_hz
         if self._resampler is None:

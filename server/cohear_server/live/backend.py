@@ -22,8 +22,8 @@ def engine_options(config: ServerConfig, name: str) -> EngineOptions:
 
 
 def make_backend(config: ServerConfig) -> DecodeBackend:
-    """The local engine with the configured models, remembering if it is told to. Raises ClientError if there is no such
-    model, or no cache can be there."""
+    """The local engine with the configured models, with a cache if the settings say so. Raises ClientError if there is
+    no such model, or the cache cannot be opened."""
     from ..engine.cache import open_cache
     from ..engine.local import LocalBackend
     from ..engine.results import Results, identity_of
@@ -39,6 +39,6 @@ def make_backend(config: ServerConfig) -> DecodeBackend:
         backend = TieredBackend(main, smaller)
     if not config.cache:
         return backend
-    # only finals are remembered, and those are the main model's
+    # only finals are kept, and they come from the main model
     cache = open_cache(config.cache_dir, config.cache_limit_mb)
     return CachedBackend(backend, Results(cache, identity_of(main.options)))

