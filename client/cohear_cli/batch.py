@@ -35,6 +35,7 @@ def open_run(args: argparse.Namespace) -> Iterator[Pipeline]:
     model = BatchModel(engine_options(config, config.model))
     hearing = model.settled(hearing_options(args))
     cache = None if args.no_cache else _cache(config)
+    args.no_cache = cache is None  # what is said of an interrupted run depends on it
     try:
         memory = Memory(cache, model.identity() if cache else "", hearing)
         yield Pipeline(model.backend(), hearing, model.throughput(args.batch_size), memory)

@@ -14,7 +14,7 @@ from ..engine.cache import key_of
 from .speech import DetectorName
 from .splitter import SplitOptions
 
-CACHE_VERSION = "3"
+CACHE_VERSION = "4"
 """of transcripts of files; raised when the same options give other text"""
 
 

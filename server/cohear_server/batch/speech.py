@@ -15,7 +15,7 @@ from ..core.vad import Probabilities, Silero, SileroNetwork, level
 from ..models.silero import load_silero
 
 CHUNK_SAMPLES = Silero.CHUNK
-SILENT_DB = -80.0
+SILENT_DB = -93.0
 RUN_CHUNKS = 64
 """at once: 2 s; more is no cheaper"""
 

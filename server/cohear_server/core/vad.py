@@ -92,7 +92,7 @@ class Silero:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the audio so far, as after a long pause."""
+        """Forget what was heard, as after a long pause."""
         self._memory: Memory = (np.zeros((1, 1, 128), np.float32), np.zeros((1, 1, 128), np.float32))
         self._context = np.zeros(self.CONTEXT, np.int16)
 
@@ -126,7 +126,7 @@ class SileroVad:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the audio so far, as after a long pause."""
+        """Forget what was heard, as after a long pause."""
         self._silero.reset()
         self._pending: list[Pcm] = []
         self._probability = 0.0
@@ -153,7 +153,7 @@ class SileroVad:
         self._missing = self._wanted() - len(self._pending[0])
 
     def _wanted(self) -> int:
-        """Samples of the next run."""
+        """Samples to run on next."""
         return Silero.CHUNK * (self.SURE_CHUNKS if self._probability >= self.SURE else self.CHUNKS)
 
 

@@ -22,6 +22,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from cohear_client.writing import UNSPACED
+
 from ..core.jobs import (
     MAX_WINDOW_SAMPLES,
     SAMPLE_RATE_HZ,
@@ -32,7 +34,7 @@ from ..core.jobs import (
     JobKind,
     SecondTry,
 )
-from ..core.words import UNSPACED, joined
+from ..core.words import joined
 from .features import sound_s
 from .guard import compression_ratio
 

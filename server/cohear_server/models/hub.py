@@ -68,7 +68,7 @@ def _download(model: Model, options: SourceOptions) -> Path:
     from huggingface_hub import HfApi
 
     try:
-        # one request without retries, before the downloads with many
+        # one question without retries, before the downloads with many
         found = _in_daemon(
             lambda: HfApi().model_info(model.repository, revision=model.revision, timeout=options.hub_timeout_s),
             options.hub_timeout_s,
@@ -99,7 +99,7 @@ def _where(model: Model, options: SourceOptions) -> dict[str, Any]:
 def _in_daemon(call: Callable[[], Out], limit_s: float | None = None) -> Out:
     """What `call` returns or raises; TimeoutError if it takes longer than `limit_s`.
 
-    It runs in a daemon thread, because nothing else bounds a name lookup or a connection to many addresses; neither
+    In a daemon thread, as nothing else bounds a name lookup, or a connection tried over many addresses; and neither
     Ctrl-C nor the end of the process waits for it."""
     outcome: Future[Out] = Future()
 
