@@ -17,7 +17,8 @@ from typing import Any
 
 from cohear_client.errors import ClientError
 from cohear_client.protocol import Final
-from cohear_client.transcript import UNSPACED, Statistics, Transcript
+from cohear_client.transcript import Statistics, Transcript
+from cohear_client.writing import lead
 
 from .subtitles import STANDARD, SubtitleOptions, srt, vtt
 
@@ -148,14 +149,13 @@ def _runs(process: int) -> bool:
 
 
 def _segment(number: int, segment: Final, statistics: Statistics | None) -> dict[str, Any]:
-    glue = "" if segment.language in UNSPACED else " "
     whole: dict[str, Any] = {"id": number}
     if statistics is not None:
         whole["seek"] = round(statistics.window_start_s * 100)
     whole |= {
         "start": round(segment.start_s, 3),
         "end": round(segment.end_s, 3),
-        "text": glue + segment.text.strip(),
+        "text": lead(segment.text, segment.language) + segment.text.strip(),
     }
     if statistics is not None:
         whole |= {
@@ -167,7 +167,7 @@ def _segment(number: int, segment: Final, statistics: Statistics | None) -> dict
     whole["confidence"] = round(segment.confidence, 4)
     whole["words"] = [
         {
-            "word": glue + word.text.strip(),
+            "word": lead(word.text, segment.language) + word.text.strip(),
             "start": round(word.start_s, 3),
             "end": round(word.end_s, 3),
             "probability": round(word.confidence, 4),

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from .jobs import HypothesisWord
+from cohear_client.writing import UNSPACED, joined_words
 
-UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
-"""languages written without spaces between words; a word is then what the engine separates, often one character"""
+from .jobs import HypothesisWord
 
 DOTTED_I = frozenset({"tr", "az"})
 """languages in which the capital of i is not I"""
@@ -16,7 +15,14 @@ DOTTED_I = frozenset({"tr", "az"})
 
 def joined(words: Sequence[HypothesisWord], language: str) -> str:
     """Running text."""
-    return ("" if language in UNSPACED else " ").join(word.text for word in words)
+    return joined_words((word.text for word in words), language)
+
+
+def joined_parts(first: Sequence[HypothesisWord], rest: Sequence[HypothesisWord], language: str) -> tuple[str, str]:
+    """Running text in two parts; where spaces are words' own, one between the parts stays with the second."""
+    before = joined(first, language)
+    after = joined((*first, *rest), language)[len(before) :]
+    return before, after if language in UNSPACED else after.strip()
 
 
 def ends_sentence(word: str) -> bool:
