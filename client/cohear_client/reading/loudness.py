@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from .sound import Wave
 
-AIM_DB = -45.0
+AIM_DB = -38.0
 """of full scale, for the loud frames of speech"""
-MOST_DB = 45.0
+MOST_DB = 50.0
 FALL_DB_PER_S = 6.0
 FRAME_S = 0.02
 HOP_S = 0.5
