@@ -25,6 +25,7 @@ from typing import Any
 from cohear_server.models.catalog import find_model
 from cohear_server.models.sources import SourceOptions
 from filesystems import Settings, run
+from marks import fill_in, measured_on, table
 from speech import (
     Clip,
     choose,
@@ -69,6 +70,8 @@ def main() -> int:
     result["runs"] = runs.rows
     if args.out:
         write_result(args.out, result)
+    if args.page:
+        fill_in(args.page, "bench/files.py", section(result))
     show(result)
     return 0
 
@@ -78,6 +81,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="of ours (default: %(default)s)")
     parser.add_argument("--ctranslate2", type=Path, metavar="PATH", help="the command whisper-ctranslate2")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="also put the table between its marks")
     parser.add_argument("--no-subtitles", action="store_true", help="speeds and word error only")
     return parser.parse_args()
 
@@ -203,6 +207,23 @@ def _errors(pair: Sequence[int]) -> Any:
     from speech import Errors
 
     return Errors(*pair)
+
+
+def section(result: dict[str, Any]) -> str:
+    """The table of docs/files.md: speed and word error of each system on each set."""
+    sets = result["sets"]
+    head = ("audio seconds a second (word error)", *(f"{one['files']} {name}" for name, one in sets.items()))
+    rows = [
+        (
+            f"`{system}`",
+            *(
+                f"{one['speed'][system]['median']:.0f} ({one['word_error'][system]['wer_percent']:.1f} %)"
+                for one in sets.values()
+            ),
+        )
+        for system in next(iter(sets.values()))["speed"]
+    ]
+    return f"{measured_on(result)}; {result['model']}, {result['rounds']} rounds.\n\n{table([head, *rows])}"
 
 
 def show(result: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ step "the page"
 $python bench/page.py --speech "$speech" --out $results/page.json || echo "bench: the page was not measured" >&2
 step "files"
 rivals=${COHEAR_BENCH_CTRANSLATE2:-$HOME/.cache/cohear-bench/ctranslate2-cli/bin/whisper-ctranslate2}
-$python bench/files.py --speech "$speech" --ctranslate2 "$rivals" --out $results/files.json ||
+$python bench/files.py --page docs/files.md --speech "$speech" --ctranslate2 "$rivals" --out $results/files.json ||
   echo "bench: files were not measured: bench/README.md names what it needs" >&2
 step "other servers"
 if [ -d "${HOME}/.cache/cohear-bench" ]; then

@@ -1,6 +1,7 @@
-"""Starts the service, streams one sample through it and, with `--stay`, keeps serving. Only what a user could type:
-the two commands `cohear serve` and `cohear stream`, and a look at `/readyz`. Milliseconds are the service's: from the
-last audio that an event needed to the event.
+"""Starts the service, streams one sample through it and, with `--stay`, keeps serving.
+
+It uses only what a user could type: `cohear serve`, `cohear stream`, and a request to `/readyz`. The milliseconds are
+the service's own: from the last audio that an event needed until the event.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def use(server: subprocess.Popen[bytes], port: int, *, stay: bool) -> int:
 
 
 def stream(url: str) -> int:
-    """The sample, live: a terminal shows text as it changes, anything else gets one line an event."""
+    """Stream the sample: a terminal shows the changing text, other outputs get one line for each event."""
     command = [str(COHEAR), "stream", str(SAMPLE), "--url", url]
     if sys.stdout.isatty():
         return subprocess.run(command, cwd=ROOT, check=False).returncode
@@ -82,7 +83,7 @@ def told(event: ServerMessage) -> str:
 
 @contextmanager
 def serving(port: int, model: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The server as a child that writes to our terminal; stopped on leaving."""
+    """The server as a child process that writes to our terminal; it is stopped when the context is left."""
     command = [str(COHEAR), "serve", "--host", HOST, "--port", str(port), "--model", model, "--log-level", "warning"]
     server = subprocess.Popen(command, cwd=ROOT)
     interrupted = False

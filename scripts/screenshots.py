@@ -1,9 +1,9 @@
-"""Pictures of the pages for the documents; light, dark and phone. Needs Chromium.
+"""Takes the pictures of the pages for the documents: light, dark and phone. Needs Chromium.
 
     .venv/bin/python scripts/screenshots.py [--out docs/images] [--only page|dashboard]
 
-It starts a server of its own with the default model; the microphone plays a sample. The dashboard is taken after two
-minutes of several streams.
+It starts a server with the default model; the microphone plays a sample. The picture of the dashboard is taken after
+two minutes with several streams.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def shoot_dashboard(out: Path) -> None:
 
 
 async def speak(url: str) -> None:
-    """Several streams, one after the other, for as long as the pictures take; one more than there is room for."""
+    """Several streams, one after the other, while the pictures are taken; one more than the server has room for."""
     async with asyncio.TaskGroup() as group:
         for number in range(SPEAKERS):
             group.create_task(converse_at(url, number))
@@ -111,7 +111,7 @@ async def converse_at(url: str, number: int) -> None:
 
 
 def shoot(browser: Browser, url: str, path: Path, options: dict[str, Any]) -> None:
-    """One look, before and while somebody speaks; the words of the second sample's middle are on their way."""
+    """One look of the page, before and while somebody speaks."""
     page = browser.new_page(**options)
     page.goto(url)
     page.wait_for_selector("body[data-state=idle]")

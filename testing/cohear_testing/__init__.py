@@ -1,1 +1,1 @@
-"""Stand-ins for tests and benches: a backend without a model, and a clock that is simulated. Not shipped to users."""
+"""Fakes for tests and benchmarks: a backend without a model, and a simulated clock. Not shipped to users."""

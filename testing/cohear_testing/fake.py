@@ -1,7 +1,7 @@
 """A backend without a model: scripted words, modelled service times, and faults on demand.
 
-It sleeps as long as its `ServiceTime` says: no time at all under `simclock.SimClock`, and real time on a real
-event loop, where it stands in for an engine in load tests. The contract suite holds it to what `LocalBackend` does.
+It sleeps as long as `ServiceTime` says: in simulated time under `simclock.SimClock`, and in real time on a real event
+loop, where it replaces an engine in load tests. The contract suite checks that it behaves as `LocalBackend` does.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ FAKE_MODEL = ModelInfo(
 
 @dataclass(slots=True)
 class FakeOptions:
-    """May be changed while the backend runs: that is how faults and slowness begin and end."""
+    """Tests change these while the backend runs, to begin and end faults."""
 
     slots: int = 1
     script: Script = two_words_a_second
@@ -64,9 +64,9 @@ class FakeOptions:
     hangs: bool = False
     """calls do not return before this is False again"""
     answer: Callable[[list[DecodeResult]], object] = lambda results: results
-    """what a call returns for its results: too few of them, say"""
+    """changes what a call returns, for example to too few results"""
     model: ModelInfo = FAKE_MODEL
-    """what it says it is; of another language it knows but the name"""
+    """the model that it claims to be"""
 
 
 class FakeBackend:

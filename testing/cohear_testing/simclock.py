@@ -1,8 +1,8 @@
-"""Simulated time: an event loop on which sleeping takes none.
+"""Simulated time: an event loop on which sleeping takes no real time.
 
 Whenever nothing is ready to run, the clock jumps to the next timer. `asyncio.sleep`, `asyncio.timeout` and
-`loop.call_later` all keep to it, so that minutes of a dispatcher's life pass in milliseconds, and always in the
-same order. For tests and for trying out schedules; not for anything that does I/O or uses threads, whose time is real.
+`loop.call_later` all use it, so minutes of a dispatcher's work pass in milliseconds, and always in the same order. For
+tests and simulations; not for code that does I/O or uses threads, because their time is real.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class SimClock:
         return self.now_s
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """Run to its end, as `asyncio.run` does. Raises RuntimeError if all of it waits for what cannot happen."""
+        """Run `main` to its end, as `asyncio.run` does. Raises RuntimeError if everything waits and no timer is set."""
         with asyncio.Runner(loop_factory=lambda: _SimLoop(self)) as runner:
             return runner.run(main)
 
@@ -44,7 +44,7 @@ class _SimLoop(asyncio.SelectorEventLoop):
 
 
 class _SimSelector(selectors.SelectSelector):
-    """The loop asks it to wait until its next timer, and only when nothing is ready: that is when time jumps."""
+    """The loop asks it to wait until the next timer only when nothing is ready; time jumps then."""
 
     def __init__(self, clock: SimClock) -> None:
         super().__init__()

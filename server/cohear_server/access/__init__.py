@@ -1,1 +1,1 @@
-"""Who may do what: keys, tokens, and the gate that asks for them."""
+"""Who may do what: keys, tokens, and the gate that checks them."""

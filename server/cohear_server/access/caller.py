@@ -1,4 +1,4 @@
-"""Who asks: what the gate found out about a connection, and what a stream keeps of it. It checks nothing itself."""
+"""Who calls: what the gate knows about a connection, and what a stream keeps of it. It checks nothing itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom a server lets in by how it is set up: checked once, before it listens. It guards nothing itself."""
+"""Checks once, before the server listens, whom its settings let in. It guards nothing itself."""
 
 from __future__ import annotations
 

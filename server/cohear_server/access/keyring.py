@@ -1,4 +1,4 @@
-"""The keys that hold now: the file's, read again whenever it changes. A damaged file changes nothing, and is logged."""
+"""The valid keys: those of the file, read again when it changes. A damaged file is logged and changes nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Keyring:
         self._keys = read_keys(path)
 
     def refresh(self) -> bool:
-        """Look whether the file changed. True if the keys are others now."""
+        """Read the file again if it changed. True if the keys changed."""
         stamp = _stamp(self._path)
         if stamp == self._stamp:
             return False
@@ -40,7 +40,7 @@ class Keyring:
         return changed
 
     def caller_of(self, secret: str) -> Caller | None:
-        """Whose key this is. Takes as long for a wrong one as for a right one."""
+        """Whose key this is. A wrong key takes as long as a right one."""
         self.refresh()
         presented = hash_of(secret)
         found: Caller | None = None
@@ -50,7 +50,7 @@ class Keyring:
         return found
 
     def holds(self, caller: Caller) -> bool:
-        """Whether the caller's key is still one, and good for what it was good for."""
+        """Whether the caller's key is still valid, with the same scopes."""
         return any(_caller(key) == caller and caller.scopes <= set(key.scopes) for key in self._keys)
 
 

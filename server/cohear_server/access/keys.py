@@ -1,7 +1,7 @@
-"""The file of API keys: names and hashes in TOML, never a key itself. Reading, adding and revoking; it lets nobody in.
+"""The file of API keys: names and hashes in TOML, never a key itself. It reads, adds and revokes; it lets nobody in.
 
-A key is 256 random bits, so one plain SHA-256 hides it: there is nothing to guess, and a slow hash would only slow the
-server. Each change writes a new file beside the old one and puts it in its place, so readers see the one or the other.
+A key is 256 random bits, so a plain SHA-256 is enough: nobody can guess it, and a slow hash would only slow the server.
+Each change writes a new file and puts it in the place of the old one, so readers see one of the two.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from typing import Any
 from ..errors import ClientError
 
 PREFIX = "cohear_"
-"""what every key begins with: scanners for leaked secrets know it by that"""
+"""every key begins with it, so that scanners for leaked secrets find it"""
 
 STREAM, OPERATE = "stream", "operate"
 SCOPES = (STREAM, OPERATE)
-"""what a key may be good for: streams and what belongs to them; how the server fares"""
+"""what a key may allow: streams and what belongs to them; reading the state of the server"""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MOST_BYTES = 1 << 20

@@ -1,4 +1,4 @@
-"""Ends the streams of keys that hold no more, in order. Nobody is let in or kept out here; that is the gate's part."""
+"""Ends the streams of revoked keys, in order. Letting callers in or keeping them out is the gate's part."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Revocations:
         self._keyring = keyring
 
     async def run(self) -> None:
-        """Look at the file of keys until cancelled."""
+        """Watch the file of keys until cancelled."""
         while True:
             await asyncio.sleep(EVERY_S)
             self.enforce()
 
     def enforce(self) -> None:
-        """End each stream whose key is not among those of the file as it is now; this process's own have none."""
+        """End each stream whose key is no longer in the file; streams of this process itself have no key."""
         self._keyring.refresh()
         for stream in list(self._service.streams.values()):
             if stream.caller != ANYONE and not self._keyring.holds(stream.caller):

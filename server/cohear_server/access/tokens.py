@@ -1,4 +1,4 @@
-"""Short-lived tokens for browsers, which cannot keep a key: signed by a secret that lives as long as this process."""
+"""Short-lived tokens for browsers, which cannot keep a key secret. They are signed with a secret of this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from .caller import Caller
 
 LIFE_S = 60
-"""It is needed only while a connection is opened; what is open stays open."""
+"""A token is needed only to open a connection; open connections stay open."""
 
 _MAX_CHARS = 512
 
@@ -29,7 +29,7 @@ class Tokens:
         return f"{body}.{_encoded(self._seal(body))}"
 
     def caller_of(self, token: str) -> Caller | None:
-        """Whom it was issued to; None if it is not ours, or no longer good."""
+        """Whom it was issued to; None if it is not ours, or has expired."""
         body, dot, seal = token[:_MAX_CHARS].partition(".")
         # compared as bytes: a text with other characters than ASCII would raise
         if not dot or not hmac.compare_digest(seal.encode(), _encoded(self._seal(body)).encode()):

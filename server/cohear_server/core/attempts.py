@@ -1,6 +1,6 @@
-"""Decodes of the open segment that are under way: partials, and the final of a pause that may be its end.
+"""The decodes of the open segment that are under way: partials, and the speculative final of the present pause.
 
-Plain bookkeeping of who waits for what; the session submits and cancels the jobs.
+It only keeps the books: which job decodes which window. The session submits and cancels the jobs.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class Window:
 
 @dataclass(slots=True)
 class Attempt:
-    """A job that decodes `window`, and what came of it."""
+    """A job that decodes `window`, and its result when it is there."""
 
     job_id: str
     window: Window
     origin_s: float
-    """when the last audio in it came"""
+    """arrival time of the last audio in it"""
     context: tuple[Said, ...] = ()
     """earlier segments that are decoded in front of the window"""
     traded: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Attempt:
 
 
 class Attempts:
-    """Those of one segment. At most one partial waits for the engine; others are in it."""
+    """The attempts of one segment. At most one partial waits for the engine; others may be in it."""
 
     def __init__(self) -> None:
         self.speculation: Attempt | None = None
@@ -46,7 +46,7 @@ class Attempts:
         self._waiting: Attempt | None = None
 
     def partial(self, attempt: Attempt) -> None:
-        """It takes the place of one that still waits."""
+        """Add a partial; it replaces the one that still waits."""
         if self._waiting is not None:
             self._open.pop(self._waiting.job_id, None)
         self._waiting = self._open[attempt.job_id] = attempt
@@ -55,21 +55,22 @@ class Attempts:
         self.speculation = self._open[attempt.job_id] = attempt
 
     def begun(self, job_id: str) -> Window | None:
-        """The engine is at work on this job: the window of a partial that waited for it."""
+        """The engine has begun on this job. Returns its window, if it is the partial that waited."""
         if self._waiting is None or self._waiting.job_id != job_id:
             return None
         window, self._waiting = self._waiting.window, None
         return window
 
     def resolve(self, result: DecodeResult) -> Attempt | None:
-        """The attempt whose result this is; it is under way no more."""
+        """Remove and return the attempt of this result."""
         attempt = self._open.pop(result.job_id, None)
         if attempt is not None:
             attempt.result = result
         return attempt
 
     def take_back(self) -> list[str]:
-        """The pause was none. Jobs to cancel; what the engine hears all the same still serves as a partial."""
+        """Speech goes on after the pause. Returns the jobs to cancel; a result that comes all the same serves as a
+        partial."""
         attempt, self.speculation = self.speculation, None
         if attempt is None:
             return []
@@ -77,7 +78,7 @@ class Attempts:
         return [attempt.job_id]
 
     def final(self, end: int) -> Attempt | None:
-        """The speculation, if the segment ends where it thought; it is no attempt any more."""
+        """Remove and return the speculative final, if the segment ends where it expected."""
         attempt = self.speculation
         if attempt is None or attempt.window.end != end:
             return None
@@ -86,7 +87,7 @@ class Attempts:
         return attempt
 
     def close(self) -> list[str]:
-        """The segment is over: jobs to cancel."""
+        """The segment is over. Returns the jobs to cancel."""
         last = self.take_back()
         rest = [job_id for job_id in self._open if job_id not in self._taken_back]
         self._open.clear()

@@ -81,7 +81,7 @@ class AudioDecoder:
         self.clipped = 0
         """float samples that were beyond full scale and have been limited to it"""
         self._produced = 0
-        self._loudness = Loudness(fmt.sample_rate_hz, from_quiet=False)
+        self._loudness = Loudness(fmt.sample_rate_hz, from_quiet=False, full_scale=32768.0)
         self._mixer = Mixer(fmt.channels, fmt.sample_rate_hz)
         self._resampler = None if fmt.sample_rate_hz == SAMPLE_RATE_HZ else Resampler(fmt.sample_rate_hz)
 
@@ -90,7 +90,7 @@ class AudioDecoder:
         return Tail(produced=self._produced) if self._resampler is None else self._resampler.tail()
 
     def restore(self, received: int, clipped: int, tail: Tail) -> None:
-        """Go on after so many samples of the client; without a `tail` from silence."""
+        """Continue after `received` samples of the client; without a `tail`, from silence."""
         self.received, self.clipped = received, clipped
         rate_hz = self.format.sample_rate_hz
         if self._resampler is None:
@@ -146,11 +146,10 @@ class AudioDecoder:
         return mixed
 
     def _raised(self, mono: Pcm) -> Pcm:
-        wave = mono.astype(np.float32) / np.float32(32768.0)
-        raised = self._loudness.push(wave)
-        if raised is wave:
+        gain = self._loudness.gain(mono)
+        if gain == 1.0:
             return mono
-        louder: Pcm = np.rint(raised * np.float32(32768.0)).clip(-32768, 32767).astype(np.int16)
+        louder: Pcm = np.rint(mono * np.float32(gain)).clip(-32768, 32767).astype(np.int16)
         return louder
 
     def _sides(self, samples: NDArray[Any]) -> NDArray[np.float32]:

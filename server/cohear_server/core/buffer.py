@@ -23,7 +23,7 @@ class AudioBuffer:
         return self.start + self._size
 
     def restore(self, start: int, pcm: Pcm) -> None:
-        """Begin at sample `start`, with this audio."""
+        """Set the first sample and the audio."""
         self.start, self._size = start, 0
         self.append(pcm)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 GAP_S = 0.25
-"""Audio that comes this much later than its predecessor promised counts as a gap."""
+"""Audio that comes this much later than the audio before it predicts counts as a gap."""
 
 CATCH_UP_S = 30.0
-"""After a lost connection the client sends what it kept, faster than live: not measured, for this long at most."""
+"""After a lost connection the client sends kept audio faster than live. This is not measured, for this long at most."""
 
 _DRIFT_MEMORY_S = 60.0
 
@@ -63,14 +63,14 @@ class JitterClock:
 
 @dataclass(slots=True)
 class StatsTimer:
-    """When statistics are due: by the clock, and by the audio, so that a client which sends fast has them too."""
+    """When statistics are due: by the clock and by the audio, so that clients that send fast get them too."""
 
     interval_s: float
     _told_s: float = 0.0
     _heard_s: float = 0.0
 
     def due(self, now_s: float, heard_s: float) -> bool:
-        """Whether they are at `now_s`, with so much audio heard; if so, they count as told."""
+        """Whether they are due at `now_s`, after `heard_s` of audio; if so, they count as sent."""
         if now_s - self._told_s < self.interval_s and heard_s - self._heard_s < self.interval_s:
             return False
         self._told_s, self._heard_s = now_s, heard_s

@@ -1,7 +1,7 @@
-"""What a session can be told, in the core's own terms: no wire, no sockets.
+"""The commands of a session, in the core's own terms: no wire, no sockets.
 
-A wire translates the messages of its protocol into these. `Start` opens a stream and `Claim` takes one up again;
-`Command` is everything that may be said in between.
+A wire translates the messages of its protocol into these. `Start` opens a stream, `Claim` asks for one that lost its
+connection, and `Command` is everything that may come in between.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Preference = Literal["auto", "accuracy", "speed"]
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a client wants of a new stream. None means the server's default."""
+    """The options of a new stream. None means the server's default."""
 
     format: AudioFormat = field(default_factory=AudioFormat)
     language: str | None = None
@@ -35,12 +35,12 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A client that lost its connection wants its stream back: which one, the proof, and what it had."""
+    """A client that lost its connection asks for its stream: which one, the proof, and which events it has."""
 
     session_id: str
     token: str
     last_seq: int = 0
-    """of the last partial or final"""
+    """`seq` of the last partial or final that came"""
     lasting: int | None = None
     """how many lasting events (`live.log`) came; None from a client that does not count them"""
 
@@ -54,7 +54,7 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """Options that hold from here on, for the segment that is being spoken too. None leaves one as it is."""
+    """Changes options from now on, also for the open segment. None leaves an option as it is."""
 
     language: str | None = None
     task: Task | None = None

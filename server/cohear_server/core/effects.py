@@ -1,7 +1,7 @@
-"""What a session wants done, as one list in the order in which it came about.
+"""The effects of a call of a session: what to do, as one list in the order in which it came about.
 
-Whoever holds the session carries the list out from the front: a job is submitted before it is cancelled, and an event
-leaves after those before it. Every job ends with a `Cancel`, or with its own result.
+The holder of the session carries the list out from the front: so a job is submitted before it is cancelled, and events
+leave in order. Every job ends with a `Cancel` or with its own result.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from .jobs import DecodeJob
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Have this decoded. A partial takes the place of the one of its session that still waits."""
+    """Decode this. A partial replaces the one of its session that still waits."""
 
     job: DecodeJob
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """The result of this job is not needed any more; one that comes all the same does no harm."""
+    """The result of this job is no longer needed; if it comes all the same, it does no harm."""
 
     job_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """Tell the client. `job_id` names the decoding behind the event, whose latency counts from `origin_s`."""
+    """Send this event to the client. `job_id` names the job that it comes from; its latency counts from `origin_s`."""
 
     event: Event
     job_id: str = ""
@@ -40,11 +40,11 @@ Effect = Submit | Cancel | Emit
 
 
 class Effects:
-    """Those of one call, collected in order until they are taken; partials and finals are numbered here."""
+    """Collects the effects of one call, in order, until they are taken. It also numbers partials and finals."""
 
     def __init__(self) -> None:
         self.seq = 0
-        """of the last partial or final"""
+        """number of the last partial or final"""
         self._list: list[Effect] = []
 
     def next_seq(self) -> int:

@@ -1,7 +1,7 @@
-"""What a stream tells, in the core's own terms: positions are samples at 16 kHz since the stream began.
+"""The events of a stream, in the core's own terms: positions are samples at 16 kHz since the stream began.
 
-A wire translates these into the messages of its protocol. The last group is said by whoever holds the session, not by
-the session itself; it stands here so that a wire finds everything that it must translate in one place.
+A wire translates them into the messages of its protocol. The last group comes from the holder of the session, not from
+the session itself; it is here so that a wire finds all that it must translate in one place.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ class Partial:
     confidence: float
     """mean word probability, 0..1"""
     end: int
-    """up to where the audio was heard"""
+    """the decoded audio ends here"""
     words: Words | None = None
     """of both texts; None where the client did not ask for words"""
 
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """The text of a finished segment [`start`, `end`); each comes once, in order."""
+    """The text of a finished segment [`start`, `end`). Each final comes once, in order."""
 
     seq: int
     segment_id: int
@@ -65,8 +65,8 @@ class Final:
     rules: tuple[str, ...] = ()
     """names of the anti-hallucination rules that altered or removed text"""
     traded: tuple[str, ...] = ()
-    """What a busy server gave up in accuracy: `short_context`, decoded with less of what was said before it;
-    `early_cut`, ended at a pause though the speaker went on. Empty: nothing."""
+    """How a busy server traded accuracy for speed: `short_context`, decoded with less of the speech before it;
+    `early_cut`, ended at a pause although the speaker went on. Empty: not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Finalized:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """How the stream fares: arrival jitter (RFC 3550), audio that is not settled, and what became of each sample."""
+    """Statistics of the stream: arrival jitter (RFC 3550), audio that is not settled, and the fate of each sample."""
 
     jitter_s: float
     lag_s: float
@@ -96,12 +96,12 @@ class Stats:
     gaps: int
     samples: SampleCount
     settled: int = 0
-    """audio before it is final or silent: no session has to hear it again"""
+    """all audio before this sample is final or silent, so no session has to hear it again"""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something is less than promised, or is so no more; the stream goes on."""
+    """Something is less than promised, or is as promised again; the stream goes on."""
 
     code: str
     text: str
@@ -115,12 +115,12 @@ class Done:
     segments: int
 
 
-# --- said by whoever holds the session ------------------------------------------------------------
+# --- from the holder of the session ---------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a stream is held to."""
+    """The limits of a stream."""
 
     max_segment_s: float = 0.0
     idle_timeout_s: float = 0.0
@@ -129,7 +129,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The stream is accepted, or taken up again. `next_sample` counts in the client's own rate."""
+    """The stream is accepted, or resumed. `next_sample` counts in the client's own rate."""
 
     session_id: str
     token: str
@@ -148,14 +148,14 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The server is about to let go of this client, who may come back after so many seconds."""
+    """The server is about to close this connection; the client may come back after so many seconds."""
 
     reason: str
     reconnect_after_s: float = 0.0
 
 
 Decoded = Partial | Final
-"""events with a decoding behind them, whose latency is measured"""
+"""events that come from a decode job, and whose latency is measured"""
 
 Event = (
     SpeechStarted | SpeechEnded | Partial | Final | Lost | Finalized | Stats | Notice | Done | Ready | Failed | Closing

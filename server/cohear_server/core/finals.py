@@ -1,4 +1,4 @@
-"""Finished segments that wait for their text, and the marks between them: what leaves in order, each once."""
+"""The queue of finished segments that wait for their text, and of `Finalize` marks: each leaves once, in order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_MARK_CHARS = 256
 
 @dataclass(slots=True)
 class PendingFinal:
-    """A finished segment and the attempt that is to give its text."""
+    """A finished segment, and the attempt that will give its text."""
 
     segment_id: int
     said: Said
@@ -29,18 +29,18 @@ class PendingFinal:
     settled: int = 0
     """its length in the client's samples"""
     traded: tuple[str, ...] = ()
-    """beside what the attempt traded"""
+    """in addition to what the attempt traded"""
 
     @property
     def own(self) -> DecodeResult | None:
-        """What was heard in it, without the words of its context; None while that is not known."""
+        """Its own result, without the words of its context; None while that is not known."""
         result = self.attempt.result
         if result is None or result.error is not None:
             return result
         return own_words(result, self.attempt.context, self.said.start)
 
     def event(self, seq: int, own: DecodeResult, options: DecodeOptions) -> Final:
-        """Its text, which is in `own`; words there count from its start."""
+        """The final with the text of `own`, whose words count from the segment's start."""
         said = self.said
         return Final(
             seq=seq,
@@ -58,7 +58,7 @@ class PendingFinal:
         )
 
     def lost(self, fault: CohearError) -> Lost:
-        """It has no text."""
+        """The event for a segment that could not be decoded."""
         start, end = self.said.start, self.said.end
         seconds, at_s = (end - start) / SAMPLE_RATE_HZ, start / SAMPLE_RATE_HZ
         what = f"{seconds:.1f} s of speech from {at_s:.1f} s on could not be decoded ({fault.message})"
@@ -67,20 +67,20 @@ class PendingFinal:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A `Finalize` to answer once all finals before it are out."""
+    """A `Finalize` that is answered when all finals before it are out."""
 
     id: str
 
 
 class Finals:
-    """The queue of both. A mark that comes again when a client is back, with no audio in between, is the same one."""
+    """The queue. A mark that a client repeats after a lost connection, without audio in between, is the same mark."""
 
     def __init__(self, marks: tuple[str, ...] = ()) -> None:
         self._waiting: deque[PendingFinal | Mark] = deque()
         self._marks_here: deque[str] = deque(marks, maxlen=MAX_MARKS)
-        """since the last audio"""
+        """marks since the last audio"""
         self._repeated: deque[str] = deque(marks, maxlen=MAX_MARKS)
-        """of them, those that a client which came back may say again"""
+        """those of them that a client may repeat because it came back"""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -92,7 +92,7 @@ class Finals:
 
     @property
     def backlog_s(self) -> float:
-        """Seconds of segments whose text is not there."""
+        """Seconds of finished segments that have no text yet."""
         waiting = (
             item.said for item in self._waiting if isinstance(item, PendingFinal) and item.attempt.result is None
         )
@@ -100,15 +100,15 @@ class Finals:
 
     @property
     def oldest_start(self) -> int | None:
-        """Where the oldest segment begins whose text has not left."""
+        """Start of the oldest segment whose final is not out."""
         return next((item.said.start for item in self._waiting if isinstance(item, PendingFinal)), None)
 
     def add(self, final: PendingFinal) -> None:
         self._waiting.append(final)
 
     def repeats(self, mark: str) -> bool:
-        """Whether this mark was told before the connection was lost. Raises ClientError(`bad_field`, `too_many`) for
-        one that cannot be taken."""
+        """Whether this mark repeats one from before the connection was lost. Raises ClientError (`bad_field`,
+        `too_many`) for a mark that cannot be taken."""
         if mark in self._repeated:
             self._repeated.remove(mark)
             return True
@@ -119,7 +119,7 @@ class Finals:
         return False
 
     def mark(self, mark: str) -> None:
-        """To be answered after all that waits now."""
+        """Add a mark; it is answered after everything that waits now."""
         self._waiting.append(Mark(mark))
         self._marks_here.append(mark)
 
@@ -136,14 +136,14 @@ class Finals:
                 item.attempt.result = result
 
     def ready(self) -> PendingFinal | Mark | None:
-        """The oldest, if it may leave now."""
+        """The oldest entry, if it may leave now."""
         if not self._waiting:
             return None
         head = self._waiting[0]
         return head if isinstance(head, Mark) or head.attempt.result is not None else None
 
     def pop(self) -> None:
-        """The oldest has left."""
+        """Remove the oldest entry."""
         self._waiting.popleft()
 
 

@@ -1,4 +1,4 @@
-"""Audio in: from the client's bytes to boundaries of segments, with the audio itself kept as long as it is needed.
+"""Audio in: from the client's bytes to the boundaries of segments. The audio is kept as long as it is needed.
 
     bytes -> AudioDecoder -> AudioBuffer -> speech detector -> Segmenter -> SegmentEvent
 
@@ -20,7 +20,7 @@ from .state import IntakeState, KeptAudio
 from .vad import FRAME_SAMPLES, Vad, make_vad, power
 
 PRIMED_SAMPLES = 2 * SAMPLE_RATE_HZ
-"""Kept of what was judged: a detector that goes on elsewhere hears it first."""
+"""Judged audio that is kept: a detector that continues elsewhere hears it first."""
 
 
 class Intake:
@@ -40,21 +40,21 @@ class Intake:
         return self.segmenter.position
 
     def receive(self, data: bytes, now_s: float) -> Iterator[SegmentEvent]:
-        """The next audio of the client; boundaries as they are found, while `position` rises.
+        """Take in audio of the client; yields boundaries as they are found, while `position` rises.
 
-        Raises ClientError(`bad_audio`); the audio then counts for nothing."""
+        Raises ClientError(`bad_audio`); the audio is then not counted."""
         before = self.decoder.received
         pcm = self.decoder.decode(data)
         self.clock.on_frame(self.decoder.received - before, now_s)
         return self._judge(pcm)
 
     def clipped_now(self) -> bool:
-        """Whether float samples were beyond full scale, told once."""
+        """Whether float samples were beyond full scale; True only once."""
         told, self._clipping_told = self._clipping_told, self.decoder.clipped > 0
         return self._clipping_told and not told
 
     def flush(self) -> Iterator[SegmentEvent]:
-        """There is no more audio: what the resampler held back."""
+        """The audio is over: judge what the resampler held back."""
         return self._judge(self.decoder.flush())
 
     def end_segment(self, reason: Reason) -> SpeechEnd | None:
@@ -62,11 +62,11 @@ class Intake:
         return self.segmenter.flush(self.buffer.end, reason)
 
     def forget_before(self, sample: int) -> None:
-        """Audio before it is not needed as speech or context any more."""
+        """Audio before `sample` is no longer needed, neither as speech nor as context."""
         self.buffer.drop_before(min(sample, self.position - PRIMED_SAMPLES))
 
     def state(self) -> IntakeState:
-        """In silence: what another one needs to go on from here."""
+        """What another intake needs to continue from here. Only in silence."""
         kept = KeptAudio(
             start=self.buffer.start,
             pcm=self.buffer.read(self.buffer.start, self.buffer.end).astype("<i2").tobytes(),
@@ -85,7 +85,7 @@ class Intake:
         )
 
     def restore(self, state: IntakeState) -> None:
-        """Go on where another one was; the detector hears the audio that it kept first."""
+        """Continue where another intake was; the detector hears the kept audio first."""
         self.decoder.restore(state.received, state.clipped, state.audio.tail)
         self.buffer.restore(state.audio.start, state.audio.samples)
         self.clock.jitter_s, self.clock.gaps = state.jitter_s, state.gaps

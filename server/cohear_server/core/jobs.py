@@ -1,4 +1,4 @@
-"""What crosses the seam between a session and an engine: one window of audio, and the words heard in it.
+"""Jobs and results: what crosses the seam between a session and an engine.
 
 Jobs and results are plain, frozen and picklable, so that an engine may live in another process or
 on another machine. Times inside a job are relative: monotonic clocks do not cross machines.
@@ -34,7 +34,7 @@ class JobKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """When a text is decoded again at a higher temperature, as Whisper does with files; live streams do without.
+    """When a text is decoded again at a higher temperature, as Whisper does for files; live streams do not use it.
     Thresholds as in openai/whisper, transcribe.py."""
 
     temperatures: tuple[float, ...] = ()
@@ -44,7 +44,7 @@ class Fallback:
     logprob: float = -1.0
     """a text whose mean log probability is lower is doubtful"""
     no_speech_prob: float = 0.6
-    """but not where the model is so sure that nobody speaks"""
+    """but not where the model is surer than this that nobody speaks"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +59,34 @@ class DecodeOptions:
     word_times: bool = False
     """measure word times by alignment (about one more encode); else they are estimated"""
     prompt: str = ""
-    """text that the model takes as said before the window"""
+    """the model takes it for text that was said before the window"""
     temperature: float = 0.0
-    """above 0, tokens are drawn at random rather than the likeliest taken"""
+    """0 takes the likeliest token; above 0, tokens are drawn at random"""
     fallback: Fallback = Fallback()
 
 
 @dataclass(frozen=True, slots=True)
 class SecondTry:
-    """How a window that was decoded is decoded once more, and what was heard in it so far.
+    """How a window is decoded once more, and what was heard in it so far.
 
-    Made and understood by `engine.second_try` alone. Whoever runs jobs puts it into the job and decodes that again."""
+    Only `engine.second_try` makes and reads it. Whoever runs jobs puts it into the job and decodes the job again."""
 
     best: DecodeResult
-    """what there is if this try fails"""
+    """the result if this try fails"""
     tries: int
-    """how many second tries there are with this one"""
+    """number of this second try"""
     start_samples: int = 0
-    """only what is behind this sample of the window is decoded"""
+    """only the window from this sample on is decoded"""
     padded: bool = False
-    """with much more silence behind it"""
+    """with much more silence after it"""
     prompted: bool = True
     """with the prompt of its options"""
     temperature: int = 0
-    """how many of the `Fallback` temperatures were taken"""
+    """how many of the `Fallback` temperatures were tried"""
     part: DecodeResult | None = None
-    """the better of the texts from `start_samples` on; None: this try is the first there"""
+    """the better text from `start_samples` on so far; None: there is none yet"""
     before: DecodeResult | None = None
-    """the text of what is in front of `start_samples`"""
+    """the text before `start_samples`"""
     rival: DecodeResult | None = None
     """the best whole text of lower temperatures"""
 
@@ -102,7 +102,7 @@ class DecodeJob:
     pcm: Pcm
     kind: JobKind
     deadline_s: float
-    """wanted within this many seconds after it was submitted"""
+    """the result is wanted within so many seconds after the job was submitted"""
     options: DecodeOptions
     second_try: SecondTry | None = None
     """set when the window was decoded before, and its text was doubtful"""
@@ -140,9 +140,9 @@ class DecodeResult:
     """in the engine, for the whole batch"""
     batch_size: int = 0
     language_probability: float = 0.0
-    """of the language, where the model detected it; 0 where it was told or there is only one"""
+    """probability of the language, where the model detected it; 0 where it was given or there is only one"""
     known: bool = False
-    """the same window was decoded before, and this is what was heard then"""
+    """the result comes from an earlier decode of the same window"""
     temperature: float = 0.0
     """at which this text was decoded"""
     again: SecondTry | None = field(default=None, compare=False)

@@ -1,9 +1,9 @@
-"""Which language a stream is in, where the client did not say: found once, kept, and changed only for good.
+"""The language of a stream whose client did not name it: found once, kept, and changed only on clear evidence.
 
-A window of a second is often taken for another language, and a text that flickers between languages is worse than one
-in the wrong one. So windows are free to detect theirs until finals of three seconds in all agree; from then on jobs
-carry that language. Every tenth final, and the one after a final of low confidence, goes without it and detects again:
-two in a row that clearly hear the same other language change it.
+A window of a second is often taken for another language, and a text that changes languages all the time is worse than
+one in the wrong language. So each window detects its language until finals of three seconds in all agree. From then on
+jobs carry that language. Every tenth final, and each final after one of low confidence, detects again. Two in a row
+that clearly find the same other language change it.
 
     job   options.language = session.ask()            for a final
     job   options.language = session.language         for a partial: never the one to change it
@@ -34,7 +34,7 @@ DOUBTFUL = 0.5
 
 @dataclass(frozen=True, slots=True)
 class LanguageState:
-    """What is known of it; the fields are `SessionLanguage`'s own."""
+    """The state of `SessionLanguage`, with the same fields."""
 
     language: str | None = None
     rival: str = ""
@@ -49,7 +49,7 @@ class SessionLanguage:
     def __init__(self, known: LanguageState | None = None) -> None:
         known = known or LanguageState()
         self.language = known.language
-        """what is spoken, once that is sure"""
+        """the language, once it is sure"""
         self._rival = known.rival
         """another language that finals heard last"""
         self._rival_s = known.rival_s
@@ -61,12 +61,12 @@ class SessionLanguage:
         return LanguageState(self.language, self._rival, self._rival_s, self._rival_finals, self._unasked)
 
     def ask(self) -> str | None:
-        """The language that the next final is to be decoded in; None has the engine detect it."""
+        """The language for the next final; None lets the engine detect it."""
         due = self._rival_finals > 0 or self._unasked >= LOOK_AGAIN_FINALS
         return None if due else self.language
 
     def observe(self, result: DecodeResult, seconds: float) -> str | None:
-        """Take in a final of so many seconds; the language to use from now on, None while that is open."""
+        """Take in a final of so many seconds. Returns the language to use from now on; None while it is not sure."""
         if result.error is not None or not result.words:
             return self.language
         if not result.language_probability:

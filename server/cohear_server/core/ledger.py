@@ -1,4 +1,4 @@
-"""What became of every sample of a stream: transcribed, silent, or shed.
+"""The fate of every sample of a stream: transcribed, silent, or shed.
 
 The timeline is settled from the left, each stretch once, at 16 kHz; counts are kept in the client's
 samples through the exact map of `AudioDecoder`, so they add up whatever the two rates are.

@@ -1,4 +1,4 @@
-"""How one stream is cut and shown: what the operator decides for all, narrowed by what its client wants."""
+"""The options of one session: the operator's for all streams, changed by those of its client."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class SessionOptions:
     prefer: Preference = "auto"
     """whether accuracy may be traded for speed"""
     stall_s: float = 3.0
-    """if no audio comes for this long in mid-speech, what is there becomes final"""
+    """if no audio comes for this long in mid-speech, the audio so far becomes final"""
 
     def configured(self, change: Configure) -> SessionOptions:
-        """The same, with what the client changed."""
+        """These options with the client's changes."""
         return replace(
             self,
             segmenter=self.segmenter.with_endpoint(change.endpoint_ms),

@@ -1,6 +1,6 @@
-"""Windows as decode jobs: numbered, in the right language, with the options that hold now and the speech before them.
+"""Makes decode jobs of windows: with a number, the language, the present options, and the context.
 
-It decides neither when a window is decoded nor what becomes of the result.
+It decides neither when a window is decoded nor what happens with the result.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ FINAL_DEADLINE_S = 0.1
 """A final is wanted this soon after its endpoint is known."""
 
 CUT_DEADLINE_S = 0.8
-"""That of a segment that was cut may take longer: nobody waits for its end, and its words are on the screen."""
+"""The final of a cut segment may take longer: the speaker goes on, and partials show its words already."""
 
 
 class Requests:
-    """Of one session. Each request is a job to submit, and the attempt that waits for it."""
+    """The requests of one session. Each is a job to submit, and the attempt that waits for its result."""
 
     def __init__(self, session_id: str, buffer: AudioBuffer, decode: DecodeOptions, options: SessionOptions) -> None:
         self.decode = decode
         self.context = Context(options.context)
-        """what was said before"""
+        """the segments before"""
         self.language = SessionLanguage()
         self.count = 0
         self._session_id = session_id
@@ -42,13 +42,13 @@ class Requests:
         return RequestsState(self.decode, self.count, self.language.state(), self.context.said)
 
     def restore(self, state: RequestsState) -> None:
-        """Go on where another one was."""
+        """Continue where another one was."""
         self.decode, self.count = state.decode, state.count
         self.language = SessionLanguage(state.language)
         self.context.restore(state.said)
 
     def configure(self, change: Configure) -> None:
-        """For windows decoded from here on."""
+        """Change the options of all later windows."""
         now = self.decode
         self.decode = replace(
             now,
@@ -61,7 +61,7 @@ class Requests:
     def partial(
         self, segment: OpenSegment, window: Window, options: PartialOptions, now_s: float
     ) -> tuple[DecodeJob, Attempt]:
-        """What is said in `window` of the open segment."""
+        """A job for `window` of the open segment."""
         whole = options.with_context and window.start == segment.start
         context = self.context.before(segment.start, window.end) if whole else ()
         decoded = replace(window, start=context[0].start) if context else window
@@ -69,7 +69,7 @@ class Requests:
         return job, Attempt(job.id, window, now_s, context)
 
     def final(self, segment: OpenSegment, end: int, deadline_s: float, now_s: float) -> tuple[DecodeJob, Attempt]:
-        """The segment as it is at `end`, with the speech before it if it is short."""
+        """A job for the segment up to `end`, with its context if it is short."""
         context = self.context.before(segment.start, end)
         start = context[0].start if context else segment.start
         job = self._job(JobKind.FINAL, segment.id, Window(start, end), deadline_s)
@@ -77,7 +77,7 @@ class Requests:
         return job, Attempt(job.id, Window(segment.start, end), now_s, context, traded)
 
     def alone(self, final: PendingFinal) -> DecodeJob | None:
-        """A finished segment once more, without the speech before it; None if its audio is gone."""
+        """A job for a finished segment once more, without context; None if its audio is gone."""
         said = final.said
         if said.start < self._buffer.start:
             return None

@@ -1,8 +1,8 @@
-"""int16 at any rate to int16 at 16 kHz, as it comes in: the same samples give the same samples, in whatever pieces.
+"""Resamples int16 at any rate to int16 at 16 kHz, streaming. The result does not depend on how the audio is divided.
 
-libsoxr adds random dither to integers, so half of its samples would differ from one time to the next, and audio that
-comes again would not be known. In floats it adds none. Its state cannot be read; so the newest input is kept, from
-which another one goes on where this one is (`resumed`).
+libsoxr adds random dither to integers: the same audio would give other samples each time, and the cache would not
+recognise it. With floats it adds none. Its state cannot be read, so the newest input is kept; another resampler can
+continue from it (`resumed`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import soxr
 from .jobs import SAMPLE_RATE_HZ, Pcm
 
 KEPT_S = 0.3
-"""of input: what libsoxr holds back (up to 0.12 s at 8 kHz) and its filter's length, with room to spare"""
+"""kept input: more than libsoxr holds back (up to 0.12 s at 8 kHz) and the length of its filter"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +40,15 @@ class Resampler:
         self._kept: Pcm = np.zeros(0, np.int16)
         self._taken = 0
         self._position = 0
-        """of the next output sample"""
+        """position of the next output sample"""
         self._ahead: Pcm = np.zeros(0, np.int16)
-        """came out while it caught up, and belongs to the next output"""
+        """output that came while it caught up; it belongs to the next output"""
         self.produced = 0
-        """samples that came out: less than the position while it catches up"""
+        """samples that came out; while it catches up, fewer than the position"""
 
     @classmethod
     def resumed(cls, from_hz: int, tail: Tail) -> Resampler:
-        """One that goes on where another one was. Its samples differ from that one's by 1 at most, by rounding."""
+        """A resampler that continues where another one was. Its samples differ from that one's by at most 1."""
         resampler = cls(from_hz)
         resampler._taken = tail.start
         resampler._position = tail.start * SAMPLE_RATE_HZ // from_hz
@@ -57,7 +57,7 @@ class Resampler:
         return resampler
 
     def tail(self) -> Tail:
-        """What another one needs to go on from here."""
+        """What another resampler needs to continue from here."""
         start = self._taken - len(self._kept)
         return Tail(start, self._kept.astype("<i2").tobytes(), self.produced - len(self._ahead))
 
@@ -66,11 +66,11 @@ class Resampler:
         return self._resampled(pcm, last=False)
 
     def end(self) -> Pcm:
-        """What it still holds; nothing may be pushed after it."""
+        """The samples that it still holds; nothing may be pushed after this."""
         return self._resampled(np.zeros(0, np.int16), last=True)
 
     def _keep(self, pcm: Pcm) -> None:
-        """The newest input, from a sample on that both rates have."""
+        """Keep the newest input, from a sample that exists at both rates."""
         self._taken += len(pcm)
         oldest = max(0, self._taken - int(KEPT_S * self._from_hz)) // self._step * self._step
         kept = np.concatenate([self._kept, pcm])

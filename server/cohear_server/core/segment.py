@@ -1,8 +1,8 @@
-"""The segment that is being spoken: which window to decode next for a partial, and what is understood so far.
+"""The open segment: which window to decode next for a partial, and the words so far.
 
-Cost is governed by the window: it covers the segment until it is longer than `trim_after_s`, or than less on a busy
-engine; then committed words are cut off its front, all but the last two, which tie the next hypothesis to them.
-It knows no jobs: the session has its windows decoded.
+The window decides the cost. It covers the whole segment up to `trim_after_s` (shorter when the engine is busy). Beyond
+that, committed words are cut off its front, except the last two, which tie the next hypothesis to them. This module
+knows no jobs; the session has the windows decoded.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from .stabilizer import Stabilizer, StabilizerOptions
 from .words import joined_parts, shifted
 
 REFRESH_MS = 100
-"""A window that waits for the engine is replaced by one of newer audio this often: the longer the wait, the less each
-partial would be worth otherwise. So cadence follows the engine's speed, and what is decoded is always fresh."""
+"""A window that waits for the engine is replaced by one of newer audio this often. So what is decoded is always fresh,
+and the cadence follows the speed of the engine."""
 
 _TIE_WORDS = 2
 _CUT_MARGIN_SAMPLES = SAMPLE_RATE_HZ // 20
@@ -26,16 +26,16 @@ _CUT_MARGIN_SAMPLES = SAMPLE_RATE_HZ // 20
 @dataclass(frozen=True, slots=True)
 class PartialOptions:
     interval_ms: int = 400
-    """New audio between two partials of a stream, at least; a busy engine makes it longer by itself. With 500, words
-    are as steady (8.2 % unstable instead of 8.1) and shown 0.1 s later."""
+    """Least new audio between two partials of a stream; a busy engine makes it longer. A longer interval shows words
+    later, and they are as steady (docs/streaming.md)."""
     first_ms: int = 120
-    """Audio after the start of speech before the first partial. With 200 it comes 0.08 s later, and words are no
-    steadier; with 100 and less more of them change."""
+    """Audio after the start of speech before the first partial. With more, words come later and are no steadier; with
+    less, more words change (docs/streaming.md)."""
     trim_after_s: float = 6.0
     """longest window that is decoded again as a whole; longer ones lose their committed words"""
     trim_waiting_after_s: float = 3.0
-    """the same for a window that has to wait for the engine: a fifth cheaper, and words change more often (8 to 10 %
-    where partials come each 0.4 s; but less often while they come more slowly, as they then do)"""
+    """The same for a window that waits for the engine. It is a fifth cheaper. Words would change more often at the same
+    cadence, but partials then come more slowly, which steadies them."""
     with_context: bool = False
     """short segments are decoded with the speech before them for partials too, not only for finals"""
     stabilizer: StabilizerOptions = field(default_factory=StabilizerOptions)
@@ -54,10 +54,10 @@ class OpenSegment:
         self.heard_until = start
         self._due = speech_at + _samples(options.first_ms)
         self._waiting = False
-        """a window was asked for and is not being decoded yet"""
+        """a window was given out and is not being decoded yet"""
 
     def partial(self, seq: int, end: int, *, words: bool) -> Partial:
-        """What is understood of it, heard up to sample `end`."""
+        """A partial of the words so far; the decoded audio ends at sample `end`."""
         stable, volatile = self.stabilizer.committed, self.stabilizer.volatile
         every = (*stable, *volatile)
         first, rest = joined_parts(stable, volatile, self.language)
@@ -73,7 +73,7 @@ class OpenSegment:
         )
 
     def due_window(self, position: int) -> Window | None:
-        """The window to decode now that audio up to `position` is there, or None. It replaces the one before, if that
+        """The window to decode when audio up to `position` is there, or None. It replaces the previous one, if that
         still waits."""
         if position < self._due:
             return None
@@ -84,15 +84,14 @@ class OpenSegment:
         return Window(self._window_start, position, timed=long)
 
     def begun(self, job_id: str) -> None:
-        """The engine is at work on this job. If it is the partial that waited, the next is due an interval of audio
-        later."""
+        """The engine has begun on this job. If it is the partial that waited, the next one is due after an interval."""
         window = self.attempts.begun(job_id)
         if window is not None:
             self._waiting = False
             self._due = window.end + _samples(self.options.interval_ms)
 
     def cut(self, end: int) -> OpenSegment:
-        """It ends at sample `end`, and the next segment begins there, with what was heard behind that already."""
+        """End the segment at sample `end`. Returns the next one, which begins there with the words heard after it."""
         follower = OpenSegment(self.id + 1, end, end, self.options)
         rest = self.stabilizer.cut(end)
         if rest:
@@ -103,7 +102,7 @@ class OpenSegment:
         return follower
 
     def hear(self, result: DecodeResult, window: Window) -> bool:
-        """Take a hypothesis of `window`. False if a newer one was heard already."""
+        """Take in a hypothesis of `window`. False if a newer one was taken already."""
         if window.end <= self.heard_until:
             return False
         whole = window.start < self._window_start

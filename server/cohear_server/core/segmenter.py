@@ -45,13 +45,12 @@ class SegmenterOptions:
     post_roll_ms: int = 200
     """kept after the last voiced frame, but no more than there is when the end is likely"""
     max_segment_s: float = 10.0
-    """Cutting at 10, 12, 15 or 20 s hears the same (5.5 % of 4,000 words wrong, tiny.en), and a final of 20 s takes too
-    long for anybody who waits for it."""
+    """Longer segments are no more accurate (measured up to 20 s), and their finals take too long."""
     economic_cut_s: float = 3.0
-    """With full economy a segment longer than this is cut at any pause, even if speech goes on; with less economy a
-    longer one. By it 26 streams have their text a quarter sooner (bench/simulate.py), and as many words are wrong."""
+    """At full economy a segment longer than this is cut at any pause, even if speech goes on; with less economy, a
+    longer one. On a full server text comes a quarter sooner, with as few word errors (bench/simulate.py)."""
     cut_search_s: float = 6.0
-    """a segment that grows too long is cut at the quietest point of its last seconds, or of six tenths of it"""
+    """a segment that is too long is cut at the quietest point of its last seconds, at most of its last six tenths"""
     start_probability: float = 0.5
     keep_probability: float = 0.35
 
@@ -91,11 +90,11 @@ class SegmenterOptions:
 
     @property
     def search_frames(self) -> int:
-        """How far back a cut is looked for: always inside a segment that is too long."""
+        """How far back the point of a cut is searched; always inside the segment."""
         return max(_SMOOTHED_FRAMES, int(1000 * min(self.cut_search_s, 0.6 * self.max_segment_s)) // FRAME_MS)
 
     def with_endpoint(self, endpoint_ms: int | None) -> SegmenterOptions:
-        """The same with a client's own endpoint silence, if it asked for one.
+        """These options with the client's own endpoint silence, if it asked for one.
 
         Raises ClientError(`bad_options`) where it does not fit the operator's `max_segment_s`."""
         return self if endpoint_ms is None else replace(self, endpoint_ms=endpoint_ms)
@@ -108,7 +107,7 @@ def _refuse(wrong: bool, what: str, remedy: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStart:
-    """A segment opened; audio from `start` on belongs to it, speech was first heard at `at` (16 kHz samples)."""
+    """A segment begins: audio from `start` on belongs to it, speech was first heard at `at` (16 kHz samples)."""
 
     start: int
     at: int
@@ -116,28 +115,28 @@ class SpeechStart:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Nothing was said for `pause_ms`; if that lasts, the segment will end at `end`."""
+    """No voice for `pause_ms`; if that goes on, the segment will end at `end`."""
 
     end: int
 
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """The pause was none: speech goes on."""
+    """Speech goes on after a `Pause`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The segment is [its start, `at`), and the next one begins right there: the speaker goes on."""
+    """The segment ends at `at`, and the next one begins there, because the speaker goes on."""
 
     at: int
     early: bool = False
-    """at a pause, for economy; else because it is too long"""
+    """True: at a pause, for economy; False: because the segment is too long"""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnd:
-    """The segment is [its start, `end`), and nobody speaks behind it."""
+    """The segment ends at `end`, with silence after it."""
 
     end: int
     reason: Reason
@@ -174,7 +173,7 @@ class Segmenter:
         return max(self.floor, kept)
 
     def restore(self, position: int, floor: int, recent: tuple[bool, ...], powers: NDArray[np.float32]) -> None:
-        """Go on in silence, where another one was; `powers` of the frames before `position`."""
+        """Continue in silence, where another one was; `powers` are those of the frames before `position`."""
         self.position, self.floor = position, floor
         self._recent.extend(recent)
         self._powers.extend(powers.tolist())
@@ -215,7 +214,7 @@ class Segmenter:
             self._pause = self._natural_end()
             yield Pause(self._pause)
         if self._too_long(start):
-            # a cut in a pause leaves no speech behind it: the next word starts a segment of its own
+            # no speech follows a cut in a pause: the next word starts a segment of its own
             at = self._quietest() if self._pause is None else self._pause
             yield self._cut(at) if at < self._last_voiced else self._end(at, "max_length")
 
@@ -234,7 +233,7 @@ class Segmenter:
         return self.position - start >= self.options.max_segment_s * SAMPLE_RATE_HZ
 
     def _long_enough(self, length: int) -> bool:
-        """To be cut at a pause where speech goes on."""
+        """Whether the segment is long enough to be cut at a pause although speech goes on."""
         longest_s = self.options.max_segment_s
         shortest_s = min(self.options.economic_cut_s, longest_s)
         return length >= (longest_s + self.economy * (shortest_s - longest_s)) * SAMPLE_RATE_HZ
@@ -244,7 +243,7 @@ class Segmenter:
         return Cut(at, early)
 
     def _natural_end(self) -> int:
-        """Where the segment ends if nothing follows; settled when the pause is told."""
+        """Where the segment ends if no speech follows; it is fixed when the pause is told."""
         if self._pause is not None:
             return self._pause
         return min(self.position, self._last_voiced + _samples(self.options.post_roll_ms))

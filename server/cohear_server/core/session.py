@@ -5,12 +5,13 @@
                                        +-- Pause --> speculative final job ------+
                                        +-- Cut, SpeechEnd --> Finals, in order --+--> events
 
-Its states and the ways between them are the table in `states`. It knows no socket, no wire, no scheduler and no
-clock: times are handed in, in seconds of one monotonic clock. Finals leave in the order of their segments, each once.
+Its states and transitions are the table in `states`. It knows no socket, no wire, no scheduler and no clock: times are
+handed in, in seconds of one monotonic clock. Finals leave in the order of their segments, each once.
 Every sample is settled once, as transcribed, silent or shed. Positions are samples at 16 kHz since the stream began.
 
-Bounds: audio of the open segment, of the context before it and of one slice (`AudioFormat.slices`); `MAX_MARKS` marks;
-of finished segments no audio, and no more than make it `full`, if whoever holds the session then takes no more audio.
+Bounds: it keeps the audio of the open segment, of the context before it and of one slice (`AudioFormat.slices`), and
+`MAX_MARKS` marks. Finished segments keep no audio; there are no more than make it `full`, if its holder then takes no
+more audio.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from .states import Drained, State, following
 STATS_INTERVAL_S = 5.0
 
 MAX_BACKLOG_S = 45.0
-"""Finished speech that may wait for its text before the session is `full`."""
+"""The session is `full` when so much finished speech waits for its text."""
 
 
 class Session:
@@ -75,21 +76,22 @@ class Session:
 
     @property
     def full(self) -> bool:
-        """So much waits for its text that no more audio should be taken now; nothing is lost if it is."""
+        """Whether so much waits for its text that no more audio should be taken now. If it is taken, nothing is
+        lost."""
         return self.backlog_s > MAX_BACKLOG_S
 
     @property
     def endpoint_ms(self) -> int:
-        """Silence that ends a segment, as it holds now."""
+        """The present endpoint silence."""
         return self.options.segmenter.endpoint_ms
 
     def samples(self) -> SampleCount:
         return self._ledger.count()
 
-    # --- what it is told --------------------------------------------------------------------------
+    # --- commands and results ---------------------------------------------------------------------
 
     def handle(self, command: Command, now_s: float) -> list[Effect]:
-        """What the client said, or that time passed. Raises ClientError for a command that cannot be taken
+        """Take in a command of the client, or a tick. Raises ClientError for a command that cannot be taken
         (`bad_audio`, `bad_field`, `bad_options`, `stopped`, `too_many`); the session is then as it was before."""
         following(self._state, type(command))
         self._now_s = now_s
@@ -113,11 +115,11 @@ class Session:
         return self._effects.take()
 
     def begun(self, job_id: str) -> None:
-        """The engine is at work on this job."""
+        """The engine has begun on this job."""
         self._speech.begun(job_id)
 
     def resolve(self, result: DecodeResult, now_s: float) -> list[Effect]:
-        """What the engine heard in one of this session's jobs. Unknown and stale results are ignored."""
+        """Take in the result of one of this session's jobs. Unknown and stale results are ignored."""
         self._now_s = now_s
         self._speech.begun(result.job_id)
         self._speech.resolve(result, now_s)
@@ -126,19 +128,19 @@ class Session:
         return self._effects.take()
 
     def pace(self, share: float) -> None:
-        """From here on partials are asked for at this share of the usual cadence; 0: not at all. For overload."""
+        """Partials come at this share of the usual cadence from now on; 0: none. For overload."""
         self._speech.pace(share)
 
     def economize(self, economy: float) -> None:
-        """How much accuracy to trade for speed, 0 to 1, where the client leaves that to us: more of it makes shorter
-        segments, decoded with less context. Each final says what was traded for it."""
+        """How much accuracy to trade for speed, 0 to 1, unless the client decides it: with more, segments are shorter
+        and have less context. Each final says what was traded."""
         economy = {"auto": economy, "accuracy": 0.0, "speed": 1.0}[self.options.prefer]
         self._intake.segmenter.economy = self._requests.context.economy = economy
 
-    # --- to go on elsewhere -----------------------------------------------------------------------
+    # --- moving to another process ----------------------------------------------------------------
 
     def state(self) -> SessionState | None:
-        """All that another one needs to go on from here; None while something that was said is not final."""
+        """All that another session needs to continue from here; None while some speech is not final."""
         if self._state is not State.QUIET or self._finals:
             return None
         return SessionState(
@@ -154,7 +156,7 @@ class Session:
 
     @classmethod
     def restore(cls, session_id: str, state: SessionState) -> Session:
-        """One that goes on where another one was, from `samples().received` on."""
+        """A session that continues where another one was, from `samples().received` on."""
         session = cls(session_id, state.format, state.requests.decode, state.options)
         session._intake.restore(state.intake)
         session._ledger.restore(state.ledger)
@@ -244,7 +246,7 @@ class Session:
         self._drain()
 
     def _forget_before(self, sample: int) -> None:
-        """Settled audio is needed only as context, and where it is not judged yet (after a `Finalize`)."""
+        """Drop audio that is settled, except for context and for audio not judged yet (after a `Finalize`)."""
         self._intake.forget_before(min(sample, self._requests.context.needed_from(self._intake.position)))
 
     def _drain(self) -> None:
@@ -259,7 +261,7 @@ class Session:
             self._effects.emit(Done(self._ledger.count(), self._speech.segments))
 
     def _tell(self, final: PendingFinal) -> bool:
-        """Its text, or that there is none. False if it is decoded once more."""
+        """Emit the final, or that its segment is lost. False if the segment is decoded once more."""
         own, said = final.own, final.said
         assert own is not None
         if own.error is not None:
@@ -276,8 +278,8 @@ class Session:
         return True
 
     def _again_alone(self, final: PendingFinal) -> bool:
-        """Whether a segment in which nothing was heard behind its context is decoded without it: Whisper may stop
-        where it thinks that a text is complete."""
+        """Decode a segment once more without its context, if nothing was heard after the context: Whisper may stop
+        where a text seems complete. Whether it does so."""
         job = self._requests.alone(final) if final.attempt.context else None
         if job is None:
             return False

@@ -1,7 +1,7 @@
-"""The speech that goes on: the open segment, its partials, the final of a pause that may be its end, and its end.
+"""The open segment of a session: its partials, its speculative final in a pause, and its end.
 
-The session tells it of boundaries and results; it has windows decoded and shows what is understood. When a segment
-ends it hands over the final that waits for its text.
+The session gives it boundaries and results. It requests decodes and emits partials. When the segment ends, it returns
+the pending final.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class Speech:
     def __init__(self, requests: Requests, effects: Effects, options: SessionOptions) -> None:
         self.options = options
         self.segments = 0
-        """how many have begun"""
+        """number of segments so far"""
         self._requests = requests
         self._effects = effects
         self._segment: OpenSegment | None = None
         self._cadence: PartialOptions | None = options.partials
-        """of partials now; None: overload leaves no room for any"""
+        """the present cadence of partials; None: none, because of overload"""
 
     @property
     def open(self) -> bool:
@@ -36,7 +36,7 @@ class Speech:
 
     @property
     def segment(self) -> OpenSegment:
-        """The open one."""
+        """The open segment."""
         assert self._segment is not None, "no segment is open"
         return self._segment
 
@@ -45,14 +45,15 @@ class Speech:
         self.segments += 1
 
     def pace(self, share: float) -> None:
-        """Partials at this share of the usual cadence; 0: none."""
+        """Set the cadence to this share of the usual one; 0: no partials."""
         usual = self.options.partials
         self._cadence = replace(usual, interval_ms=round(usual.interval_ms / share)) if share else None
         if self._segment is not None and self._cadence is not None:
             self._segment.options = self._cadence
 
     def partial_if_due(self, position: int, now_s: float) -> None:
-        """Have the segment decoded as it is at `position`, if it is time; not while its end is decoded."""
+        """Request a partial of the segment up to `position`, if one is due; not while a speculative final is
+        decoded."""
         segment, cadence = self._segment, self._cadence
         if segment is None or cadence is None or not self.options.show_partials or segment.attempts.speculation:
             return
@@ -63,17 +64,17 @@ class Speech:
             self._effects.submit(job)
 
     def speculate(self, end: int, now_s: float) -> None:
-        """The pause may be the end: decode as if it were, so that the final is ready when it is."""
+        """Request the final as if the pause were the end, so that it is ready if it is."""
         options = self.options.segmenter
         left_s = (options.endpoint_ms - options.pause_ms) / 1000
         self.segment.attempts.speculate(self._final(self.segment, end, FINAL_DEADLINE_S + left_s, now_s))
 
     def go_on(self) -> None:
-        """The pause was none."""
+        """Speech goes on after the pause."""
         self._effects.cancel(self.segment.attempts.take_back())
 
     def cut(self, at: int, now_s: float) -> PendingFinal:
-        """The segment ends and the next begins there: what was heard behind the cut moves on at once."""
+        """The segment ends at `at` and the next begins there, with the words that were heard after the cut."""
         segment = self.segment
         follower = segment.cut(at)
         if follower.revision:
@@ -86,7 +87,7 @@ class Speech:
         return final
 
     def end(self, end: int, reason: Reason, now_s: float) -> PendingFinal:
-        """The final of the segment, whose result is there already if the pause was decoded as its end."""
+        """End the segment. Its final may have its result already, from the speculative final."""
         segment, self._segment = self.segment, None
         attempt = segment.attempts.final(end)
         self._effects.cancel(segment.attempts.close())
@@ -102,13 +103,13 @@ class Speech:
             self._segment.begun(job_id)
 
     def resolve(self, result: DecodeResult, now_s: float) -> None:
-        """Show what was heard, if it is of the open segment."""
+        """Show the result as a partial, if it belongs to the open segment."""
         segment = self._segment
         attempt = segment.attempts.resolve(result) if segment is not None else None
         if segment is None or attempt is None or result.error is not None:
             return
         if any(said.words is None for said in attempt.context):
-            return  # whose words they are is not known yet
+            return  # the words of the context are not known yet, so they cannot be removed
         if segment.hear(own_words(result, attempt.context, segment.start), attempt.window):
             self._show(segment, attempt.window.end, attempt.origin_s, result.job_id)
 
@@ -118,7 +119,7 @@ class Speech:
         return attempt
 
     def _show(self, segment: OpenSegment, end: int, origin_s: float, job_id: str = "") -> None:
-        """A partial of what is understood of a segment, by the decoding named, if there was one."""
+        """Emit a partial of the segment; `job_id` is the job that it comes from, if there is one."""
         if self.options.show_partials:
             partial = segment.partial(self._effects.next_seq(), end, words=self._requests.decode.word_times)
             self._effects.emit(partial, job_id, origin_s)

@@ -1,12 +1,12 @@
 """From hypotheses that keep changing to a prefix that no longer does.
 
 Local agreement (Liu et al. 2020; Machacek et al., arXiv 2307.14743): what two successive hypotheses
-agree on, word by word, is committed. Added to it: words that end at the window's edge are held back,
-words of high probability need no second witness, and a breaker commits when hypotheses never agree.
+agree on, word by word, is committed. Three rules are added: words that end at the window's edge are held back,
+words of high probability need no second hypothesis, and a breaker commits when hypotheses never agree.
 Words are compared without case and punctuation. Windows may start later than the segment: then a
 hypothesis is matched against the committed words that its window still holds.
 
-It sees words and sample numbers only; windows, cadence and the final text are the session's business.
+It sees words and sample numbers only; windows, cadence and the final text are the session's part.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class StabilizerOptions:
     show_probability: float = 0.6
     """a word heard for the first time is shown if it is at least this probable"""
     show_anyway_ms: int = 700
-    """or ends this long before the window's end: what follows it has not changed it"""
+    """or if it ends this long before the window's end"""
 
 
 class Stabilizer:
@@ -47,7 +47,7 @@ class Stabilizer:
         self._stuck = 0
 
     def update(self, words: Sequence[HypothesisWord], window_end: int, *, whole: bool = False) -> int:
-        """Take the newest hypothesis; how many of its leading words are committed now is returned.
+        """Take in the newest hypothesis. Returns how many of its leading words are committed now.
 
         `whole` says that its window began with the segment, whatever `keep_last` said."""
         heard = matched_prefix(self.committed[0 if whole else self._base :], words)
@@ -68,7 +68,7 @@ class Stabilizer:
         return every[kept:]
 
     def carry(self, words: Sequence[HypothesisWord]) -> None:
-        """Begin with words that were heard before, as if in a hypothesis of this segment."""
+        """Begin with words that were heard before the cut, as if they were a hypothesis of this segment."""
         self.volatile = self._tail = list(words)
 
     def keep_last(self, count: int) -> None:

@@ -1,12 +1,12 @@
-"""All that a session needs to go on elsewhere, as one value: frozen, versioned, and JSON in one call.
+"""All that a session needs to continue in another process, as one value: frozen, versioned, JSON in one call.
 
-It is taken where everything said before is final (`Session.state`), and `Session.restore` goes on from it. Without
-its audio it has about a kilobyte; with it the segments before the boundary help the next one as context, and the
-speech detector and the resampler, whose own state cannot be read, hear it first. A session restored without audio
-begins at the boundary: the client sends its audio again from there (`Session.samples().received`).
+It is taken where all speech so far is final (`Session.state`), and `Session.restore` continues from it. Without audio
+it has about a kilobyte. With audio, the segments before the boundary are context of the next one, and the speech
+detector and the resampler, whose state cannot be read, hear it first. A session restored without audio begins at the
+boundary: the client sends its audio again from there (`Session.samples().received`).
 
-What is not in it belongs to others: the events that a client may have missed to its stream, times to the clock of the
-machine, economy and the pace of partials to whoever governs the load.
+It leaves out what others hold: the stream keeps the events that a client may have missed, times belong to the clock of
+the machine, and economy and the pace of partials come from the load.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class KeptAudio:
-    """Audio at 16 kHz from sample `start` on, and what the resampler holds."""
+    """Audio at 16 kHz from sample `start` on, and the state of the resampler."""
 
     start: int = 0
     pcm: bytes = b""
@@ -44,7 +44,7 @@ class KeptAudio:
 
 @dataclass(frozen=True, slots=True)
 class IntakeState:
-    """Of `Intake`, in silence. `received` counts in the client's samples, all else at 16 kHz."""
+    """The state of `Intake`, in silence. `received` counts the client's samples, all else counts at 16 kHz."""
 
     received: int
     clipped: int
@@ -58,7 +58,7 @@ class IntakeState:
 
 @dataclass(frozen=True, slots=True)
 class RequestsState:
-    """Of `Requests`."""
+    """The state of `Requests`."""
 
     decode: DecodeOptions
     count: int
@@ -75,13 +75,13 @@ class SessionState:
     ledger: LedgerState
     requests: RequestsState
     marks: tuple[str, ...]
-    """of `Finalize`, since the last audio: one that is said again is the same"""
+    """marks of `Finalize` since the last audio; a client may repeat them"""
     segments: int
     seq: int
     version: int = VERSION
 
     def without_audio(self) -> SessionState:
-        """The same, small: it goes on from what is settled, and needs the client's audio from there."""
+        """The same state without audio, about a kilobyte: the client sends its audio again from the boundary."""
         received, settled = self.ledger.settled_received, self.ledger.settled
         intake = replace(
             self.intake, received=received, position=settled, floor=settled, recent=(), audio=KeptAudio(start=settled)
@@ -93,7 +93,7 @@ class SessionState:
 
 
 def from_json(data: bytes) -> SessionState:
-    """Raises ClientError(`bad_state`) for what no session of this version gave."""
+    """Raises ClientError(`bad_state`) for data that is no state of this version."""
     remedy = "start a new session from the last final on"
     try:
         version = msgspec.json.decode(data, type=_Versioned).version

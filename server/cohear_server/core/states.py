@@ -1,4 +1,4 @@
-"""The states of a session, and every way from one to the next. Nothing else changes a session's state.
+"""The states of a session, and every transition between them. Nothing else changes a session's state.
 
             SpeechStart              Pause
       QUIET ----------> SPEECH --------------> PAUSE
@@ -30,7 +30,7 @@ class State(enum.Enum):
     SPEECH = "speech"
     """a segment is open"""
     PAUSE = "pause"
-    """so it is, and its final is decoded already: the pause may be its end"""
+    """a segment is open, and its speculative final is being decoded: the pause may be its end"""
     DRAINING = "draining"
     """no more audio; finals are still to come"""
     DONE = "done"
@@ -72,11 +72,11 @@ TRANSITIONS: Mapping[State, Mapping[type, State]] = {
 """`Finalize` and `Stop` end an open segment first, by `SpeechEnd`."""
 
 ANYWHERE = frozenset({Configure, Tick, Resume})
-"""what every state takes, and stays"""
+"""every state takes these, and does not change"""
 
 
 class ImpossibleTransition(RuntimeError):
-    """A fault of ours: the state does not know the trigger."""
+    """A programming error: the state does not know the trigger."""
 
 
 def following(state: State, trigger: type) -> State:

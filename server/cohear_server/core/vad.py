@@ -1,9 +1,8 @@
 """Speech probability per 20 ms frame, streaming.
 
-Four detectors behind one protocol. `cascade` is the default: WebRTC's detector is a gate (0.2 ms of
-CPU per audio second, but steady noise passes it), Silero's network hears only what passes the gate
-(noise never got over 0.33 with it in our non-speech clips, speech always over 0.5).
-What counts as a start or an end of speech is the segmenter's business, not this module's.
+Four detectors with one interface. `cascade` is the default: WebRTC's detector is a cheap gate, but steady noise passes
+it; Silero's network hears only what passes the gate, and tells noise from speech. What counts as a start or an end of
+speech is the segmenter's part.
 """
 
 from __future__ import annotations
@@ -42,7 +41,8 @@ def make_vad(name: VadName) -> Vad:
 
 
 class EnergyVad:
-    """Level over a tracked noise floor: a logistic curve through 0.5 at 9 dB. For tests, and for tiny machines."""
+    """The level above a tracked noise floor: a logistic curve through 0.5 at 9 dB. For tests and very small
+    machines."""
 
     def __init__(self) -> None:
         self._floor_db = -60.0
@@ -51,14 +51,14 @@ class EnergyVad:
         level_db = level(frames)
         out = np.empty(len(level_db), np.float32)
         for i, db in enumerate(level_db):
-            # falls at once, rises by 2 dB a second: pauses set the floor, speech hardly lifts it
+            # the floor falls at once and rises by 2 dB a second: pauses set it, speech hardly raises it
             self._floor_db = max(-75.0, min(float(db), self._floor_db + 0.04))
             out[i] = 1.0 / (1.0 + np.exp(-(db - self._floor_db - 9.0) / 1.5))
         return out
 
 
 class WebRtcVad:
-    """Google's Gaussian mixture detector, yes or no. Mode 2 of 0..3 keeps weak onsets that mode 3 drops."""
+    """Google's Gaussian mixture detector, which says yes or no. Mode 2 of 0..3 keeps weak onsets that mode 3 drops."""
 
     def __init__(self, mode: int = 2) -> None:
         self._vad = webrtcvad.Vad(mode)
@@ -70,23 +70,22 @@ class WebRtcVad:
 
 
 class SileroVad:
-    """Silero v6: a small recurrent network over 32 ms chunks, run on four of them while it is sure of speech, else on
-    two. The newest probability holds until the next run.
+    """Silero v6: a small recurrent network over chunks of 32 ms. It runs on four chunks at once while it is sure of
+    speech, else on two. The newest probability holds until the next run.
 
-    Four at a time cost a sixth less. With four always, and the highest of each four, ends of speech were known 0.06 s
-    later (median; 0.04 s at p95).
+    Four at once are cheaper; two while it is not sure make the end of speech known sooner.
     """
 
     CHUNK, CONTEXT = 512, 64
     SURE, SURE_CHUNKS, CHUNKS = 0.9, 4, 2
     HEARD = 0.5
-    """from this probability on it is taken for speech"""
+    """probabilities from here on count as speech"""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was heard, as after a long pause."""
+        """Forget the audio so far, as after a long pause."""
         self._state = np.zeros((1, 1, 128), np.float32)
         self._cell = np.zeros((1, 1, 128), np.float32)
         self._pending = [np.zeros(self.CONTEXT, np.int16)]
@@ -110,7 +109,7 @@ class SileroVad:
         windows = pending[starts + np.arange(self.CONTEXT + self.CHUNK)].astype(np.float32) / 32768.0
         feeds = {"input": windows, "h": self._state, "c": self._cell}
         probabilities, self._state, self._cell = silero_network().run(None, feeds)
-        # up by the highest, so that a word's short end does not hide its beginning; down by the newest
+        # rises with the highest, so that the end of a short word does not hide its beginning; falls with the newest
         heard = self._probability >= self.HEARD
         self._probability = float(probabilities[-1] if heard else np.max(probabilities))
         rest = pending[count * self.CHUNK :]
@@ -118,17 +117,15 @@ class SileroVad:
         self._missing = self._wanted() - (len(rest) - self.CONTEXT)
 
     def _wanted(self) -> int:
-        """Samples to run on next."""
+        """Samples of the next run."""
         return self.CHUNK * (self.SURE_CHUNKS if self._probability >= self.SURE else self.CHUNKS)
 
 
 class CascadeVad:
-    """WebRTC's yes and Silero's probability; Silero sleeps after a pause, and starts afresh on the frames before the
-    one that wakes it.
+    """Speech where WebRTC says yes and Silero's probability is high. Silero sleeps after a pause, and begins again with
+    the frames before the one that wakes it.
 
-    A short word alone is over before Silero is sure of anything if it begins to listen in its middle: of 250 spoken
-    digits of 0.14 to 1.15 s it missed 6, 14 and 43 in noise of -70, -50 and -40 dB; with 5 frames before them 0, 0 and
-    2.
+    Without these frames it begins in the middle of a short word, and misses many of them in noise.
     """
 
     SLEEP_FRAMES = 15
@@ -140,7 +137,7 @@ class CascadeVad:
         self._quiet_frames = self.SLEEP_FRAMES
         silence = np.zeros((self.LEAD_FRAMES, FRAME_SAMPLES), np.int16)
         self._lead = deque(silence, maxlen=self.LEAD_FRAMES)
-        """the newest frames"""
+        """the newest frames, heard again when Silero wakes"""
 
     def push(self, frames: Pcm) -> Probabilities:
         gate = self._gate.push(frames)
@@ -177,7 +174,7 @@ def power(frames: Pcm) -> NDArray[np.float32]:
 
 
 def decibels(powers: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of full scale, at least -96."""
+    """dB of full scale, at least -96."""
     return np.asarray(10.0 * np.log10(np.maximum(powers, 10**-9.6)), np.float32)
 
 

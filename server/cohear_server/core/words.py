@@ -29,15 +29,15 @@ def shifted(word: HypothesisWord, by_samples: int) -> HypothesisWord:
 
 
 def normalised(text: str) -> str:
-    """A word as compared: lower case, letters and digits only. Punctuation alone stays itself."""
+    """A word as it is compared: lower case, letters and digits only. Punctuation alone does not change."""
     return re.sub(r"[^\w']+", "", text.lower()) or text
 
 
 def matched_prefix(known: Sequence[HypothesisWord], words: Sequence[HypothesisWord]) -> int:
-    """How many leading `words` say what `known` says: the prefix with the smallest edit distance to it.
+    """How many leading `words` are those of `known`: the prefix with the smallest edit distance to it.
 
-    Of equally near prefixes the one closest in length to `known` is taken, so that a word which
-    replaced another counts as heard and is not said twice.
+    Of equally near prefixes, the one closest in length to `known` is taken. So a word that was heard differently still
+    counts as one of `known`, and does not appear twice.
     """
     keys, heard = [normalised(w.text) for w in known], [normalised(w.text) for w in words]
     if heard[: len(keys)] == keys:

@@ -1,1 +1,1 @@
-"""The laboratory, which works offline: profiles are made, settings are tried, models are scored."""
+"""Offline tools: make profiles, try settings, score models. Nothing that runs in the server imports them."""

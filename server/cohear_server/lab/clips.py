@@ -1,7 +1,8 @@
 """Clips to evaluate a model on: reads a speech folder or a manifest, chooses, and cuts long recordings.
 
-manifest.jsonl has one clip a line: `file`, and where they are known `norm` or `text` (the reference; empty where
-nothing is said), `lang`, `corpus`, `speaker`. A folder without one is all its audio files, without references.
+manifest.jsonl has one clip on each line: `file` and, where they are known, `norm` or `text` (the reference; empty where
+nothing is said), `lang`, `corpus`, `speaker`. Without a manifest, all audio files of the folder are taken, without
+references.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..errors import ClientError
 from .trial_speech import clip_rows, read_pcm
 
 LONGEST_S = MAX_WINDOW_SAMPLES / SAMPLE_RATE_HZ
-"""longer recordings are cut, as a stream is"""
+"""longer recordings are cut, as a live stream is"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Clip:
     """the corpus; recordings that must be cut are a group of their own, `long`"""
     speaker: str
     lang: str
-    """ISO 639-1; empty where it is not told"""
+    """ISO 639-1; empty where it is not known"""
     reference: str | None
     """None where it is not known, empty where nothing is said"""
     seconds: float
@@ -61,7 +62,7 @@ def _clip(row: dict[str, Any]) -> Clip:
 
 
 def grouped(clips: Iterable[Clip]) -> dict[str, list[Clip]]:
-    """By group, in the order in which they come."""
+    """Group -> its clips; the order is kept."""
     groups: defaultdict[str, list[Clip]] = defaultdict(list)
     for clip in clips:
         groups[clip.group].append(clip)
@@ -69,7 +70,7 @@ def grouped(clips: Iterable[Clip]) -> dict[str, list[Clip]]:
 
 
 def choose(clips: Sequence[Clip], count: int) -> list[Clip]:
-    """`count` clips, the same each time: speakers in turn."""
+    """`count` clips, the same each time, spread evenly over speakers."""
     speakers: defaultdict[str, list[Clip]] = defaultdict(list)
     for clip in clips:
         speakers[clip.speaker].append(clip)
@@ -78,7 +79,7 @@ def choose(clips: Sequence[Clip], count: int) -> list[Clip]:
 
 
 def windows_of(pcm: Pcm) -> list[Pcm]:
-    """What one decode takes: the whole, or the segments that the service's own rules cut a long recording into."""
+    """The windows to decode: the whole clip, or the segments into which the service would cut a long recording."""
     if len(pcm) <= MAX_WINDOW_SAMPLES:
         return [pcm]
     count = len(pcm) // FRAME_SAMPLES

@@ -1,7 +1,8 @@
-"""How well a model hears some speech, and at what cost: in short windows as it runs, and padded to 30 s.
+"""Word error and cost of a model on some speech: in short windows, as the server decodes, and padded to 30 s.
 
-The table behind `cohear models eval` and models/README.md. Clips go through `WhisperEngine.decode` as finals in batches
-of 8, one thread, sorted by length; recordings beyond 30 s are cut as a stream is. It needs the extra `eval`.
+It makes the table of `cohear models eval` and models/README.md. Clips are decoded by `WhisperEngine.decode` as finals,
+in batches of 8, with one thread, sorted by length; recordings over 30 s are cut as a live stream is. It needs the
+extra `eval`.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ from .trials import ends_in_loop
 
 BATCH = 8
 LONG_CLIPS = 2
-"""recordings of minutes that are taken"""
+"""how many recordings of minutes are taken"""
 MIN_RATED_WORDS = 150
-"""words whose calibration says something: ten a bin"""
+"""fewer words say nothing about calibration: there must be ten for each bin"""
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipReading:
-    """What came of clips at one setting; a clip that was cut has several results."""
+    """Results of clips at one setting; a clip that was cut has several results."""
 
     clips: Sequence[Clip]
     results: Sequence[Sequence[DecodeResult]]
     cpu_ms_per_s: float
-    """CPU time of the process, from samples to words, a second of decoded audio"""
+    """CPU time of the process for each second of decoded audio, from samples to words"""
 
     def texts(self) -> list[str]:
         return [" ".join(result.text for result in results if result.text) for results in self.results]
@@ -48,12 +49,12 @@ class ClipReading:
         return sum(ends_in_loop(result.text) for results in self.results for result in results)
 
     def errors(self) -> list[WordErrors]:
-        """Of clips with something said that is known."""
+        """Word errors of the clips that have a reference with words."""
         pairs = zip(self.clips, self.texts(), strict=True)
         return [word_errors(clip.reference, text, clip.lang or "en") for clip, text in pairs if clip.reference]
 
     def words_on_silence(self) -> int | None:
-        """Words heard where nothing is said; None without such clips."""
+        """Words heard in clips without speech; None without such clips."""
         pairs = zip(self.clips, self.texts(), strict=True)
         counts = [word_errors("", text, "en").errors for clip, text in pairs if clip.reference == ""]
         return sum(counts) if counts else None
@@ -120,7 +121,7 @@ def evaluate(files: ModelFiles, clips: Sequence[Clip], count: int, progress: Pro
 
 
 def load(files: ModelFiles) -> WhisperEngine:
-    """On a CPU with one thread, as costs are compared."""
+    """The engine on a CPU with one thread, so that costs can be compared."""
     options = EngineOptions.of(files, "cpu", "int8", workers=1, threads=1)
     return WhisperEngine(options)
 
@@ -189,7 +190,7 @@ HEADINGS = (
 
 
 def table(result: Evaluation) -> list[tuple[str, ...]]:
-    """Rows under HEADINGS; a set without speech has its made-up words in place of errors."""
+    """Rows under HEADINGS; a set without speech shows invented words in place of errors."""
     return [_cells(row) for row in result.sets]
 
 

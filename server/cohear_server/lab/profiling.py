@@ -1,13 +1,13 @@
 """Makes a model's window profile from its weights and some speech. A tool: nothing at run time needs it.
 
-Tail states are averaged over one part of the speech. On the other part, settings are tried from the cheapest up, and
-the first that spoils nothing is taken: no more word errors than padded to 30 s on whole utterances, partials that
-differ from padded ones no more than padded ones differ from each other, no loop left. A model for which there is none
-stays padded, and its profile says why. How the settings to try were found: docs/engine.md.
+Tail states are averaged over one part of the speech. On the other part, settings are tried from the cheapest up. The
+first one that is as good as padding to 30 s is taken: as few word errors on whole utterances, partials that hardly
+differ, and no loops. A model for which no setting is good enough stays padded, and its profile says why. docs/engine.md
+says how the settings to try were found.
 
-A step away from the usual setting, which held for every model measured so far, needs evidence. What may be chance
-speaks against a cheaper setting, which must show that it spoils nothing, and for the usual one, which is left for a
-dearer one only where it is shown to spoil something. So a few clips give the usual setting, and many the best.
+The usual setting was right for every model measured so far, so leaving it needs evidence. A cheaper setting must show
+that it is as good, beyond chance. A dearer one is taken only if the usual one is shown to be worse, beyond chance. So a
+few clips give the usual setting, and many clips the best one.
 """
 
 from __future__ import annotations
@@ -34,44 +34,44 @@ Progress = Callable[[str], None]
 Wave = NDArray[np.float32]
 
 FIT, WHOLE, CUT, LONG = 30, 60, 100, 8
-"""most windows of each kind: utterances averaged; measured whole; cut in mid-speech; joined to half a minute"""
+"""most windows of each kind: averaged; measured whole; cut in mid-speech; joined to half a minute"""
 TOO_FEW = 6
-"""utterances; fewer measure nothing"""
+"""fewer utterances measure nothing"""
 CHEAPER, USUAL = (500, 150), (1000, 150)
 SETTINGS = (CHEAPER, USUAL, (1000, 300), (1000, 800))
 """silence in ms and tail states to try, the cheapest first"""
 CAPS = (6.0, 8.0)
-"""tokens a second to try; nobody speaks eight of English, which is usual"""
+"""limits to try, in tokens a second; eight is the usual one, and nobody speaks English that fast"""
 CAP_GAIN = 0.9
-"""a lower cap must make partials this much cheaper: fast speakers and other scripts need more than the clips show"""
+"""a lower limit must make partials this much cheaper, because fast speakers and other scripts need more tokens"""
 TOKENS_FLOOR = 10
 LENGTHS_S = (30.0, 15.0)
 """longest short window to try"""
 THINNED = 8
-"""positions that share one tail state: as good as all (measured), and an eighth of the file"""
+"""positions that share one tail state: measured to be as good, and the file is an eighth as large"""
 NO_TAIL = TailStates(np.zeros((1, 1), np.float32), MAX_STATES - 1)
-"""of a model that stays padded"""
+"""the tail of a model that stays padded"""
 STATE_SAMPLES = 320
 AFTER_SPEECH_STATES = 25
-"""half a second: the states right after the clip still hear its end"""
+"""half a second: the states right after the clip still depend on its end"""
 
 HEARS_NOTHING = 0.5
-"""share of utterances without text, and of words wrong, above which the padded model itself is not worth measuring"""
+"""with a larger share of utterances without text, or of wrong words, the padded model itself is not worth measuring"""
 FIRST = ((2, 0.9), (8, HEARS_NOTHING))
-"""utterances heard before all, and that share for them: a large model takes half a minute for each, and a useless one
-is to be found out with two"""
+"""(utterances, that share) for a first look: a large model takes half a minute for each utterance, and a useless one
+should be found with two"""
 WORD_ERROR_POINTS = 0.5
-"""of words that the usual setting may get wrong beyond chance"""
+"""points of word error by which the usual setting may be worse than padding, beyond chance"""
 SHOWN_POINTS = 1.0
-"""that a cheaper one may get wrong, chance included: half a point would take more words than 100 clips hold"""
+"""points by which a cheaper one may be worse, chance included: half a point would need more than 100 clips"""
 UNSEEN = 3.0
-"""errors that may be there where none was seen (the rule of three), so that some hundred words show nothing"""
+"""errors that are possible where none was seen (the rule of three): a hundred words show nothing"""
 DIFFERENCE_PERCENT = 8.0
-"""whole utterances without reference may differ from padded ones so much: near-ties, of which about half are better"""
+"""so many words of utterances without reference may differ from padded ones: near-ties, half of which are better"""
 CUT_PERCENT = 15.0
-"""the same for windows cut in mid-speech, whose last word is anyone's guess"""
+"""the same for windows cut in mid-speech, whose last word cannot be known"""
 LOOPED_SHARE = 0.1
-"""windows in which the guard had to cut a loop: each makes its whole batch wait"""
+"""largest share of windows in which the guard cuts a loop: each one makes its whole batch wait"""
 
 
 class Encoder(Protocol):
@@ -80,7 +80,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProfileOutcome:
-    """What measuring a model came to."""
+    """The result of measuring a model."""
 
     profile: Profile
     folder: Path
@@ -105,7 +105,7 @@ class Measured:
 
 
 class Bench:
-    """A model, speech to measure it on, and what it hears there padded to 30 s."""
+    """A model, the speech to measure it on, and its texts when padded to 30 s."""
 
     def __init__(self, engine: WhisperEngine, speech: Sequence[Utterance], progress: Progress) -> None:
         self.engine, self.progress = engine, progress
@@ -125,7 +125,7 @@ class Bench:
         self.padded = hear(self.engine, None, self.whole, JobKind.FINAL)
         if fault := self._fault(self.whole, self.padded, HEARS_NOTHING):
             return fault
-        # a language that was found is as good as one that was told, and the same for all settings
+        # the language that was found is used for all settings
         found = [replace(one, language=lang) for one, lang in zip(self.whole, self.padded.languages, strict=True)]
         self.whole, self.long = found, joined(found, LONG)
         self.cut = cut_in_speech(found, min(CUT, 8 * len(found)))
@@ -163,7 +163,7 @@ class Bench:
         return trial
 
     def fault_of(self, trial: Measured, *, cheaper: bool = False) -> str | None:
-        """Why a setting is not to be taken; None if it is. What may be chance is no fault, but of a cheaper setting."""
+        """Why a setting is not good enough; None if it is. Chance excuses the usual setting, not a cheaper one."""
         doubt = " or too few to tell" if cheaper else ""
         if trial.wrong.errors > self.padded_wrong.errors + self._spare(trial.wrong, self.padded_wrong, cheaper):
             wrong = f"{trial.wrong.percent:.2f} % of the {trial.wrong.words} words"
@@ -179,7 +179,7 @@ class Bench:
         return None
 
     def long_is_safe(self, profile: Profile) -> bool:
-        """Windows of half a minute, which few folders hold, are made by joining; without any they count as unsafe."""
+        """Whether windows of half a minute, made of joined utterances, are good. False where there are none."""
         if not self.long:
             return False
         padded = hear(self.engine, None, self.long, JobKind.FINAL)
@@ -190,7 +190,7 @@ class Bench:
         return ours.errors <= theirs.errors + self._spare(ours, theirs) and short.loops_left <= padded.loops_left
 
     def _spare(self, ours: Errors, padded: Errors, cheaper: bool = False) -> float:
-        """Words that may be wrong beyond those that are when padded."""
+        """How many more words than with padding may be wrong."""
         points = SHOWN_POINTS if cheaper else WORD_ERROR_POINTS
         return _allowed(points if self.referenced else DIFFERENCE_PERCENT, ours.words, ours.spread_to(padded), cheaper)
 
@@ -199,7 +199,7 @@ class Bench:
 
 
 def _allowed(percent: float, words: int, spread: float, cheaper: bool) -> float:
-    """Errors in `words`: `percent` of them, and what may be chance for or against."""
+    """Allowed errors in `words`: `percent` of them, plus chance, or minus chance for a cheaper setting."""
     return percent / 100 * words + (-max(UNSEEN, spread) if cheaper else max(1.0, spread))
 
 
@@ -228,12 +228,12 @@ def make_profile(model_dir: Path, name: str, audio: Path, out: Path, progress: P
 
 
 def _known(speech: Sequence[Utterance], languages: Sequence[str]) -> list[Utterance]:
-    """Without utterances that are told to be in a language the model does not have."""
+    """Without utterances in a language that the model does not know."""
     return [one for one in speech if one.language is None or one.language in languages]
 
 
 def _parts(speech: Sequence[Utterance], audio: Path) -> tuple[Sequence[Utterance], Sequence[Utterance]]:
-    """To average, and to measure: different ones if there are enough."""
+    """Utterances to average, and to measure; different ones, if there are enough."""
     if len(speech) < TOO_FEW:
         raise ClientError(
             "bad_audio",
@@ -294,8 +294,8 @@ def _evidence(bench: Bench, trial: Measured) -> dict[str, Value]:
 
 
 def build_tail(encoder: Encoder, clips: Iterable[Wave]) -> TailStates:
-    """Average encoder output, at each position, of the silence that follows each clip when it is padded to 30 s: each
-    clip as it is, and broken off in mid-speech at half of its length."""
+    """The average encoder output, at each position, of the silence after each clip when it is padded to 30 s. Each clip
+    counts twice: whole, and cut in mid-speech at half of its length."""
     total: NDArray[np.float64] | None = None
     count = np.zeros((MAX_STATES, 1))
     for whole in clips:

@@ -20,7 +20,7 @@ RESAMPLES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class WordErrors:
-    """Of one clip."""
+    """Word errors of one clip."""
 
     words: int
     errors: int
@@ -28,7 +28,7 @@ class WordErrors:
 
 @dataclass(frozen=True, slots=True)
 class ErrorRate:
-    """Pooled over clips, in percent, with the 95 % interval of a bootstrap over clips."""
+    """Word error pooled over clips, in percent, with its 95 % interval (bootstrap over clips)."""
 
     percent: float
     low: float
@@ -62,16 +62,16 @@ def error_rate(clips: Sequence[WordErrors]) -> ErrorRate:
 
 
 def words_right(reference: str, words: Sequence[str], lang: str) -> list[bool | None]:
-    """Whether each decoded word stands in the reference, aligned; None for words that the normaliser drops ("um").
-    A name spelled letter by letter, or a number digit by digit, is one word: whether a model writes F-R-A-N-C-E-S or
-    FRANCES, 4-5 or 45, is its taste."""
+    """Whether each decoded word matches the aligned reference; None for words that the normaliser drops ("um"). A name
+    spelled letter by letter, or a number digit by digit, is one word, because F-R-A-N-C-E-S and FRANCES, 4-5 and 45 are
+    equally right."""
     spans, heard = _spans(words, lang)
     places = {hypothesis for _, hypothesis in _equal(_units(reference, lang), heard)}
     return [all(i in places for i in span) if span else None for span in spans]
 
 
 def matched(first: Sequence[str], second: Sequence[str], lang: str) -> list[tuple[int, int]]:
-    """Pairs of words, by number, that are the same in two texts of the same speech."""
+    """Pairs of indices of words that are equal in two texts of the same speech."""
     ours, ours_heard = _spans(first, lang)
     theirs, theirs_heard = _spans(second, lang)
     at = {i: number for number, span in enumerate(theirs) for i in span[:1]}
@@ -81,7 +81,7 @@ def matched(first: Sequence[str], second: Sequence[str], lang: str) -> list[tupl
 
 
 def _equal(wanted: Sequence[str], heard: Sequence[str]) -> list[tuple[int, int]]:
-    """Places in both of the words that an alignment finds equal."""
+    """Pairs of indices of the words that an alignment finds equal."""
     if not wanted or not heard:
         return []
     chunks = jiwer.process_words(" ".join(wanted), " ".join(heard)).alignments[0]
@@ -106,8 +106,8 @@ def _spelled(word: str) -> str:
 
 
 def _spans(words: Sequence[str], lang: str) -> tuple[list[range], list[str]]:
-    """Which normalised words each word became, and all of them. The normaliser joins ("twenty one" is 21), splits and
-    drops words, so each word's part is what it changes when it is added; joined ones share it."""
+    """The range of normalised words that each word became, and all normalised words. The normaliser joins ("twenty one"
+    is 21), splits and drops words, so a word's range is what changes when it is added; joined words share a range."""
     spans: list[range] = []
     heard: list[str] = []
     for count in range(1, len(words) + 1):

@@ -1,7 +1,7 @@
 """Reads the speech that a model is measured with: a folder, with or without a manifest, or a manifest.
 
-manifest.jsonl has one clip a line: `file` (relative to it), and where they are known `lang` (ISO 639-1) and the
-reference, `norm` or `text`. A clip whose reference is empty holds no speech, and is left out.
+manifest.jsonl has one clip on each line: `file` (relative to the manifest) and, where they are known, `lang` (ISO
+639-1) and the reference, `norm` or `text`. A clip with an empty reference holds no speech and is left out.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .trials import Utterance
 
 SUFFIXES = frozenset({".flac", ".wav", ".ogg", ".mp3"})
 SECONDS = (1.0, 15.0)
-"""of a clip: shorter ones are digits and letters, which have many spellings"""
+"""length of a clip: shorter ones are digits and letters, which have many spellings"""
 MOST = 100
-"""clips read, evenly out of all"""
+"""most clips that are read, spread evenly over all"""
 
 
 def read_speech(audio: Path) -> list[Utterance]:
@@ -39,7 +39,7 @@ def read_speech(audio: Path) -> list[Utterance]:
 
 
 def clip_rows(audio: Path) -> Iterator[dict[str, Any]]:
-    """What is known of each clip; `file` is its path. Raises what reading and parsing a manifest raise."""
+    """The manifest's row of each clip; `file` is its path. Raises what reading and parsing a manifest raise."""
     manifest = audio if audio.is_file() else audio / "manifest.jsonl"
     if not manifest.is_file():
         for path in sorted(audio.rglob("*")):

@@ -1,9 +1,9 @@
-"""What a setting of short windows costs and spoils: one engine, one set of speech, the setting or 30 s.
+"""Cost and errors of one setting of short windows, on one engine and one set of speech; padding to 30 s is a setting.
 
-Measured as it runs: through `WhisperEngine.decode`, in batches of 8, guard and second tries included. Whole
-utterances are finals, utterances broken off at a random place are partials, utterances joined to half a minute are the
-longest windows there are. Where a clip has a reference, errors are word errors against it; else, and for broken-off
-ones, they are the words in which the text differs from that of the same window padded to 30 s.
+Measured as the server decodes: by `WhisperEngine.decode`, in batches of 8, with guard and second tries. Whole
+utterances are finals, utterances cut at a random place are partials, utterances joined to half a minute are the longest
+windows. Where a whole clip has a reference, errors are word errors against it. Otherwise they are the words in which
+the text differs from that of the same window padded to 30 s.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..engine.second_try import settled
 
 BATCH = 8
 CUT_S = (0.8, 6.0)
-"""how long a window cut in mid-speech may be: a partial's"""
+"""length of a window cut in mid-speech: that of a partial"""
 LONG_S = 29.0
 WORD = re.compile(r"[^\W_]+(?:'\w+)*")
 LOOPED = frozenset({"loop", "token_cap"})
@@ -36,7 +36,7 @@ APART = GuardOptions(loop_rounds=3, loop_tokens=8)
 class Utterance:
     pcm: Pcm
     language: str | None
-    """None where it is not told: a multilingual model finds it"""
+    """None where it is not known: a multilingual model finds it"""
     reference: str | None = None
 
     @property
@@ -46,14 +46,14 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What came of one set of windows at one setting."""
+    """Results of one set of windows at one setting."""
 
     texts: tuple[str, ...]
     languages: tuple[str, ...]
     rules: tuple[tuple[str, ...], ...]
     mean_logprobs: tuple[float, ...]
     cpu_ms: float
-    """CPU time of the process a window, from samples to words"""
+    """CPU time of the process for each window, from samples to words"""
 
     @property
     def looped(self) -> int:
@@ -99,21 +99,21 @@ class Errors:
 
 
 def words(text: str) -> list[str]:
-    """Lower case, without punctuation. Letters spelled one by one are one word: whether a model writes F-R-A-N-C-E-S
-    or FRANCES is its taste, and would otherwise count as seven errors."""
+    """Lower case, without punctuation. Letters spelled one by one are one word: F-R-A-N-C-E-S and FRANCES are equally
+    right, and would otherwise count as seven errors."""
     found = WORD.findall(text.lower().replace("\u2019", "'"))
     grouped = itertools.groupby(found, key=lambda word: len(word) == 1 and word.isalpha())
     return [word for spelled, group in grouped for word in (["".join(group)] if spelled else group)]
 
 
 def distance(wanted: Sequence[str], got: Sequence[str]) -> int:
-    """Fewest words to replace, leave out and put in that make one the other."""
+    """The smallest number of words to replace, delete or insert that makes both equal (Levenshtein)."""
     row = np.arange(len(got) + 1)
     columns = np.arange(len(got) + 1)
     for i, word in enumerate(wanted):
         same = np.array([word == other for other in got], bool)
         best = np.minimum(row[1:] + 1, row[:-1] + ~same)
-        # a cell may also be its left neighbour plus one: a running minimum of what is left of that slope
+        # a cell may also be its left neighbour plus one: subtract the slope, take the running minimum, add it again
         row = np.minimum.accumulate(np.concatenate([[i + 1], best]) - columns) + columns
     return int(row[-1])
 
@@ -142,13 +142,13 @@ def hear(engine: WhisperEngine, profile: Profile | None, windows: Sequence[Utter
 
 
 def ends_in_loop(text: str) -> bool:
-    """By words: three rounds and eight words at least."""
+    """Whether the text ends with words that repeat at least three times, eight words in all or more."""
     numbers = {word: i for i, word in enumerate(dict.fromkeys(words(text)))}
     return loop_end([numbers[word] for word in words(text)], APART) is not None
 
 
 def cut_in_speech(utterances: Sequence[Utterance], count: int) -> list[Utterance]:
-    """Up to `count` windows, each broken off somewhere in its utterance; the same each time."""
+    """Up to `count` windows, each cut somewhere in its utterance; the same each time."""
     noise = np.random.default_rng(1)
     shortest, longest = CUT_S
     fit = [one for one in utterances if one.seconds >= shortest + 0.5]

@@ -11,8 +11,8 @@ from ..errors import ClientError
 
 
 def make_backend(config: ServerConfig) -> DecodeBackend:
-    """The local engine with the configured models, remembering if it is told to. Raises ClientError if there is no such
-    model, or no cache can be there."""
+    """The local engine with the configured models, with a cache if the settings say so. Raises ClientError if there is
+    no such model, or the cache cannot be opened."""
     from ..engine.cache import open_cache
     from ..engine.local import LocalBackend
     from ..engine.options import EngineOptions
@@ -35,6 +35,6 @@ def make_backend(config: ServerConfig) -> DecodeBackend:
         backend = TieredBackend(main, smaller)
     if not config.cache:
         return backend
-    # only finals are remembered, and those are the main model's
+    # only finals are kept, and they come from the main model
     cache = open_cache(config.cache_dir, config.cache_limit_mb)
     return CachedBackend(backend, Results(cache, identity_of(main.options)))

@@ -1,4 +1,4 @@
-"""What must not be lost with a connection: a stream's lasting events, kept for a client that comes back."""
+"""The lasting events of a stream, kept for a client that comes back after a lost connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import ClientError
 from .timing import JobTrace
 
 LASTING = (Final, Lost, Finalized, Failed, Done)
-"""events that are sent again after a lost connection; all others are only of the moment"""
+"""events that are sent again after a lost connection; all others matter only at their moment"""
 
 LIMIT = 512
 """Events kept; the oldest go first. A client cannot miss more of them: it is cut off while fewer wait for it
@@ -20,7 +20,7 @@ LIMIT = 512
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """An event on its way to a client, with what its latency is reckoned from."""
+    """An event on its way to a client, with the times from which its latency is computed."""
 
     event: Event
     at_s: float
@@ -34,14 +34,14 @@ class EventLog:
         self._forgotten = 0
 
     def add(self, emitted: Emitted) -> None:
-        """Keep it, if it is a lasting one."""
+        """Keep the event if it is a lasting one."""
         if isinstance(emitted.event, LASTING):
             self._forgotten += len(self._kept) == LIMIT
             self._kept.append(emitted)
 
     def missed(self, claim: Claim) -> list[Emitted]:
-        """What its client did not have, in order: by how many it counted, or, from one that does not count, all after
-        its last final. Raises ClientError(`unknown_session`) where some of that is not kept any more."""
+        """The events that the client missed, in order: those after the number that it counted, or, if it does not
+        count, all after its last final. Raises ClientError(`unknown_session`) if some of them are no longer kept."""
         kept = list(self._kept)
         if claim.lasting is None:
             had = (i for i, e in enumerate(kept) if isinstance(e.event, Final) and e.event.seq <= claim.last_seq)

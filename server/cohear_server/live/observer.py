@@ -1,7 +1,7 @@
-"""What the service tells of itself as it works: the seam to whoever counts (`ops.metrics`). Nothing is counted here.
+"""The interface of observers, to which the service reports its work (`ops.metrics` is one). Nothing is counted here.
 
-Calls come from the event loop, between the work of streams: they return at once and never raise. An observer changes
-nothing; without one, `UNOBSERVED` takes its place.
+Calls come from the event loop, between the work of streams, so they must return at once and not raise. An observer
+changes nothing. Without one, `UNOBSERVED` takes its place.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from .timing import JobTrace
 
 
 class StreamObserver(Protocol):
-    """Hears of one stream, from its admission to its end."""
+    """Observes one stream, from its admission to its end."""
 
     def emitted(self, event: Event, now_s: float, trace: JobTrace | None, origin_s: float) -> None:
-        """An event is on its way to the client. One that is sent again after a lost connection is not told again."""
+        """An event is on its way to the client. Not called again for events that are sent again."""
         ...
 
     def sent(self, event: Decoded, waited_s: float) -> None:
-        """A decoded event went to the socket, `waited_s` after it was emitted; not told of what is sent again."""
+        """A decoded event went to the socket, `waited_s` after it was emitted. Not called for events sent again."""
         ...
 
     def replaced(self) -> None:
@@ -36,19 +36,19 @@ class StreamObserver(Protocol):
         ...
 
     def ended(self, samples: SampleCount) -> None:
-        """The stream is over; what became of its samples."""
+        """The stream is over; `samples` is the fate of its audio."""
         ...
 
 
 class Observer(Protocol):
-    """Hears of the whole service."""
+    """Observes the whole service."""
 
     def opened(self, session: Session) -> StreamObserver:
         """A stream was admitted."""
         ...
 
     def refused(self, code: str) -> None:
-        """A caller was turned away, with the code of the error that it was told."""
+        """A caller was refused, with this error code."""
         ...
 
     def decoded(self, batch: Sequence[DecodeJob], results: Sequence[DecodeResult], busy_s: float) -> None:
@@ -57,7 +57,7 @@ class Observer(Protocol):
 
 
 class Unobserved:
-    """Nobody counts."""
+    """An observer that does nothing."""
 
     def emitted(self, event: Event, now_s: float, trace: JobTrace | None, origin_s: float) -> None: ...
     def sent(self, event: Decoded, waited_s: float) -> None: ...

@@ -1,5 +1,5 @@
-"""Several observers as one. What one of them raises is logged and counted; neither a stream nor another observer
-notices."""
+"""Several observers as one. An exception of one of them is logged and counted; it reaches neither a stream nor another
+observer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class Observers:
-    """Hears of the whole service."""
+    """Observes the whole service for all of them."""
 
     def __init__(self) -> None:
         self.faults = 0
@@ -29,11 +29,11 @@ class Observers:
         self._all: list[Observer] = []
 
     def add(self, observer: Observer) -> None:
-        """It hears of streams that are opened from here on, and of batches."""
+        """From now on it observes batches, and streams that open later."""
         self._all.append(observer)
 
     def remove(self, observer: Observer) -> None:
-        """It hears no more of batches; of its streams until they end."""
+        """It observes no more batches; its streams it observes until they end."""
         self._all.remove(observer)
 
     def __iter__(self) -> Iterator[Observer]:
@@ -49,19 +49,19 @@ class Observers:
         self.told(self._all, lambda one: one.decoded(batch, results, busy_s))
 
     def told(self, whom: Sequence[T], call: Callable[[T], R]) -> list[R]:
-        """What those answered that did not fail."""
+        """Call each; returns the answers of those that did not fail."""
         answers: list[R] = []
         for one in whom:
             try:
                 answers.append(call(one))
-            except Exception:  # a boundary: whoever only watches must not harm what it watches
+            except Exception:  # a boundary: an observer must not harm what it observes
                 self.faults += 1
                 logger.exception("observer %s failed", type(one).__name__)
         return answers
 
 
 class _StreamObservers:
-    """Hears of one stream."""
+    """Observes one stream for all of them."""
 
     def __init__(self, service: Observers, all_: Sequence[StreamObserver]) -> None:
         self._told = service.told

@@ -1,8 +1,8 @@
 """Events on their way to one client. A slow reader gets fewer partials, never fewer finals.
 
-Bounded: one partial a segment and one `stats` wait at most, a newer one replaces it; everything else queues
-up to `LIMIT` messages, and beyond that the reader counts as gone (`overflowed`). What is sent again after a lost
-connection comes first, as fast as the client takes it, and does not count: the stream's log bounds it.
+Bounded: at most one partial of a segment and one `stats` wait, and a newer one replaces it. Everything else queues up
+to `LIMIT` events; beyond that the reader counts as gone (`overflowed`). Events that are sent again after a lost
+connection come first, as fast as the client reads, and do not count: the stream's log bounds them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from .observer import UNOBSERVED, StreamObserver
 from .timing import Stages, stages
 
 LIMIT = 256
-"""Over 20 minutes of finals of continuous speech."""
+"""enough for over 20 minutes of finals of continuous speech"""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """An event that goes to the socket now, and where its latency went; None for what was not decoded."""
+    """An event that goes to the socket now, and the latency of each stage; None if it was not decoded."""
 
     event: Event
     stages: Stages | None = None
@@ -31,7 +31,7 @@ class Outgoing:
 
 class Outbox:
     def __init__(self, observer: StreamObserver = UNOBSERVED, again: Iterable[Emitted] = ()) -> None:
-        """`again`: what an earlier connection may have had."""
+        """`again`: events that an earlier connection may not have delivered."""
         self._observer = observer
         self.overflowed = False
         self.coalesced = 0
@@ -41,7 +41,7 @@ class Outbox:
         self._ending = False
         self._changed = asyncio.Event()
         self.closed = asyncio.Event()
-        """nothing more will be read from here"""
+        """set when nothing more will be read"""
 
     @property
     def empty(self) -> bool:
@@ -60,12 +60,12 @@ class Outbox:
         self._changed.set()
 
     def close(self) -> None:
-        """Nothing more will be read: what waits is dropped."""
+        """Nobody reads any more: drop what waits."""
         self.closed.set()
         self._changed.set()
 
     def end(self) -> None:
-        """Nothing more comes: what waits is still read."""
+        """No more events come; those that wait are still read."""
         self._ending = True
         self._changed.set()
 
@@ -97,7 +97,7 @@ class Outbox:
 
 
 def _replaces(newer: Event, older: Event) -> bool:
-    """A waiting event that the newer one makes pointless to send."""
+    """Whether the newer event makes the waiting one needless."""
     if isinstance(older, Partial):
         same = isinstance(newer, Partial) and newer.segment_id == older.segment_id
         return same or (isinstance(newer, Final) and newer.segment_id >= older.segment_id)

@@ -1,7 +1,7 @@
-"""Who may have the event loop when audio comes faster than it was spoken: live streams first.
+"""Shares the event loop when audio comes faster than real time: live streams go first.
 
-A stream that keeps to its own clock never waits. Those that are ahead of it (files, a replay after a lost connection)
-take turns, a slice at a time, and together leave the loop to the others for as long as they had it.
+A stream in real time never waits. Streams that are ahead of it (files, a replay after a lost connection) take turns,
+one slice at a time. After each slice they leave the loop to the others for as long as they used it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 AHEAD_S = 2.0
-"""Audio that may come early: networks deliver in bursts, and a stream does not begin at the moment it connects."""
+"""Audio that may come early without waiting: networks deliver in bursts."""
 
 
 class Turns:
-    """One for all streams of a loop."""
+    """The turns of all streams of one event loop."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -31,7 +31,7 @@ class Turns:
 
 
 class Pace:
-    """One stream's: how far it is ahead of its clock."""
+    """How far one stream is ahead of real time."""
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
@@ -40,7 +40,7 @@ class Pace:
 
     @contextlib.asynccontextmanager
     async def taking(self, audio_s: float) -> AsyncIterator[None]:
-        """Around the work for so much audio; waits for a turn where it comes early."""
+        """Wrap the work for so much audio; it waits for a turn if the audio is early."""
         now_s = self._turns.clock()
         self._ahead_s = max(0.0, self._ahead_s - (now_s - self._seen_s)) + audio_s
         self._seen_s = now_s

@@ -1,8 +1,8 @@
 """One live stream: a session joined to the dispatcher, the clock and its outbox. No sockets.
 
-A connection drives it, or a caller in the same process (`wire`). All calls come from one
-event loop, and none of them waits except `room`. A stream outlives its connection: while nobody is
-attached, results still come in and what must not be lost is kept for the one who resumes it.
+A connection drives it, or a caller in the same process (`wire`). All calls come from one event loop. A stream outlives
+its connection: while no client is attached, results still come in, and lasting events are kept for the client that
+resumes it.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ RUNG_TEXTS = {
 
 @dataclass(slots=True)
 class _Sent:
-    """A job in the dispatcher's hands. Not the job: its audio is the dispatcher's."""
+    """A job that the dispatcher has. The job itself, with its audio, is only there."""
 
     kind: JobKind
     window_s: float
     arrived_s: float
     taken_s: float
     wanted: bool = True
-    """else it was cancelled in the engine, and its result is still to come"""
+    """False: it was cancelled in the engine, and its result is still to come"""
 
 
 class Stream:
@@ -75,13 +75,13 @@ class Stream:
         """proof that a client may resume this stream"""
         self.outbox = Outbox(observer)
         self.caller: Caller = ANYONE
-        """whose it is; set at admission"""
+        """the caller that owns the stream; set at admission"""
         self.expelled = False
-        """ended by us, and told so: audio that crossed the message is no fault"""
+        """the server ended the stream and said so; audio that was on its way already is no fault"""
         self.fault: ServerError | None = None
-        """what in the stream itself failed; it is over then"""
+        """a failure of the stream's own code; the stream is then over"""
         self._partial_model: ModelInfo | None = None
-        """a smaller one, for partials that it can decode; None: all go to the session's own"""
+        """a smaller model, for partials that it can decode; None: all go to the session's model"""
         self._observer = observer
         self._log = EventLog()
         self._pace = Pace(turns or Turns(clock))
@@ -97,7 +97,7 @@ class Stream:
         return self.session.stopping
 
     def receive(self, data: bytes, arrived_s: float) -> None:
-        """Audio, at most a slice of it (`AudioFormat.slices`): more would hold up the other streams.
+        """Take in audio, at most one slice (`AudioFormat.slices`): more would hold up the other streams.
 
         Raises ClientError(`bad_audio`) for audio that cannot be used."""
         taken_s = self._clock()
@@ -105,8 +105,8 @@ class Stream:
         self._dispatcher.load.heard(self.session.id, self.session.format.seconds(data), taken_s)
 
     async def take(self, data: bytes, arrived_s: float) -> None:
-        """Audio of any length, slice by slice, with the loop free between them. What is left of it when the stream
-        is stopped or taken over meanwhile is not taken. Raises ClientError(`bad_audio`)."""
+        """Take in audio of any length, slice by slice, with the loop free between slices. The rest is dropped if the
+        stream is stopped or resumed elsewhere meanwhile. Raises ClientError(`bad_audio`)."""
         outbox = self.outbox
         for number, piece in enumerate(self.session.format.slices(data)):
             if number:
@@ -118,7 +118,7 @@ class Stream:
                 self.receive(piece, arrived_s)
 
     def handle(self, command: Command) -> None:
-        """What the client says beside its audio."""
+        """Handle a command of the client that is not audio."""
         now_s = self._clock()
         self._carry_out(self.session.handle(command, now_s), now_s, now_s)
 
@@ -141,7 +141,7 @@ class Stream:
         self.say(Notice("degraded" if rung else "restored", RUNG_TEXTS[rung]))
 
     def fail(self) -> None:
-        """Its own code failed, so that nothing in it can be relied on. Its client hears so, and begins anew."""
+        """The stream's own code failed, so its state cannot be trusted. Its client is told, and must begin again."""
         if self.fault is not None:
             return
         self.fault = INTERNAL
@@ -150,7 +150,7 @@ class Stream:
         self._room.set()
 
     def give_up(self, fault: CohearError) -> None:
-        """What still waits for the engine is lost; after `stop`, `Done` follows at once."""
+        """All that still waits for the engine is lost; after `stop`, `Done` follows at once."""
         for job_id in list(self._sent):
             self._dispatcher.cancel(job_id, self.session.id)
             del self._sent[job_id]
@@ -169,14 +169,14 @@ class Stream:
         self._room.set()
 
     async def room(self) -> None:
-        """Wait until the stream may take more audio. Who does not read meanwhile fills the client's socket: a file that
-        is sent too fast waits, and nothing is shed."""
+        """Wait until the stream may take more audio. Meanwhile the connection does not read, so the client's socket
+        fills: a file that is sent too fast waits, and nothing is shed."""
         while self.session.full and not self.outbox.closed.is_set() and self.fault is None:
             self._room.clear()
             await self._room.wait()
 
     def close(self) -> None:
-        """Nobody listens any more: what waits for the engine is given up."""
+        """Nobody listens any more: cancel what waits for the engine."""
         for job_id in list(self._sent):
             self._dispatcher.cancel(job_id, self.session.id)
         self._sent.clear()
@@ -185,7 +185,7 @@ class Stream:
         self._room.set()
 
     def _carry_out(self, effects: list[Effect], arrived_s: float, taken_s: float) -> None:
-        """In their order, which `core.effects` explains."""
+        """Carry out effects in their order, see `core.effects`."""
         for effect in effects:
             match effect:
                 case Submit(job):
@@ -195,7 +195,7 @@ class Stream:
                 case Emit(event, job_id, origin_s):
                     self._put(event, self._clock(), self._traces.get(job_id), origin_s)
                     if isinstance(event, Final | Lost):
-                        # not before: a speculative decode shows as a partial first
+                        # not before, because a speculative final shows as a partial first
                         self._traces.pop(job_id, None)
 
     def _submit(self, job: DecodeJob, arrived_s: float, taken_s: float) -> None:
@@ -212,7 +212,7 @@ class Stream:
             self._sent[job_id].wanted = False
 
     def _routed(self, job: DecodeJob) -> DecodeJob:
-        """The job, named for the model that is to decode it now."""
+        """The job, with the model that decodes it now."""
         model = self._partial_model
         if model is None or job.kind is not JobKind.PARTIAL or not model.knows(job.options):
             return job
@@ -239,9 +239,9 @@ class Stream:
 
     @contextlib.contextmanager
     def _contained(self) -> Iterator[None]:
-        """A boundary: what is not called by its own connection must not harm the others."""
+        """A boundary: work that no connection of this stream called must not harm other streams."""
         try:
             yield
-        except Exception:  # whatever failed in this stream stays in it
+        except Exception:  # a failure of this stream must not reach others
             logger.exception("stream %s failed", self.session.id)
             self.fail()

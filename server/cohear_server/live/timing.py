@@ -1,6 +1,6 @@
-"""Where one event's latency went, from the times at which its decode job passed each stage.
+"""The latency of an event by stage, from the times at which its decode job passed each stage.
 
-Times are taken once, where the work happens, and meet here; nothing is measured in this module.
+Times are taken once, where the work happens, and are put together here; this module measures nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..scheduling.dispatcher import JobTimes
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """In ms; they add up to the time from the last audio that the event needed until it went to the socket."""
+    """Stages in ms. They add up to the time from the last audio that the event needed until it went to the socket."""
 
     receive_ms: float = 0.0
     """read from the socket -> taken up by the session"""
@@ -40,7 +40,7 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class JobTrace:
-    """One job's way through the server, in seconds of one monotonic clock."""
+    """The times of one job, in seconds of one monotonic clock."""
 
     arrived_s: float
     """its last audio frame came in from the socket"""
@@ -54,8 +54,8 @@ class JobTrace:
 def stages(trace: JobTrace, origin_s: float, emitted_s: float, sent_s: float) -> Stages:
     """Stages that add up to `sent_s - origin_s`.
 
-    A speculative final was decoded before its endpoint was known (`origin_s`): whatever was over by
-    then cost the client nothing and counts as 0.
+    A speculative final may be decoded before its endpoint is known (`origin_s`): stages that were over by then cost the
+    client nothing, and count as 0.
     """
     t = trace.times
     passed = (trace.arrived_s, trace.taken_s, t.submitted_s, t.batched_s, t.begun_s, t.decoded_s, emitted_s, sent_s)

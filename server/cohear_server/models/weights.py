@@ -1,4 +1,4 @@
-"""A model's files: what they must be, and whether those in a folder are. Where they come from is `sources`."""
+"""A model's files: which ones there must be, and whether a folder holds them. `sources` says where they come from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REQUIRED = ("config.json", "model.bin", "tokenizer.json")
 VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
 """either one, as the converter wrote it"""
 MULTILINGUAL_TOKENS = 51_865
-"""and more in the vocabulary of a model that knows languages: one of English has fewer"""
+"""a multilingual model has at least so many tokens; an English one has fewer"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class PinnedFile:
     size_bytes: int
     sha256: str
     parts: tuple[Part, ...]
-    """what makes it up in the weights packages, in order"""
+    """its parts in the weights packages, in order"""
 
     def check(self, path: Path, remedy: str) -> None:
         """Raises ClientError(`bad_weights`) unless `path` holds this very file."""
@@ -43,7 +43,7 @@ class PinnedFile:
         self.compare(path, found, size_bytes, remedy)
 
     def compare(self, path: Path, sha256: str, size_bytes: int, remedy: str) -> None:
-        """As `check`, for contents that were hashed on the way."""
+        """As `check`, for contents that are hashed already."""
         if sha256 != self.sha256:
             what = f"{path} is not the pinned file: SHA-256 {sha256[:12]}…, expected {self.sha256[:12]}…"
             if size_bytes != self.size_bytes:

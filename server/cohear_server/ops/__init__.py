@@ -1,1 +1,1 @@
-"""Operating the server: metrics, the dashboard's data, API keys and the gate that asks for them."""
+"""Operating the server: metrics, the dashboard's data, and the start and end of the process."""

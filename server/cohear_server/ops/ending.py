@@ -1,7 +1,7 @@
 """The last resort at a shutdown: ends the process when something in it does not end.
 
 A thread that hangs in the engine cannot be stopped, and Python waits for it before it exits. So a process that was told
-to stop gets a deadline, and at the deadline it is ended as it is. What ends it in order is not here.
+to stop gets a deadline, and is ended there whatever it does. The orderly end is not here (see `app`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Ending:
         self._timer: threading.Timer | None = None
 
     def within(self, limit_s: float) -> None:
-        """The process is over this soon. A later call replaces an earlier one."""
+        """End the process after at most `limit_s`. A later call replaces an earlier one."""
         self.cancel()
         self._timer = threading.Timer(limit_s, self._force, (limit_s,))
         # the interpreter does not wait for it, but it still runs while the interpreter waits for others

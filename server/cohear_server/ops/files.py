@@ -9,7 +9,7 @@ except ModuleNotFoundError:  # not on Windows, where sockets are no files
 
 
 def raise_file_limit(wanted: int) -> int:
-    """Ask the system for so many, if it allows fewer. Returns how many it allows now."""
+    """Ask the system for `wanted` open files, if it allows fewer. Returns how many it allows then."""
     if resource is None:
         return wanted
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

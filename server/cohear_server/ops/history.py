@@ -1,7 +1,7 @@
 """The last quarter of an hour, in steps of five seconds: what the metrics counted in each, as rates and percentiles.
 
-A ring of readings of `Metrics`; what lies between two of them is their difference. Nothing is written to a disk: for
-longer, let Prometheus read `/metrics`.
+A ring of readings of `Metrics`; a step is the difference of two readings. Nothing is written to a disk. For a longer
+history, let Prometheus read `/metrics`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .metrics import JITTER_S, LATENCY_S, Metrics
 STEP_S = 5.0
 SPAN_S = 900.0
 LOOK_S = 1.0
-"""how often streams and queues are looked at within a step; the step keeps the most that was seen"""
+"""how often streams and queues are counted within a step; the step keeps the largest count"""
 STEPS = round(SPAN_S / STEP_S)
 MINUTE_STEPS = round(60 / STEP_S)
 
@@ -31,7 +31,7 @@ Buckets = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All that was counted up to one moment."""
+    """All counters at one moment."""
 
     at_s: float
     first_partial: Buckets
@@ -52,13 +52,13 @@ class Reading:
     demand: float
     rung: int
     streams: int = 0
-    """most at once since the reading before, as are the queues"""
+    """largest number since the previous reading; the same holds for the queues"""
     queued_partials: int = 0
     queued_finals: int = 0
 
 
 class History:
-    """`run` takes the readings; everything else looks at them."""
+    """`run` takes the readings; the other methods evaluate them."""
 
     def __init__(self, service: Service, metrics: Metrics) -> None:
         self._service = service
@@ -76,7 +76,7 @@ class History:
             self.step()
 
     def look(self) -> None:
-        """See how many streams and waiting windows there are now."""
+        """Count the streams and waiting windows of this moment."""
         depth = self._service.scheduler.depth()
         now = {
             "streams": len(self._service.streams),
@@ -118,7 +118,7 @@ class History:
         return {name: round(getattr(now, name) - getattr(first, name), 1) for name in names}
 
     def series(self) -> dict[str, list[Any]]:
-        """A value a step, oldest first; latencies and jitter in ms, None where there were none."""
+        """One value for each step, oldest first; latencies and jitter in ms, None where there were none."""
         lines: dict[str, list[Any]] = {}
         for step in self._steps:
             for name, value in step.items():
@@ -153,7 +153,7 @@ class History:
         return self._service.slots
 
     def read(self) -> Reading:
-        """All that was counted up to now."""
+        """All counters now."""
         metrics, service = self._metrics, self._service
         model_busy_s = _by_label(metrics.model_busy, "model")
         audio_s = _by_label(metrics.audio, "fate")
@@ -181,8 +181,8 @@ class History:
 
 
 def percentiles(edges_s: Sequence[float], before: Buckets, after: Buckets) -> dict[str, float | None]:
-    """Median, 95th and 99th percentile in ms of what was counted between two readings of a histogram, by linear
-    interpolation within a bucket; None where nothing was."""
+    """Median, 95th and 99th percentile in ms of the values counted between two readings of a histogram, by linear
+    interpolation within a bucket; None where there were none."""
     counts = [late - early for early, late in zip(before, after, strict=True)]
     return {f"p{part}": _quantile(edges_s, counts, part / 100) for part in (50, 95, 99)}
 

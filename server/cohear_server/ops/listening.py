@@ -1,4 +1,4 @@
-"""Where the server listens: its sockets, who has a port that is taken, and the addresses to tell people."""
+"""Where the server listens: its sockets, which program has a port that is taken, and the addresses for the banner."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import ClientError
 _LISTENS = "0A"
 """the state of a socket in /proc/net/tcp"""
 _OUTSIDE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
-"""of documents, and nobody's: the way to it is looked up, nothing is sent"""
+"""addresses reserved for documents: only the route to them is looked up, nothing is sent"""
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -27,7 +27,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 def holder(port: int) -> str:
-    """The program on this machine that listens on a port; "another program" where the system does not tell."""
+    """The program on this machine that listens on a port; "another program" where the system does not say."""
     inodes = {f"socket:[{inode}]" for inode in _listeners(port)}
     for process in Path("/proc").glob("[0-9]*") if inodes else ():
         with contextlib.suppress(OSError):  # of another user, or just ended

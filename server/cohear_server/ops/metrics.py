@@ -1,7 +1,7 @@
 """What is counted and timed, in a Prometheus registry of its own for each service. `docs/operations.md` explains each.
 
-It is an `Observer`: streams and engine tell it, nobody else knows that it is there. What can be read at any time
-(live streams, queues) is read when somebody asks. Labels hold only what this program itself names, and few values each.
+It is an `Observer`: the service tells it what happens and knows nothing else of it. What can be read at any time (live
+streams, queues) is read when somebody asks. Labels hold only names from this program, and few values each.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ STAGES = ("receive", "vad", "queue", "batch_wait", "decode", "stabilise")
 FATES = ("received", "transcribed", "silent", "shed")
 
 MAX_LABELS = 48
-"""values of one label; codes and rules are few, and a mistake must not fill a database"""
+"""most values of one label: there are few codes and rules, and a mistake must not fill a Prometheus database"""
 
 RECENT_ERRORS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class SeenError:
-    """An error that a client was told; nothing that the client said is in it."""
+    """An error that was sent to a client; it holds nothing that the client sent."""
 
     at_s: float
     """Unix time"""
@@ -49,11 +49,11 @@ class SeenError:
     refused: bool
     """the stream was not admitted"""
     times: int = 1
-    """in a row, the last of them at `at_s`: one caller that knocks all day must not push all others out"""
+    """repetitions, the last one at `at_s`: one caller that tries all day must not push out all other errors"""
 
 
 class Metrics:
-    """All instruments of one service."""
+    """All counters, gauges and histograms of one service."""
 
     def __init__(self, service: Service) -> None:
         self.registry = CollectorRegistry()
@@ -113,7 +113,7 @@ class Metrics:
         """All of it, in Prometheus' text format."""
         return generate_latest(self.registry)
 
-    # --- what is told -----------------------------------------------------------------------------
+    # --- what the service tells -------------------------------------------------------------------
 
     def opened(self, session: Session) -> StreamMetrics:
         self.admitted.inc()
@@ -153,7 +153,7 @@ class Metrics:
         self._stage[kind, stage].observe(seconds)
 
     def label(self, name: str, value: str) -> str:
-        """`value`, or `other` where the label `name` has enough values already."""
+        """`value`, or `other` where the label `name` has `MAX_LABELS` values already."""
         known = self._labels.setdefault(name, set())
         if value not in known:
             if len(known) >= MAX_LABELS:
@@ -163,7 +163,7 @@ class Metrics:
 
 
 class StreamMetrics:
-    """One stream's events into the instruments of all."""
+    """Counts the events of one stream into the metrics of the service."""
 
     def __init__(self, metrics: Metrics, session: Session) -> None:
         self._metrics = metrics
@@ -171,9 +171,9 @@ class StreamMetrics:
         self._rate_hz = session.format.sample_rate_hz
         self._counted = dict.fromkeys(FATES, 0)
         self._spoken_from: int | None = None
-        """sample where speech began that has no partial with words yet"""
+        """where the present speech began, until a partial shows words of it"""
         self._answered = False
-        """it has one without"""
+        """whether it has a partial without words"""
 
     def emitted(self, event: events.Event, now_s: float, trace: JobTrace | None, origin_s: float) -> None:
         match event:
@@ -210,7 +210,7 @@ class StreamMetrics:
         self._metrics.partials.inc()
         if self._spoken_from is None:
             return
-        # the last audio in it came in at `origin_s`, so what was spoken before is that much older
+        # the last audio of the partial arrived at `origin_s`; speech before it is older by the audio between
         waited_s = now_s - origin_s + max(0, partial.end - self._spoken_from) / SAMPLE_RATE_HZ
         if not self._answered:
             self._answered = True
@@ -220,7 +220,7 @@ class StreamMetrics:
             self._metrics.first_words.observe(waited_s)
 
     def _on_final(self, final: events.Final, waited_s: float) -> None:
-        # the endpoint is known when its silence is over: that is part of the wait
+        # the endpoint is known only when its silence is over, and that silence is part of the wait
         silence_s = self._session.endpoint_ms / 1000 if final.reason == "endpoint" else 0.0
         self._metrics.final.labels(final.reason).observe(silence_s + waited_s)
         self._metrics.finals.labels(final.reason).inc()
@@ -238,14 +238,15 @@ class StreamMetrics:
     def _count(self, samples: SampleCount) -> None:
         for fate in FATES:
             new = getattr(samples, fate) - self._counted[fate]
-            # less than before: transcribed audio that turned out to be lost. Counters only rise; the next rise is less
+            # Counters cannot fall, so a decrease (transcribed audio that was lost after all) is offset against the
+            # next increase.
             if new > 0:
                 self._counted[fate] += new
                 self._metrics.count_audio(fate, new / self._rate_hz)
 
 
 class _Readings(Collector):
-    """What the service knows of itself, read when it is asked for."""
+    """Gauges of the service's present state, read at each request."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

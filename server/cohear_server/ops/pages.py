@@ -1,4 +1,4 @@
-"""What the operator asks over HTTP: `/metrics` for Prometheus, `/v1/status` for the dashboard."""
+"""The operator's HTTP routes: `/metrics` for Prometheus, `/v1/status` for the dashboard."""
 
 from __future__ import annotations
 

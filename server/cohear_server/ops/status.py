@@ -1,4 +1,4 @@
-"""`/v1/status`: how the server fares, in one object, for the dashboard and for scripts. It measures nothing itself."""
+"""`/v1/status`: the server's load and health in one object, for the dashboard and for scripts. It measures nothing."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ RUNGS = {
     Rung.SMALLER: "smaller model",
     Rung.NO_PARTIALS: "none",
 }
-"""how partials come"""
+"""rung -> its name in the status"""
 
 
 class Status:
-    """Asks those who know."""
+    """Collects the report from the service, the metrics and the history."""
 
     def __init__(self, service: Service, metrics: Metrics, history: History) -> None:
         self._service = service
@@ -30,7 +30,7 @@ class Status:
         self._begun_s = service.clock()
 
     def report(self) -> dict[str, Any]:
-        """Plain data. Times are seconds, or ms where the name says so; the history's oldest step comes first."""
+        """JSON-ready data. Times are seconds, or ms where the name says so; the oldest step of the history is first."""
         service, history = self._service, self._history
         now = history.read()
         return {

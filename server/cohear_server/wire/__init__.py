@@ -1,1 +1,1 @@
-"""What comes and goes over the network: each protocol's messages, the connection under them, and the web page."""
+"""The network: protocols and their messages, the connection under them, and the web page."""

@@ -1,4 +1,4 @@
-"""A websocket as the connection sees it: messages come and go, and at some time it is gone. It knows no protocol."""
+"""A websocket as the connection needs it: send, receive, close, and an error when it is gone. It knows no protocol."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLOSE_TIMEOUT_S = 2.0
 
 
 class Gone(Exception):
-    """The other side is not there any more; `for_good` if it said so."""
+    """The other side is gone; `for_good` if it closed in order and will not come back."""
 
     def __init__(self, *, for_good: bool) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Gone(Exception):
 
 
 class Channel(Protocol):
-    """All raise `Gone`, but `close`, which lets nobody wait."""
+    """All methods raise `Gone`, except `close`, which never waits long."""
 
     async def receive(self) -> Said: ...
 

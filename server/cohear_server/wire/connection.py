@@ -1,9 +1,9 @@
-"""One connection joined to one stream, in one task group, whatever protocol (`Wire`) is spoken on it.
+"""Joins one connection to one stream, in one task group, for any protocol (`Wire`).
 
-Nothing waits in front of the session: each message is handled as it is read, and when too much speech waits for its
-text the reader stops reading, so that the client's own socket fills (`Stream.room`). Behind the session waits the
-bounded outbox. A fault of the client ends its stream in order, finals first; it never reaches another stream. A
-connection that is lost leaves its stream behind, to be resumed.
+No queue lies before the session: each message is handled as it is read. When too much speech waits for its text, the
+reader stops reading, so the client's own socket fills (`Stream.room`). After the session comes the bounded outbox. A
+fault of the client ends its stream in order, finals first; it never reaches another stream. A connection that is lost
+leaves its stream behind, to be resumed.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 10.0
 MAX_AUDIO_BYTES = 1 << 20
-"""of one message: over 30 s of 16 kHz PCM16"""
+"""of one audio message: over 30 s of 16 kHz PCM16"""
 MAX_FAULTS = 100
-"""messages that are wrong and are forgiven; a client that sends more of them does not listen"""
+"""wrong messages before the stream ends: a client that sends more does not listen to the errors"""
 LEAST_WAIT_S = 0.25
 
 
 async def serve(channel: Channel, wire: Wire, service: Service, caller: Caller) -> None:
-    """Speak a protocol on a connection until it is over, whoever ends it."""
+    """Speak a protocol on a connection until one side ends it."""
     try:
         opening = await _opening(channel, wire)
         if opening.claim is None:
@@ -50,7 +50,7 @@ async def serve(channel: Channel, wire: Wire, service: Service, caller: Caller) 
 
 
 async def refuse(channel: Channel, wire: Wire, fault: CohearError) -> None:
-    """Tell whoever has no stream why, and close."""
+    """Send the error to a client that gets no stream, and close."""
     try:
         for said in wire.tell(Outgoing(Failed(fault))):
             await channel.send(said)
@@ -83,10 +83,10 @@ class _Connection:
         self._forgiven = 0
         self._heard_s = service.clock()
         self._taking = False
-        """audio that came is being taken up, which may take its time"""
+        """whether received audio is being handled, which may take some time"""
 
     async def run(self) -> None:
-        """Until `Done` is told, the client is gone or does not read, or another connection took the stream over."""
+        """Run until `Done` is sent, the client is gone or does not read, or another connection resumed the stream."""
         try:
             async with asyncio.TaskGroup() as group:
                 writer = group.create_task(self._write())
@@ -106,7 +106,7 @@ class _Connection:
 
     def _let_go(self) -> None:
         if self._stream.outbox is not self._outbox:
-            return  # resumed over another connection, which answers for it now
+            return  # another connection resumed the stream, and is responsible for it now
         resumable = self._wire.resumable and self._stream.fault is None
         if resumable and (self._lost or self._outbox.overflowed):
             self._service.detach(self._stream)
@@ -116,7 +116,7 @@ class _Connection:
     # --- client to session ------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        """Ends when the client is gone."""
+        """Read until the client is gone."""
         try:
             while True:
                 await self._stream.room()
@@ -128,13 +128,13 @@ class _Connection:
         except Gone as gone:
             self._lost = not gone.for_good
             self._outbox.close()
-        except Exception:  # the boundary of this stream: whatever failed in it stays in it
+        except Exception:  # the boundary of this stream: its failure must not reach others
             logger.exception("stream %s failed", self._stream.session.id)
             self._stream.fail()
 
     async def _take(self, said: Said) -> None:
         if self._stream.outbox is not self._outbox:
-            return  # the client speaks over another connection now
+            return  # another connection has resumed the stream
         try:
             commands = list(self._wire.hear(said))
         except ClientError as fault:
@@ -148,7 +148,7 @@ class _Connection:
 
     async def _take_audio(self, data: bytes) -> None:
         if self._stream.stopping and (self._service.draining or self._stream.expelled):
-            return  # we closed, not the client: it was told, and this audio crossed the message
+            return  # we ended the stream and said so; this audio was on its way already
         self._taking = True
         try:
             self._check(data)
@@ -175,7 +175,7 @@ class _Connection:
             self._forgive(fault)
 
     def _forgive(self, fault: ClientError) -> None:
-        """A wrong message harms nothing that was said: the stream goes on, unless it is one after the other."""
+        """Report a wrong message. The stream goes on, unless there are too many of them."""
         self._forgiven += 1
         if self._forgiven > MAX_FAULTS:
             self._fail(fault)
@@ -183,7 +183,7 @@ class _Connection:
             self._stream.say(Failed(fault, fatal=False))
 
     def _fail(self, fault: CohearError) -> None:
-        """Tell the client, then end the stream in order: what was said before the fault still becomes text."""
+        """Tell the client, then end the stream in order: audio before the fault still becomes text."""
         if self._fault is None:
             self._fault = fault
             self._stream.say(Failed(fault))
@@ -202,7 +202,7 @@ class _Connection:
     # --- session to client ------------------------------------------------------------------------
 
     async def _write(self) -> None:
-        """Ends when `Done` is told or nobody listens."""
+        """Write until `Done` is sent or the client is gone."""
         try:
             while await self._outbox.wait():
                 outgoing = self._outbox.take(self._service.clock())
@@ -217,7 +217,7 @@ class _Connection:
     def _told(self, outgoing: Outgoing) -> Iterable[Said]:
         try:
             return list(self._wire.tell(outgoing))
-        except Exception:  # the boundary of this stream: one event that cannot be said does not take the others along
+        except Exception:  # the boundary of this stream: one event that cannot be sent must not stop the others
             logger.exception("stream %s: an event was not told", self._stream.session.id)
             self._fail(ServerError("internal", "the server could not say what it heard", "connect again"))
             return ()

@@ -1,7 +1,7 @@
-"""By which names the server lets itself be called. A page of a foreign name whose address was changed to ours (DNS
-rebinding) would otherwise pass for our own page, on loopback too.
+"""Which host names in a request are accepted. Otherwise a page of a foreign name whose address was changed to ours (DNS
+rebinding) would count as our own page, also on loopback.
 
-An address in figures passes always: nobody can make it mean another machine. It checks no Origin; that is `web`'s part.
+Numeric addresses are always accepted: nobody can make them mean another machine. `web` checks the Origin.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Hosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = Headers(scope=scope).get("host") if scope["type"] in ("http", "websocket") else None
-        # a program of HTTP/1.0 may name none; a browser always does
+        # a program that speaks HTTP/1.0 may send no Host; a browser always does
         if host is None or host_allowed(host, self._names):
             await self._app(scope, receive, send)
         else:
@@ -38,7 +38,7 @@ class Hosts:
 
 
 def known_names(config: ServerConfig) -> frozenset[str]:
-    """Those in the settings, this machine's own, and that of the interface if it has one."""
+    """The names in the settings, those of this machine, and that of the interface if it has one."""
     own = socket.gethostname().lower()
     return frozenset({*LOCAL_NAMES, own, f"{own}.local", config.host.lower(), *allowed_hosts(config)} - {""})
 

@@ -1,4 +1,4 @@
-"""A native stream inside this process, without a socket, in the shape of the client library's.
+"""A native stream inside this process, without a socket, with the interface of the client library.
 
 async with Service.open(ServerConfig()) as service:
     async with open_stream(service, Start()) as stream:

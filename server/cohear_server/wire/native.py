@@ -1,7 +1,7 @@
-"""The native protocol, translated: its messages into commands, and events into its messages. Pure; no socket, no state.
+"""Translates the native protocol: its messages into commands, and events into its messages. Pure; no socket, no state.
 
-`NativeWire` is what a connection speaks. Nothing else knows both sides.
-Samples at 16 kHz become seconds here, and times of a decoding become `timing`.
+A connection uses `NativeWire`. No other module knows both sides. Samples at 16 kHz become seconds here, and the stages
+of a decode become `timing`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .wire import Opening, Said, usual_close_code
 
 
 class NativeWire:
-    """Version 1; `docs/protocol.md` has it."""
+    """The native protocol, version 1; `docs/protocol.md` describes it."""
 
     resumable = True
 
@@ -67,7 +67,7 @@ def read(text: str) -> protocol.ClientMessage:
 
 
 def to_start(start: protocol.Start) -> commands.Start:
-    """What a client wants of a new stream."""
+    """The core's form of `start`."""
     return commands.Start(
         format=AudioFormat(start.sample_rate, start.encoding, start.channels),
         language=start.language,
@@ -82,14 +82,14 @@ def to_start(start: protocol.Start) -> commands.Start:
 
 
 def to_claim(resume: protocol.Resume) -> commands.Claim:
-    """Which stream a client that was cut off wants back."""
+    """The core's form of `start.resume`."""
     return commands.Claim(resume.session_id, resume.token, resume.last_seq, resume.lasting)
 
 
 def to_command(
     message: protocol.Configure | protocol.Finalize | protocol.Stop,
 ) -> commands.Configure | commands.Finalize | commands.Stop:
-    """What a client says on an open stream."""
+    """The core's form of a message on an open stream."""
     match message:
         case protocol.Configure():
             return commands.Configure(
@@ -108,7 +108,7 @@ def to_command(
 
 
 def to_message(event: events.Event, stages: Stages | None = None) -> protocol.ServerMessage:
-    """What a client reads of an event; `stages` is where its latency went, if it was decoded."""
+    """The message of an event; `stages` is the latency of each stage, if it was decoded."""
     message: protocol.ServerMessage
     match event:
         case events.Partial() | events.Final():
@@ -139,7 +139,7 @@ def to_message(event: events.Event, stages: Stages | None = None) -> protocol.Se
 
 
 def to_limits(limits: events.Limits) -> protocol.Limits:
-    """What a stream is held to; the largest frame is the protocol's own."""
+    """The limits of a stream; the largest frame is the protocol's own."""
     return protocol.Limits(
         max_segment_s=limits.max_segment_s,
         idle_timeout_s=limits.idle_timeout_s,

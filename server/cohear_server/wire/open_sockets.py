@@ -22,21 +22,21 @@ class SocketLimits:
     spare: int = 16
     """of them that websockets cannot have: health checks are answered on a full server"""
     head_s: float = 10.0
-    """for a request's head to be there, from the connection or the last answer on"""
+    """time for the head of a request, from the start of the connection or the last answer"""
     stall_s: float = 30.0
-    """for a client to take some of what was written to it"""
+    """time in which a client must read something of what was written to it"""
     close_s: float = 10.0
-    """for a websocket to be gone once it was closed"""
+    """time for a websocket to be gone after its close"""
     head_bytes: int = 16 << 10
     line_bytes: int = 8 << 10
-    """of a head: what the websocket library takes"""
+    """longest line of a head: what the websocket library takes"""
     headers: int = 100
     first_message_bytes: int = 64 << 10
-    """of a websocket: it names what follows, and is not audio"""
+    """largest first message of a websocket: it describes the stream, and is not audio"""
     fragments: int = 1_024
-    """frames that one websocket message may come in"""
+    """most frames of one websocket message"""
     unsent_bytes: int = 1 << 20
-    """answers to pings that may wait for a client which sends and does not read"""
+    """most unsent bytes, such as answers to pings, for a client that sends and does not read"""
 
 
 FULL = OverloadError("too_many_connections", "this server has no connection left", "try again later", retry_after_s=5.0)
@@ -53,7 +53,7 @@ class Socket(Protocol):
 
 
 class OpenSockets(ServerState):
-    """All open connections of one server, and those of them that may be closed for another one's sake."""
+    """All open connections of one server, and those that may be closed for a new one."""
 
     def __init__(self, limits: SocketLimits) -> None:
         super().__init__()
@@ -61,14 +61,14 @@ class OpenSockets(ServerState):
         self.by_address: Counter[str] = Counter()
         self._open: set[Socket] = set()
         self._silent: dict[Socket, None] = {}
-        """have nothing to do yet, or nothing any more; the longest silent first"""
+        """connections without a request; the one that has been silent longest is first"""
         self._websockets = 0
 
     def __len__(self) -> int:
         return len(self._open)
 
     def opened(self, connection: Socket) -> bool:
-        """Count one more. False if there is no place for it, and nobody gives way."""
+        """Count one more. False if there is no place, and no other connection can be closed."""
         if len(self._open) >= self.limits.connections and not self._make_way():
             return False
         self._open.add(connection)
@@ -77,7 +77,7 @@ class OpenSockets(ServerState):
         return True
 
     def replaced(self, old: Socket, new: Socket) -> None:
-        """The same connection speaks another protocol now."""
+        """The connection has changed its protocol."""
         self._open.discard(old)
         self._silent.pop(old, None)
         self._open.add(new)
@@ -95,7 +95,7 @@ class OpenSockets(ServerState):
                 del self.by_address[connection.address]
 
     def silent(self, connection: Socket) -> None:
-        """From now on it gives way to others."""
+        """From now on this connection may be closed for a new one."""
         if connection in self._open:
             self._silent.setdefault(connection)
 
@@ -103,7 +103,7 @@ class OpenSockets(ServerState):
         self._silent.pop(connection, None)
 
     def check_websocket(self, connection: Socket) -> None:
-        """Raises OverloadError where one more websocket would be too many, and none gives way."""
+        """Raises OverloadError if one more websocket would be too many, and no other connection can be closed."""
         if 0 < self.limits.per_address < self.by_address[connection.address]:
             raise CROWDED
         most = max(1, self.limits.connections - self.limits.spare)

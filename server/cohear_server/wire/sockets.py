@@ -1,7 +1,7 @@
-"""What a connection may cost before anybody knows whose it is: how long it may say nothing, how large a head is, how
-much may lie unread. uvicorn's protocols, with the limits that uvicorn has no settings for.
+"""Limits of a connection before a key is known: its silence, the size of its head, and unread data.
 
-It knows neither keys nor messages; it stands below them. How many there may be is counted in `open_sockets`.
+These are uvicorn's protocols, with limits for which uvicorn has no settings. They know neither keys nor messages.
+`open_sockets` counts the connections.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class HttpSocket(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def _is_large_head(self, data: bytes) -> bool:
-        """h11 limits a head only as long as it is not complete."""
+        """h11 limits a head only while it is incomplete."""
         if self.conn.their_state is not h11.IDLE:
             return False
         left = self.server_state.limits.head_bytes - len(self.conn.trailing_data[0])
@@ -188,7 +188,7 @@ class WebSocket(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     def keepalive_timeout(self) -> None:
-        """No pong in time. It may lie behind audio that is not read yet: what comes in, or would, is life too."""
+        """No pong in time. It may lie behind audio that is not read yet, so any received byte counts as life."""
         if self.read_paused or self._received_s > self.ping_sent_at:
             self.pong_timer = None
             self.schedule_ping()
@@ -212,14 +212,14 @@ class WebSocket(WebSocketsSansIOProtocol):
             self.loop.call_later(self._table.limits.close_s, self.give_way)
 
     def _refuse_handshake(self) -> None:
-        """The websocket library could not read the request, and says nothing by itself."""
+        """The websocket library could not read the request, and sends no answer by itself."""
         answer = b"".join(self.conn.data_to_send())
         self.transport.write(answer or b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
         self.transport.close()
 
 
 def told(fault: CohearError) -> dict[str, str]:
-    """The form of an error over HTTP."""
+    """An error as JSON for HTTP."""
     return {"code": fault.code, "message": fault.message, "remedy": fault.remedy}
 
 

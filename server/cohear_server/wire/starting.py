@@ -1,4 +1,4 @@
-"""What a server answers while it looks for its model, which may be a download: that it is alive, and not ready yet."""
+"""The answers of a server that still looks for its model, which may be a download: it is alive, and not ready yet."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Front:
 
 
 def starting_app(config: ServerConfig) -> Starlette:
-    """It asks for no key and tells nothing but its state."""
+    """An application that asks for no key and shows only the state of the server."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})

@@ -1,7 +1,7 @@
-"""The browser pages: their static files, what they ask of the server (`/v1/info`), and the rules that browsers keep.
+"""The browser pages: their static files, `/v1/info` for them, and the headers and origins that browsers check.
 
-It holds no page of its own: the files are the client package's, in `cohear_client/web`. A browser tells the origin of
-the page that speaks, and that has to be ours or an allowed one; programs tell none and pass.
+The files are in the client package, in `cohear_client/web`. A browser sends the origin of its page, which must be ours
+or an allowed one; other programs send none and pass.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..live.service import Service
 from .native import to_limits
 
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
-"""What may be repeated in a header of ours; a Host header may hold anything."""
+"""A host that may be repeated in our headers; a Host header could hold anything."""
 
 
 def routes(service: Service) -> list[BaseRoute]:
@@ -53,7 +53,7 @@ def routes(service: Service) -> list[BaseRoute]:
 
 
 def service_info(service: Service) -> dict[str, Any] | None:
-    """What a client may ask for; None while the model is not loaded. Languages are ISO 639-1 codes."""
+    """What the server offers; None while the model is not loaded. Languages are ISO 639-1 codes."""
     if not service.ready:
         return None
     model = service.model
@@ -85,7 +85,7 @@ def origin_allowed(headers: Headers, allowed: Sequence[str]) -> bool:
 
 
 def security_headers(host: str) -> dict[str, str]:
-    """What a browser may do with our files. `host` is the request's Host header: sockets may go there alone."""
+    """Headers that limit what a browser does with our files. `host` is the Host header: sockets may only go there."""
     sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; worker-src 'self'; "
@@ -97,7 +97,7 @@ def security_headers(host: str) -> dict[str, str]:
         "referrer-policy": "no-referrer",
         "permissions-policy": "microphone=(self), camera=(), geolocation=()",
         "cross-origin-opener-policy": "same-origin",
-        "cache-control": "no-cache",  # asks each time, by ETag: an upgraded server is an upgraded page
+        "cache-control": "no-cache",  # the browser asks each time, by ETag, so the page is as new as the server
     }
 
 

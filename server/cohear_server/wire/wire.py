@@ -1,7 +1,7 @@
-"""What a protocol is, to the connection under it: messages in, commands out; events in, messages out. No sockets.
+"""The interface of a protocol: messages in, commands out; events in, messages out. No sockets.
 
-A new protocol is one class of this shape; `native` is the first. All that concerns a connection's life is in
-`connection`: reading and writing, back-pressure, silence, loss and return, the close.
+A new protocol is one class with these methods; `native` is the first. `connection` does all the rest: reading and
+writing, back-pressure, silence, loss and resume, the close.
 """
 
 from __future__ import annotations
@@ -23,41 +23,42 @@ CLOSE_NORMAL, CLOSE_CLIENT_FAULT, CLOSE_SERVER_FAULT, CLOSE_TRY_LATER = 1000, 10
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a client wants when it comes: a new stream, or with `claim` the one that it lost."""
+    """The request for a stream: a new one, or with `claim` the one that lost its connection."""
 
     start: Start
     claim: Claim | None = None
 
 
 class Wire(Protocol):
-    """One object a connection, so it may remember what was said. A method that raises ClientError refuses a message."""
+    """One object for each connection, so it may keep state. Where a method raises ClientError, the message is
+    refused."""
 
     resumable: bool
     """whether a client that lost its connection can ask for its stream again"""
 
     def opening(self) -> Opening | None:
-        """What the request alone asks for; None where messages tell."""
+        """The stream that the HTTP request itself asks for; None if messages do."""
         ...
 
     def open(self, said: Said) -> Opening | None:
-        """What the messages before the stream ask for; None: not all is said yet. ClientError ends the connection."""
+        """The stream that the first messages ask for; None: more must come. ClientError ends the connection."""
         ...
 
     def hear(self, said: Said) -> Iterable[Command]:
-        """What a message on the open stream asks for. ClientError is told, and the stream goes on."""
+        """The commands of a message on the open stream. ClientError is sent to the client, and the stream goes on."""
         ...
 
     def tell(self, outgoing: Outgoing) -> Iterable[Said]:
-        """The messages of an event; none where the protocol has no word for it. `Failed` may come before a stream."""
+        """The messages of an event; none if the protocol has none for it. `Failed` may come before a stream."""
         ...
 
     def close_code(self, fault: CohearError | None) -> int:
-        """Of the connection, when all is told; `fault` is what ended the stream."""
+        """The close code when everything is sent; `fault` is what ended the stream."""
         ...
 
 
 def usual_close_code(fault: CohearError | None) -> int:
-    """By whose fault it was."""
+    """The close code by the kind of the fault."""
     match fault:
         case None:
             return CLOSE_NORMAL
