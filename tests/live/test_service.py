@@ -71,7 +71,7 @@ async def test_many_connections_that_are_broken_at_once_keep_nobody_out() -> Non
         service.admit(Start())
         assert len(service.streams) == 12
     async with running() as service:
-        service.dispatcher.load.admits = lambda now_s: len(service.streams) < 4  # type: ignore[method-assign]
+        service.engine.capacity.admits = lambda now_s: len(service.streams) < 4  # type: ignore[method-assign]
         for _ in range(50):
             lost(service)
         service.admit(Start())

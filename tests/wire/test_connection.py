@@ -276,11 +276,16 @@ async def test_a_client_that_never_reads_is_closed_and_harms_none(monkeypatch: p
         chunk = burst(0.2) + quiet(0.3)
         beside = asyncio.create_task(transcribe(running))
         (stream,) = (s for s in running.service.streams.values())
-        async with asyncio.timeout(60):
+
+        async def fill() -> None:
             with contextlib.suppress(ConnectionClosed):
-                while not stream.outbox.overflowed:
+                while True:
                     await ws.send(chunk)
-        assert stream.outbox.overflowed
+
+        filling = asyncio.create_task(fill())  # it hangs once the server is gone, as it reads nothing
+        async with asyncio.timeout(60):
+            await stream.outbox.closed.wait()  # its outbox overflows, or its socket takes nothing for too long
+        filling.cancel()
         assert of(Final, await beside)
         await running.service.vacant.wait()
         ws.transport.abort()

@@ -9,9 +9,8 @@ Its states and transitions are the table in `states`. It knows no socket, no wir
 handed in, in seconds of one monotonic clock. Finals leave in the order of their segments, each once.
 Every sample is settled once, as transcribed, silent or shed. Positions are samples at 16 kHz since the stream began.
 
-Bounds: it keeps the audio of the open segment, of the context before it and of one slice (`AudioFormat.slices`), and
-`MAX_MARKS` marks. Finished segments keep no audio; there are no more than make it `full`, if its holder then takes no
-more audio.
+Bounds (`MEMORY_BYTES`): it keeps the audio of the open segment, of the context before it and of one slice, and
+`MAX_MARKS` marks. Finished segments keep no audio; there are no more than make it `full`.
 """
 
 from __future__ import annotations
@@ -36,6 +35,9 @@ from .state import SessionState
 from .states import Drained, State, following
 
 STATS_INTERVAL_S = 5.0
+
+MEMORY_BYTES = 4 << 20
+"""What a session keeps at most, if it is given slices of audio, and none while it is `full`."""
 
 MAX_BACKLOG_S = 45.0
 """The session is `full` when so much finished speech waits for its text."""

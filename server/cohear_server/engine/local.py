@@ -24,6 +24,7 @@ from .engine import WhisperEngine
 from .guard import GuardOptions
 from .heap import HeapKeeper, keep_one_heap
 from .options import EngineOptions
+from .tally import TALLY
 from .whisper import cuda_devices
 
 __all__ = ["EngineOptions", "LocalBackend"]
@@ -97,6 +98,7 @@ class LocalBackend:
 
     def _decode(self, engine: WhisperEngine, batch: list[DecodeJob], posted_s: float) -> list[DecodeResult]:
         begun_s = time.monotonic()
+        TALLY.begin()
         results = attempt(engine, batch)
         if self._heap is not None:
             self._heap.batch_done()
@@ -107,6 +109,8 @@ class LocalBackend:
                 wait_ms=1000 * (begun_s - posted_s),
                 decode_ms=1000 * (done_s - begun_s),
                 batch_size=len(batch),
+                encode_ms=1000 * TALLY.encode_s,
+                steps=TALLY.steps,
             )
             for result in results
         ]

@@ -45,7 +45,7 @@ class Results:
     def keep(self, job: DecodeJob, result: DecodeResult) -> None:
         """Faults are not kept."""
         if result.error is None:
-            timeless = replace(result, job_id="", wait_ms=0.0, decode_ms=0.0, batch_size=0)
+            timeless = replace(result, job_id="", wait_ms=0.0, decode_ms=0.0, batch_size=0, encode_ms=0.0, steps=0)
             self.cache.put(self._key(job), zlib.compress(msgspec.json.encode(timeless), 1))
 
     def _key(self, job: DecodeJob) -> str:

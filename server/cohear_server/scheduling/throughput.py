@@ -16,7 +16,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from ..core.jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, DecodeJob, JobKind
-from .scheduler import batch_key, length_class
+from .batching import batch_key, length_class
 
 MAX_WINDOW_S = MAX_WINDOW_SAMPLES / SAMPLE_RATE_HZ
 
@@ -94,7 +94,7 @@ class ThroughputScheduler:
         self._batches += 1
         return [one.job for one in waiting[:size]]
 
-    def finished(self, batch: list[DecodeJob], took_s: float | None) -> None:
+    def finished(self, batch: list[DecodeJob]) -> None:
         """The engine is through with these; nothing depends on it."""
 
     def _choose(self) -> Hashable | None:

@@ -1,12 +1,12 @@
-"""The event loop's pulse: on a busy server, what comes within a few milliseconds is taken up at once.
+"""Loop batching: on a busy server the event loop takes up what came within a few milliseconds in one go.
 
-    loop:  | frames, frames, frames |  asleep, up to 40 ms  | frames, frames, results | ...
+    loop:  | frames, frames, frames |  asleep, a few ms  | frames, frames, results | ...
                                        a result of the engine ends the sleep
 
-While decoders keep every core busy, each wake-up of the loop finds its code and data gone from the cache. Taking up
-what came in 40 ms in one go costs the loop two fifths less, and the engine decodes a tenth more beside it (measured: 22
-streams on 2 cores), which shortens the streams' lag by more than the sleep. An idle engine has nothing to gain: the
-sleep grows with what is asked of it.
+While decoders keep every core busy, each wake-up of the loop finds its code and data gone from the cache. Fewer
+wake-ups cost the loop less, and the engine decodes more beside it, which shortens the streams' lag by more than the
+sleep. An idle engine has nothing to gain, nor has one that leaves the cores to the loop, as a GPU does: the sleep grows
+with what is asked of the engine, up to a share of the time of a batch.
 
 The sleep blocks the loop's thread on purpose; it holds no lock of the interpreter.
 """
@@ -27,8 +27,8 @@ except ModuleNotFoundError:  # not on Windows
 
 Args = TypeVarTuple("Args")
 
-LONGEST_S = 0.04
-"""of a sleep, when all of the engine is asked for; at half of it a quarter"""
+LONGEST_S = 0.05
+"""however long a batch takes: what comes this much later nobody notices"""
 SHORTEST_S = 0.005
 """where it would be shorter there is none, and what is asked for is looked up each `IDLE_S`"""
 IDLE_S = 0.25
@@ -36,7 +36,7 @@ ROUNDS = 6
 """of the loop between two sleeps: a frame passes from the socket to its session in four"""
 
 
-class PulsedLoop(Loop):
+class BatchingLoop(Loop):
     """uvloop's, with which a live stream takes a sixth less of the loop; its thread may be woken from a sleep."""
 
     def __init__(self) -> None:
@@ -57,12 +57,13 @@ class PulsedLoop(Loop):
         self._bell.acquire(timeout=longest_s)
 
 
-async def pulse(demand: Callable[[], float]) -> None:
-    """Give the running PulsedLoop a pulse that follows the share of the engine that is asked for, until cancelled."""
+async def batch_loop(demand: Callable[[], float], longest_s: Callable[[], float]) -> None:
+    """Let the running BatchingLoop sleep between its rounds, until cancelled: for `longest_s` when all of the engine is
+    asked for (`demand` 1), at half of it for a quarter."""
     loop = asyncio.get_running_loop()
-    assert isinstance(loop, PulsedLoop)
+    assert isinstance(loop, BatchingLoop)
     while True:
-        sleep_s = LONGEST_S * min(1.0, demand()) ** 2
+        sleep_s = min(LONGEST_S, longest_s()) * min(1.0, demand()) ** 2
         if sleep_s < SHORTEST_S:
             await asyncio.sleep(IDLE_S)
             continue
