@@ -80,6 +80,16 @@ def write_all(
     return paths
 
 
+def check_name(path: Path) -> None:
+    """Raises ClientError(`cannot_write`) for what no file can be."""
+    if path.is_dir():
+        raise ClientError("cannot_write", f"{path}: is a folder", "name a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise _unwritten(path, fault) from fault
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Make `path` hold `text`, on the disk, or leave it as it was. Raises ClientError (`cannot_write`)."""
     part = path.with_name(_fitting(f".{path.name}", f".{os.getpid()}.part"))
@@ -96,8 +106,12 @@ def write_atomically(path: Path, text: str) -> None:
                 os.fsync(file.fileno())
             os.replace(part, path)
     except OSError as fault:
-        remedy = "make room on the disk" if fault.errno in FULL else "choose another --output-dir"
-        raise ClientError("cannot_write", f"{path}: cannot be written ({fault.strerror})", remedy) from fault
+        raise _unwritten(path, fault) from fault
+
+
+def _unwritten(path: Path, fault: OSError) -> ClientError:
+    remedy = "make room on the disk" if fault.errno in FULL else "choose another name or folder"
+    return ClientError("cannot_write", f"{path}: cannot be written ({fault.strerror})", remedy)
 
 
 def remove_parts(folders: Iterable[Path]) -> int:

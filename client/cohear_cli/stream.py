@@ -108,8 +108,7 @@ async def _stream_pipe(args: argparse.Namespace, over: asyncio.Event) -> None:
 async def _send(
     args: argparse.Namespace, start: Start, audio: AsyncIterator[Pcm | bytes], speed: float, over: asyncio.Event
 ) -> None:
-    from .interrupt import first_interrupt, until
-    from .live import show
+    from .interrupt import until
+    from .live import Audio, show
 
-    with first_interrupt(over.set):
-        await show(args, start, until(over, audio), speed)
+    await show(args, Audio(start, until(over, audio), speed, over.set))

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from cohear_server.core.jobs import DecodeJob, DecodeResult, HypothesisWord, Pcm
 from cohear_server.engine.backend import ModelInfo
-from cohear_server.engine.second_try import as_tried, judge
+from cohear_server.engine.second_try import as_tried, review
 from cohear_server.errors import ServerError
 
 STEPS_S = (2.0, 4.0)
@@ -81,7 +81,7 @@ class Echo:
         self.batches.append(list(batch))
         self.begun.set()
         await asyncio.sleep(0)
-        return [judge(job, self._heard(as_tried(job)), short=False) for job in batch]
+        return [review(job, self._heard(as_tried(job)), short=False) for job in batch]
 
     async def aclose(self) -> None:
         self.closed += 1

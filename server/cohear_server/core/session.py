@@ -33,6 +33,7 @@ from .segmenter import Cut, Pause, Resumption, SegmentEvent, SpeechEnd, SpeechSt
 from .speech import Speech
 from .state import SessionState
 from .states import Drained, State, following
+from .vad import SileroNetwork
 
 STATS_INTERVAL_S = 5.0
 
@@ -44,11 +45,19 @@ MAX_BACKLOG_S = 45.0
 
 
 class Session:
-    def __init__(self, session_id: str, fmt: AudioFormat, decode: DecodeOptions, options: SessionOptions) -> None:
+    def __init__(
+        self,
+        session_id: str,
+        fmt: AudioFormat,
+        decode: DecodeOptions,
+        options: SessionOptions,
+        network: SileroNetwork | None = None,
+    ) -> None:
+        """`network` is what the detector of `options` needs, if it does. Raises ServerError(`no_vad`) without."""
         self.id = session_id
         self.options = options
         self._state = State.QUIET
-        self._intake = Intake(fmt, options)
+        self._intake = Intake(fmt, options, network)
         self._ledger = Ledger(self._intake.decoder)
         self._requests = Requests(session_id, self._intake.buffer, decode, options)
         self._effects = Effects()
@@ -157,9 +166,9 @@ class Session:
         )
 
     @classmethod
-    def restore(cls, session_id: str, state: SessionState) -> Session:
-        """A session that continues where another one was, from `samples().received` on."""
-        session = cls(session_id, state.format, state.requests.decode, state.options)
+    def restore(cls, session_id: str, state: SessionState, network: SileroNetwork | None = None) -> Session:
+        """One that goes on where another one was, from `samples().received` on."""
+        session = cls(session_id, state.format, state.requests.decode, state.options, network)
         session._intake.restore(state.intake)
         session._ledger.restore(state.ledger)
         session._requests.restore(state.requests)
