@@ -167,7 +167,7 @@ class Session:
 
     @classmethod
     def restore(cls, session_id: str, state: SessionState, network: SileroNetwork | None = None) -> Session:
-        """One that goes on where another one was, from `samples().received` on."""
+        """A session that continues where another one was, from `samples().received` on."""
         session = cls(session_id, state.format, state.requests.decode, state.options, network)
         session._intake.restore(state.intake)
         session._ledger.restore(state.ledger)
