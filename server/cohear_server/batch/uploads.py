@@ -21,7 +21,7 @@ READERS = 2
 ROOM = 32
 """windows of all files that wait or are decoded: some 16 MB at most, and enough for full batches"""
 
-RETRY_AFTER_S = 10.0
+RETRY_AFTER_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)

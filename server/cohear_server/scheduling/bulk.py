@@ -18,11 +18,12 @@ from .fairness import FairShare, equal_shares
 LIVE_S = 3.0
 """since a stream last asked for something: somebody is streaming, and may speak again at any moment"""
 
-BESIDE_S = 0.3
-"""A batch of files is no longer than this where streams have another slot: that much later they have this one too."""
+BESIDE_S = 0.15
+"""A batch of files is no longer than this while somebody streams, if it can be shorter: what comes next of a stream may
+have to wait for it."""
 
-BEFORE_S = 0.15
-"""And than this where there is one slot, or one left: a window of a stream may have to wait for it."""
+ALONE_S = 0.3
+"""And than this otherwise: whoever begins to stream waits for it once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class BulkLane:
         self._fair = FairShare(share)
         self._waiting: dict[str, DecodeJob] = {}
         """by the job's id, oldest first"""
-        self._decoding = 0
+        self.decoding = 0
         """batches in the engine"""
 
     def __len__(self) -> int:
@@ -68,18 +69,18 @@ class BulkLane:
         `idle_s`."""
         live = idle_s < LIVE_S
         slots = max(1, self._options.slots - live)
-        if not self._waiting or self._decoding >= slots:
+        if not self._waiting or self.decoding >= slots:
             return []
-        batch = self._fill(BESIDE_S if not live or self._options.slots > slots else BEFORE_S)
+        batch = self._fill(BESIDE_S if live else ALONE_S)
         for job in batch:
             self._take(job.id)
             self._fair.serve(job.tenant, len(job.pcm) / SAMPLE_RATE_HZ, now_s)
-        self._decoding += 1
+        self.decoding += 1
         return batch
 
     def finished(self) -> None:
         """The engine is through with one of the batches."""
-        self._decoding -= 1
+        self.decoding -= 1
 
     def _fill(self, longest_s: float) -> list[DecodeJob]:
         """The first, and of those behind it all that may share its call within the time."""

@@ -143,10 +143,12 @@ class Scheduler:
     def next_batch(self, now_s: float, busy: int = 0) -> list[DecodeJob]:
         """The jobs to decode now, taken out of the queue; empty if none should be. All share one `batch_key`.
 
-        `busy` batches are in the engine already. Who is held back is asked for again when a batch ends."""
+        `busy` batches are in the engine already; for those of files nobody is held back. Who is held back is asked for
+        again when a batch ends."""
+        at_work = busy - self._bulk.decoding
         for ranked in self._ranked(now_s):
             batch = self._fill(ranked) if ranked else []
-            if batch and not (busy and self._may_wait(batch, now_s)):
+            if batch and not (at_work and self._may_wait(batch, now_s)):
                 for waiting in batch:
                     self._begin(waiting, now_s)
                 return [waiting.job for waiting in batch]
