@@ -37,7 +37,6 @@ def test_what_is_found_from_the_costs_is_near_the_best_by_hand(speakers: Speaker
     assert outcome(MACHINES[name], speakers, streams).strain < 1.15 * max(best, 0.8)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gains from batches", "gains little"])
 def test_files_take_what_ten_streams_leave_and_their_p95_hardly_moves(speakers: Speakers, name: str) -> None:
     p95_ms: list[dict[str, float]] = []
@@ -53,9 +52,10 @@ def test_files_take_what_ten_streams_leave_and_their_p95_hardly_moves(speakers: 
     alone_ms, beside_ms = p95_ms
     for kind in alone_ms:
         assert beside_ms[kind] <= 1.1 * alone_ms[kind], kind
-    # one of two slots is theirs: nearly all that one can decode
+    # one of two slots is theirs, whenever nothing of a stream waits
     window_s = sum(FILE_WINDOW_S) / 2
-    assert run.files.audio_s > 0.85 * SECONDS * window_s / run.costs.main.seconds(1, window_s)
+    slot_s = run.files.audio_s / window_s * MACHINES[name].contention * run.costs.main.seconds(1, window_s)
+    assert slot_s > 0.65 * SECONDS
 
 
 def test_by_hand_are_tried_only_batches_that_a_machine_has_figures_for() -> None:
