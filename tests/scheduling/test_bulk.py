@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from .test_scheduler import BULK, FINAL, costing, job
+from .test_scheduler import scheduler as by_hand
 
 COST_S = 0.01
 """of a second of a window"""
@@ -69,7 +70,7 @@ def test_batches_of_files_are_short_and_shorter_while_somebody_streams() -> None
 
 def test_nobody_is_held_back_for_company_because_a_file_is_decoded() -> None:
     """Few partials wait for more while the engine is at work: on files it always is."""
-    queue = scheduler()
+    queue = by_hand()
     queue.submit(job("f", BULK), 0.0)
     assert queue.next_batch(9.0)
     partial = job("a", deadline_s=9.0)
