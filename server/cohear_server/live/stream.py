@@ -14,7 +14,6 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from ..access.caller import ANYONE, Caller
 from ..core.commands import Audio, Claim, Command, Resume, Stop, Tick
 from ..core.effects import Cancel, Effect, Emit, Submit
 from ..core.events import Event, Failed, Final, Lost, Notice, Ready
@@ -24,6 +23,7 @@ from ..engine.backend import ModelInfo
 from ..errors import CohearError, ServerError
 from ..scheduling.dispatcher import Dispatcher, JobTimes
 from ..scheduling.load import PARTIAL_SHARE, Rung
+from .caller import ANYONE, Caller
 from .log import Emitted, EventLog
 from .observer import UNOBSERVED, StreamObserver
 from .outbox import Outbox
