@@ -11,7 +11,7 @@ import functools
 from collections import deque
 from importlib import metadata
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol
 
 import numpy as np
 import onnxruntime
@@ -24,7 +24,6 @@ from .jobs import SAMPLE_RATE_HZ, Pcm
 FRAME_SAMPLES = SAMPLE_RATE_HZ // 50
 Probabilities = NDArray[np.float32]
 VadName = Literal["cascade", "webrtc", "silero", "energy"]
-VAD_NAMES: tuple[VadName, ...] = get_args(VadName)
 
 
 class Vad(Protocol):
