@@ -112,8 +112,8 @@ async def stream_all(
     """The text of each clip's finals."""
     places = asyncio.Semaphore(streams)
     async with Service.open(config) as service, asyncio.TaskGroup() as group:
-        load = service.dispatcher.load
-        load.options = replace(load.options, leisure=haste[0], haste=haste[1])
+        capacity = service.engine.capacity
+        capacity.options = replace(capacity.options, economy_from=haste[0], economy_full=haste[1])
         tasks = [group.create_task(stream_one(clip, service, places)) for clip in clips]
     return [task.result() for task in tasks]
 

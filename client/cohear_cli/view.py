@@ -78,6 +78,7 @@ class JsonView(PlainView):
 
 
 def remark(event: Warning | Error) -> str:
-    """One line for a warning or an error that is not fatal."""
+    """One line for a warning or an error that is not fatal, with the place in the audio that it is about."""
     remedy = event.remedy if isinstance(event, Error) else ""
-    return f"{event.message}: {remedy}" if remedy else event.message
+    told = f"{event.message}: {remedy}" if remedy else event.message
+    return told if event.start_s is None else f"{event.start_s:.1f} s to {event.end_s:.1f} s: {told}"

@@ -232,7 +232,8 @@ class Stream:
     async def _resume(self) -> bool:
         """Go on with the session. False if the server does not have it, or not as much of it as it settled."""
         assert self._reopen is not None
-        claim = Resume(self.ready.session_id, self.ready.token, self._timeline.session_seq)
+        line = self._timeline
+        claim = Resume(self.ready.session_id, self.ready.token, line.session_seq, line.lasting)
         try:
             socket, ready = await self._reopen(replace(self._replay.options, resume=claim))
         except ClientError as refusal:
@@ -240,12 +241,11 @@ class Stream:
                 raise
             self._gone = True
             return False
-        heard = self._timeline.begun + ready.next_sample
+        heard = line.begun + ready.next_sample
         if not self._replay.start <= heard <= self._replay.end:
             await socket.close()
             return False
         self._replay.resume(heard)
-        self._timeline.resume()
         self._attach(socket, ready)
         return True
 

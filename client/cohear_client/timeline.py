@@ -7,14 +7,13 @@ is final or silent, and no session has to hear it again. It knows no sockets and
 
 from __future__ import annotations
 
-from collections import deque
-
 from msgspec.structs import replace
 
 from .protocol import (
     Done,
     Error,
     Final,
+    Finalized,
     Partial,
     SampleCount,
     ServerMessage,
@@ -24,9 +23,6 @@ from .protocol import (
     Warning,
     Word,
 )
-
-MAX_ERRORS = 64
-"""Errors that are known again when a server sends them twice; beyond it the oldest of them may come twice."""
 
 
 class Timeline:
@@ -38,22 +34,18 @@ class Timeline:
         """the present session's first sample"""
         self.settled = 0
         """first sample that is neither final nor silent yet"""
+        self.lasting = 0
+        """messages of the present session that a server sends again to who does not have them"""
         self._last_seq = self._seq_before = 0
         self._next_segment = self._segments_before = 0
         self._count_before = SampleCount()
         self._transcribed = self._shed = 0  # of the present session, by its events
         self._done: SampleCount | None = None
-        self._errors: deque[Error] = deque(maxlen=MAX_ERRORS)  # since the last final: these may be sent again
-        self._expected: list[Error] = []  # of these, what the present connection has not sent again yet
 
     @property
     def session_seq(self) -> int:
         """The last event that came, in the present session's count."""
         return max(0, self._last_seq - self._seq_before)
-
-    def resume(self) -> None:
-        """Another connection to the present session: it sends again what lasts and came after the last final."""
-        self._expected = list(self._errors)
 
     def begin_again(self) -> None:
         """A new session follows: it hears what is not settled, and counts from zero."""
@@ -63,12 +55,12 @@ class Timeline:
         self._count_before = _sum(self._count_before, count)
         self.begun, self._done = self.settled, None
         self._transcribed = self._shed = 0
-        self._errors.clear()
-        self._expected.clear()
+        self.lasting = 0
         self._seq_before, self._segments_before = self._last_seq, self._next_segment
 
     def take(self, event: ServerMessage) -> ServerMessage | None:
         """The event as one of the stream; None if it came before."""
+        self.lasting += isinstance(event, Final | Finalized | Error | Done)
         match event:
             case SpeechStarted() | SpeechEnded():
                 return replace(event, at_s=self._moved(event.at_s))
@@ -84,6 +76,7 @@ class Timeline:
                 return replace(event, start_s=self._moved(start_s), end_s=self._moved(end_s))
             case Done():
                 self._done = event.samples
+                self._next_segment = max(self._next_segment, self._segments_before + event.segments)
                 self._settle(self.begun + event.samples.received)
                 count = _sum(self._count_before, event.samples)
                 return replace(event, samples=count, segments=self._segments_before + event.segments)
@@ -101,15 +94,9 @@ class Timeline:
             return replace(event, seq=seq, segment_id=segment, words=words, audio_end_s=end_s)
         start_s, end_s = self._moved(event.start_s), self._moved(event.end_s)
         self._transcribed += self._settle_stretch(event.start_s, event.end_s)
-        self._errors.clear()
-        self._expected.clear()
         return replace(event, seq=seq, segment_id=segment, words=words or (), start_s=start_s, end_s=end_s)
 
-    def _error(self, event: Error) -> Error | None:
-        if event in self._expected:
-            self._expected.remove(event)
-            return None
-        self._errors.append(event)
+    def _error(self, event: Error) -> Error:
         if event.start_s is None or event.end_s is None:
             return event
         self._shed += self._settle_stretch(event.start_s, event.end_s)

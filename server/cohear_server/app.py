@@ -35,9 +35,9 @@ from .config import ServerConfig, allowed_origins
 from .errors import CohearError
 from .live.backend import make_backend
 from .live.caller import ANYONE, SCOPE, Caller, network_of
-from .live.pulse import PulsedLoop, pulse
+from .live.loop_batching import BatchingLoop, batch_loop
 from .live.service import Service
-from .ops import pages
+from .ops import journal, pages
 from .ops.ending import Ending
 from .ops.files import raise_file_limit
 from .ops.history import History
@@ -92,6 +92,8 @@ def create_app(service: Service) -> Starlette:
     metrics = Metrics(service)
     history = History(service, metrics)
     service.observer.add(metrics)
+    if logging.getLogger(journal.__name__).isEnabledFor(logging.DEBUG):
+        service.observer.add(journal.Journal())
     service.companions.append(history.run)
     guard, ways_in = guarded(service)
 
@@ -156,7 +158,7 @@ def serve(config: ServerConfig) -> int:
         return 1
 
 
-class ServerLoop(PulsedLoop):
+class ServerLoop(BatchingLoop):
     """Its TLS handshakes have a deadline of ours; uvicorn has no setting for it, and a minute is the usual."""
 
     async def create_server(self, *args: Any, **options: Any) -> asyncio.AbstractServer:  # type: ignore[override]
@@ -184,7 +186,6 @@ def make_server(app: ASGIApp, config: ServerConfig) -> uvicorn.Server:
             ws=WebSocket,
             ws_per_message_deflate=False,  # speech hardly shrinks, and it costs as much as taking the frame in
             ws_max_size=MAX_MESSAGE_BYTES,
-            ws_ping_timeout=None,  # a pong waits behind audio that we do not read yet; streams end by the idle timeout
             lifespan="off",
             log_level="warning",
             timeout_graceful_shutdown=GRACE_S,
@@ -250,7 +251,7 @@ class _Process:
         config = self._config
         try:
             service = Service(config, await in_thread(lambda: make_backend(config)))
-            service.companions.append(lambda: pulse(lambda: service.demand))
+            service.companions.append(lambda: batch_loop(lambda: service.demand, service.engine.loop_pause_s))
             self._front.app = create_app(service)
             self._service = service
             async with service.running():

@@ -60,7 +60,9 @@ class ServerConfig(msgspec.Struct, frozen=True):
     compute_type: Annotated[str, _says("int8, float16, ...; default: int8 on a CPU, float16 on a GPU")] = "default"
     workers: Annotated[int, _says("batches decoded at the same time; 0: one a core (CPU) or one (GPU)", 0, 64)] = 0
     threads: Annotated[int, _says("CPU threads of each worker", 1, 64)] = 1
-    max_batch: Annotated[int, _says("most windows decoded together", 1, 256)] = _BATCHES.max_batch
+    max_batch: Annotated[int, _says("most windows decoded together; fewer where more are not worth it", 1, 256)] = (
+        _BATCHES.max_batch
+    )
     max_batch_s: Annotated[float, _says("most seconds of audio decoded together", 1, 10_000)] = _BATCHES.max_batch_s
     vad: Annotated[VadName, _says("speech detector: cascade is webrtc, confirmed by silero")] = _SESSION.vad
     endpoint_ms: Annotated[
@@ -103,7 +105,10 @@ class ServerConfig(msgspec.Struct, frozen=True):
     cache_limit_mb: Annotated[
         int, _says("most that is kept; what was not used for longest is removed first", 1, 1_000_000)
     ] = 1024
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], _says("how much to log")] = "info"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        _says("how much to log; debug tells how each stream goes, not what is said"),
+    ] = "info"
 
     def __post_init__(self) -> None:
         if wrong := wrong_field(self):

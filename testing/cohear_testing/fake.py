@@ -119,7 +119,8 @@ class FakeBackend:
 
     def _result(self, job: DecodeJob, wait_ms: float, decode_ms: float, batch_size: int) -> DecodeResult:
         error = _fault(job, self.model)
-        words = () if error else _spread(self.options.script(job.pcm), len(job.pcm))
+        noise = not job.session_id  # of the warm-up, or a probe
+        words = () if error or noise else _spread(self.options.script(job.pcm), len(job.pcm))
         return DecodeResult(
             job_id=job.id,
             text=" ".join(word.text for word in words),

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from cohear_cli import main
 from cohear_cli.usage import COMMANDS, missing_extra
-from cohear_client.protocol import Error, Final, decode_server
+from cohear_client.protocol import Error, Final, decode_server, encode
 
 from ..client.conftest import Serve, write_tone
 from ..client.fake_server import Script
@@ -219,6 +219,16 @@ def test_the_first_ctrl_c_ends_the_audio_and_its_text_still_comes(serve: Serve, 
         assert err.startswith("cohear: no more audio is sent")
         assert err.count("\n") == 1
         assert run.returncode == code
+
+
+def test_audio_without_text_is_told_with_its_place_and_an_exit_code(serve: Serve, tone: Path, capsys: Output) -> None:
+    lost = Error("decode_failed", "no engine could", "see the log", fatal=False, start_s=0.5, end_s=0.75)
+    server = serve(Script(before_done=[encode(lost)]))
+    for command, code in ((["stream", "--speed", "0"], 1), (["transcribe", "--quiet"], 3)):
+        assert main([*command, str(tone), "--url", server.url]) == code
+        out, err = capsys.readouterr()
+        assert "hello world0" in out, "the rest is given"
+        assert "0.5 s to 0.8 s" in err
 
 
 def test_the_second_ctrl_c_is_one_line_and_130(serve: Serve, tone: Path) -> None:

@@ -20,6 +20,7 @@ from cohear_client.protocol import (
     Final,
     Finalize,
     Finalized,
+    KeepAlive,
     Limits,
     Partial,
     Ready,
@@ -144,6 +145,8 @@ class _Talk:
             case Finalize(id=mark):
                 await self._segment("finalize")
                 await self._say(Finalized(mark))
+            case KeepAlive():
+                await self._say(Stats(0.0, 0.0, 0.0, 0, SampleCount()))
             case Stop():
                 await self._finish()
                 return True

@@ -94,6 +94,34 @@ async def test_finalize_of_a_lost_stream_raises() -> None:
             await stream.finalized("a")
 
 
+async def test_whatever_is_asked_of_a_stream_that_is_over_raises_at_once() -> None:
+    async with FakeServer().running() as server, connect(server.url) as stream:
+        await stream.finalize("a")
+        await stream.finalized("a")
+        await stream.stop()
+        assert isinstance([e async for e in stream][-1], Done)
+        asked = (stream.send(SECOND), stream.finalize("x"), stream.configure(Configure()), stream.keep_alive())
+        for request in asked:
+            with pytest.raises(ClientError, match="over"):
+                await request
+        assert [e async for e in stream] == []
+        await stream.stop()
+
+
+async def test_a_sender_waits_until_what_it_sent_is_settled() -> None:
+    """A minute may be on its way; the server says nothing of it until it is told to."""
+    hold = asyncio.Event()
+    async with FakeServer(Script(hold=hold)).running() as server, connect(server.url) as stream:
+        await stream.send(np.zeros(60 * 16_000, np.int16))
+        more = asyncio.create_task(stream.send(SECOND))
+        done, _ = await asyncio.wait([more], timeout=0.1)
+        assert not done
+        hold.set()
+        await more
+        await stream.stop()
+        assert [e async for e in stream][-1].samples.received == 61 * 16_000  # type: ignore[union-attr]
+
+
 async def test_refusal_raises_at_once() -> None:
     full = Error("overloaded", "no room", "later", retry_after_s=3.0)
     async with FakeServer(Script(refuse=full)).running() as server:

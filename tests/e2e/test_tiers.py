@@ -14,7 +14,7 @@ from cohear_server.errors import ClientError
 from cohear_server.live.backend import make_backend
 from cohear_server.live.observer import Unobserved
 from cohear_server.live.service import Service
-from cohear_server.scheduling.load import Rung
+from cohear_server.scheduling.ladder import Rung
 from cohear_server.wire.local import LocalStream, open_stream
 
 from ..samples import load_samples
@@ -66,8 +66,8 @@ async def test_partials_come_from_tiny_en_and_finals_from_base() -> None:
     heard: dict[Rung, Counted] = {}
     texts: dict[Rung, str] = {}
     async with service.running():
-        load = service.dispatcher.load
-        assert 0 < load.smaller_cost < 1
+        load = service.engine.capacity
+        assert 0 < load._smaller_share() < 1
         async with open_stream(service, Start(language="en")) as stream:
             events = aiter(stream)
             for rung in (Rung.SMALLER, Rung.USUAL):

@@ -16,7 +16,7 @@ from cohear_server.engine.backend import DecodeBackend
 from cohear_server.engine.tiers import TieredBackend
 from cohear_server.errors import OverloadError
 from cohear_server.live.service import Service
-from cohear_server.scheduling.load import Rung
+from cohear_server.scheduling.ladder import Rung
 from cohear_server.wire.local import open_stream
 from cohear_testing.fake import FAKE_MODEL, FakeBackend, FakeOptions, ServiceTime, two_words_a_second
 from cohear_testing.simclock import SimClock
@@ -52,7 +52,7 @@ class Crowd:
     async def watch(self) -> None:
         while True:
             await asyncio.sleep(0.1)
-            self.rungs.append((self.clock(), self.service.dispatcher.load.rung))
+            self.rungs.append((self.clock(), self.service.engine.capacity.rung))
 
     async def speak(self, delay_s: float, utterances: int, silence_s: float = 0.0, language: str = "en") -> None:
         await asyncio.sleep(delay_s)
@@ -95,7 +95,7 @@ def crowd(
                 for speaker in speakers:
                     group.create_task(found.speak(*speaker))
             await asyncio.sleep(10)
-            found.rungs.append((clock(), service.dispatcher.load.rung))
+            found.rungs.append((clock(), service.engine.capacity.rung))
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watching

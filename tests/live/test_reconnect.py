@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -27,6 +28,8 @@ class Network:
     def __init__(self, target: str) -> None:
         self.target = target
         self.down = False
+        self.mute = False
+        """what the server says is lost"""
         self._links: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -57,15 +60,15 @@ class Network:
         host, port = self.target.split(":")
         far_reader, far_writer = await asyncio.open_connection(host, int(port))
         self._writers |= {writer, far_writer}
-        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer, down=True))
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, down: bool = False) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                if not (down and self.mute):
+                    writer.write(data)
+                    await writer.drain()
+        writer.close()
 
 
 async def hear(stream: Stream, events: list[ServerMessage]) -> None:
@@ -209,6 +212,32 @@ async def test_whoever_sends_during_an_outage_waits_and_then_hears_why() -> None
         for request in (stream.send(b""), stream.finalize("x"), stream.configure(Configure()), stream.stop()):
             with pytest.raises(ServerError, match="could not be mended"):
                 await request
+
+
+@pytest.mark.parametrize("from_s", [0.5, 4.0, 7.0])
+async def test_a_cut_beside_stop_counts_all_and_says_nothing_twice(from_s: float) -> None:
+    """The server is done and forgets the session, and its last words are lost."""
+    async with serving(FakeBackend()) as running:
+        expected = await undisturbed(running)
+        network, events = Network(running.address), list[ServerMessage]()
+        place = int(from_s * 32_000) // FRAME * FRAME
+        async with network.running() as url, connect(url) as stream, asyncio.TaskGroup() as group:
+            group.create_task(hear(stream, events))
+            await speak(stream, AUDIO[:place])
+            await stream.finalize("here")
+            await stream.finalized("here")
+            network.mute = True
+            await speak(stream, AUDIO[place:])
+            await stream.stop()
+            await running.service.vacant.wait()
+            network.mute = False
+            network.cut()
+        (done,), (told,) = ([e for e in those if isinstance(e, Done)] for those in (events, expected))
+        assert done.samples.received == told.samples.received
+        assert done.samples.transcribed + done.samples.silent == done.samples.received
+        spoken = [(start_s, end_s) for _, _, start_s, end_s in finals(events)]
+        assert all(end_s <= start_s for (_, end_s), (start_s, _) in pairwise(spoken))
+        assert sum(e - s for s, e in spoken) * 16_000 == pytest.approx(done.samples.transcribed)
 
 
 async def test_it_gives_up_where_no_session_is_held_or_none_is_wanted() -> None:

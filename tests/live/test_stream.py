@@ -29,7 +29,6 @@ class Live:
         self.now_s = 0.0
         self.dispatcher = Dispatcher(FakeBackend(), Scheduler(SchedulerOptions()), lambda: self.now_s)
         self.session = Session("s", AudioFormat(), DecodeOptions("fake"), SessionOptions(vad="energy"))
-        self.dispatcher.load.opened("s")
         self.stream = Stream(self.session, self.dispatcher, lambda: self.now_s)
 
     def hear(self, audio: bytes, frame_s: float) -> None:
@@ -58,7 +57,6 @@ def test_no_trace_of_a_job_outlives_it(frame_s: float) -> None:
             FakeBackend(FakeOptions(service=ServiceTime(fixed_ms=250))), Scheduler(SchedulerOptions()), clock
         )
         session = Session("s", AudioFormat(), DecodeOptions("fake"), SessionOptions(vad="energy"))
-        dispatcher.load.opened("s")
         stream = Stream(session, dispatcher, clock)
         engine = asyncio.create_task(dispatcher.run())
         audio = (quiet(0.4) + burst(1.0) + quiet(0.3) + burst(0.6) + quiet(0.8)) * 5
@@ -83,7 +81,6 @@ def test_windows_that_newer_ones_replaced_are_forgotten() -> None:
     clock = SimClock()
     dispatcher = Dispatcher(FakeBackend(), Scheduler(SchedulerOptions()), clock)  # not run: all that is asked for waits
     session = Session("replaced", AudioFormat(), DecodeOptions("fake"), SessionOptions(vad="energy"))
-    dispatcher.load.opened(session.id)
     stream = Stream(session, dispatcher, clock)
     audio = burst(5.0)
     for at in range(0, len(audio), FRAME_BYTES):

@@ -19,7 +19,7 @@ from cohear_server.core.session import Session
 from cohear_server.engine.tiers import TieredBackend
 from cohear_server.live.service import Service
 from cohear_server.ops.metrics import MAX_LABELS, Metrics
-from cohear_server.scheduling.load import Rung
+from cohear_server.scheduling.ladder import Rung
 from cohear_server.scheduling.scheduler import Scheduler, SchedulerOptions
 from cohear_testing.fake import FAKE_MODEL, FAULT_MARKER, FakeBackend, FakeOptions
 from prometheus_client.parser import text_string_to_metric_families
@@ -78,7 +78,7 @@ async def test_a_stream_is_counted_from_admission_to_its_last_sample() -> None:
     assert before["cohear_streams_admitted_total",] == 0
     assert before["cohear_streams_capacity",] == 7
     assert before["cohear_rung",] == 0
-    assert before["cohear_haste",] == 0
+    assert before["cohear_economy",] == 0
     assert got["cohear_streams_admitted_total",] == 1
     assert got["cohear_streams_live",] == 0
     fates = {fate: got["cohear_audio_seconds_total", fate] for fate in ("received", "transcribed", "silent", "shed")}
@@ -103,7 +103,7 @@ async def test_a_stream_is_counted_from_admission_to_its_last_sample() -> None:
 async def test_the_smaller_model_has_its_rung_and_its_share() -> None:
     both = TieredBackend(FakeBackend(), FakeBackend(FakeOptions(model=replace(FAKE_MODEL, name="small"))))
     async with serving(both) as running:
-        load = running.service.dispatcher.load
+        load = running.service.engine.capacity
         load.step = lambda now_s: Rung.SMALLER  # type: ignore[method-assign]
         load.rung = Rung.SMALLER
         await spoken(running, SPEECH)
@@ -147,7 +147,7 @@ async def test_audio_that_could_not_be_decoded_counts_as_shed() -> None:
 
 def test_the_first_partial_and_the_first_words_are_timed_from_where_speech_began() -> None:
     counting = metrics()
-    stream = counting.opened(Session("s", AudioFormat(), DecodeOptions("fake"), SessionOptions()))
+    stream = counting.opened(Session("s", AudioFormat(), DecodeOptions("fake"), SessionOptions(vad="energy")))
     blank = events.Partial(1, 0, 1, "", "", 0.0, 22_400)
     stream.emitted(events.SpeechStarted(16_000), 9.0, None, 0.0)
     stream.emitted(blank, 9.9, None, 9.8)
@@ -185,7 +185,7 @@ def test_errors_in_a_row_are_one_that_is_counted() -> None:
 
 def test_counters_never_fall() -> None:
     counting = metrics()
-    stream = counting.opened(Session("s", AudioFormat(8_000), DecodeOptions("fake"), SessionOptions()))
+    stream = counting.opened(Session("s", AudioFormat(8_000), DecodeOptions("fake"), SessionOptions(vad="energy")))
     stream.ended(SampleCount(16_000, 16_000, 0, 0))
     stream.ended(SampleCount(24_000, 8_000, 8_000, 8_000))
     got = values(counting.text().decode())
@@ -200,7 +200,7 @@ def test_the_queue_is_counted_by_kind() -> None:
     scheduler.submit(job("s1"), 0.0)
     for _ in range(2):
         scheduler.submit(job("s2", JobKind.FINAL), 0.0)
-    assert scheduler.depth() == {JobKind.PARTIAL: 1, JobKind.FINAL: 2, JobKind.REFINE: 0}
+    assert scheduler.depth() == {JobKind.PARTIAL: 1, JobKind.FINAL: 2}
 
 
 async def test_metrics_are_there_before_the_model_is() -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, JobKind
-from cohear_server.scheduling.scheduler import Scheduler, SchedulerOptions, batch_key
+from cohear_server.scheduling.batching import batch_key
+from cohear_server.scheduling.costs import CostBook, Costs, Measured
+from cohear_server.scheduling.scheduler import Scheduler, SchedulerOptions
+from cohear_server.scheduling.tuning import Tuner, Tuning
 from hypothesis import given
 from hypothesis import strategies as st
 
 IDS = itertools.count()
-PARTIAL, FINAL, REFINE = JobKind.PARTIAL, JobKind.FINAL, JobKind.REFINE
+PARTIAL, FINAL = JobKind.PARTIAL, JobKind.FINAL
+TUNING = Tuning(batch=64, few=8, slack_s=0.25, urgent_s=0.12, longest_s=1e9)
 
 
 def job(
@@ -29,8 +34,19 @@ def job(
     return DecodeJob(f"j{next(IDS)}", session, tenant, 0, pcm, kind, deadline_s, chosen)
 
 
-def scheduler(max_batch: int = 8, max_batch_s: float = 1_000.0) -> Scheduler:
-    return Scheduler(SchedulerOptions(max_batch, max_batch_s))
+def scheduler(
+    max_batch: int = 8, max_batch_s: float = 1_000.0, tuning: Tuning = TUNING, costs: CostBook | None = None
+) -> Scheduler:
+    costs = costs or CostBook()
+    return Scheduler(SchedulerOptions(max_batch, max_batch_s), costs, Tuner(costs, by_hand=tuning))
+
+
+def costing(seconds_a_second: float) -> CostBook:
+    """A window takes so much for each of its seconds, alone."""
+    costs = CostBook()
+    batches = [Measured(n, w, n * w * seconds_a_second) for n, w in ((1, 2.0), (2, 2.0), (1, 8.0))]
+    costs.enter("m", Costs.of(batches), main=True)
+    return costs
 
 
 def test_nothing_waits_nothing_comes() -> None:
@@ -72,24 +88,8 @@ def test_a_final_is_begun_earlier_where_finals_take_long() -> None:
         kind = queue.next_batch(0.0)[0].kind
         return kind is FINAL
 
-    quick, slow = scheduler(), scheduler()
-    for _ in range(30):
-        for queue, took_s in ((quick, 0.08), (slow, 0.4)):
-            final = job("s", FINAL, seconds=8.0)
-            queue.submit(final, 0.0)
-            queue.finished(queue.next_batch(0.0), took_s)
-    assert not comes_before_a_partial(quick)
-    assert comes_before_a_partial(slow)
-
-
-def test_one_final_that_took_very_long_changes_little() -> None:
-    queue = scheduler()
-    queue.submit(job("s", FINAL, seconds=8.0), 0.0)
-    queue.finished(queue.next_batch(0.0), 60.0)
-    guess, partial = job("a", FINAL, seconds=8.0, deadline_s=0.4), job("b")
-    queue.submit(guess, 0.0)
-    queue.submit(partial, 0.0)
-    assert queue.next_batch(0.0) == [partial]
+    assert not comes_before_a_partial(scheduler(costs=costing(0.01)))
+    assert comes_before_a_partial(scheduler(costs=costing(0.05)))
 
 
 def test_windows_that_cost_alike_go_together() -> None:
@@ -130,7 +130,7 @@ def test_a_partial_waits_while_the_same_stream_decodes_one() -> None:
     batch = queue.next_batch(0.0)
     queue.submit(second, 0.1)
     assert queue.next_batch(0.1) == []
-    queue.finished(batch, 0.1)
+    queue.finished(batch)
     assert queue.next_batch(0.1) == [second]
 
 
@@ -159,6 +159,68 @@ def test_under_overload_the_tenant_that_had_least_comes_next() -> None:
     assert order.index("small") <= 1
 
 
+def test_few_partials_wait_for_others_while_the_engine_works_and_they_have_time() -> None:
+    queue = scheduler(tuning=replace(TUNING, few=3, slack_s=0.2))
+    for name in "ab":
+        queue.submit(job(name), 0.0)
+    assert queue.next_batch(0.0, busy=1) == []
+    assert len(queue.next_batch(0.31, busy=1)) == 2, "now they are due soon"
+    for name in "cd":
+        queue.submit(job(name), 1.0)
+    assert len(queue.next_batch(1.0, busy=0)) == 2, "an idle engine begins at once"
+    for name in "efg":
+        queue.submit(job(name), 2.0)
+    assert len(queue.next_batch(2.0, busy=1)) == 3, "enough of them"
+
+
+def test_a_batch_is_no_larger_and_takes_no_longer_than_is_worth_it() -> None:
+    by_size = scheduler(tuning=replace(TUNING, batch=3))
+    by_time = scheduler(tuning=replace(TUNING, longest_s=0.25), costs=costing(0.05))
+    for queue in (by_size, by_time):
+        for i in range(5):
+            queue.submit(job(f"s{i}"), 0.0)
+    assert [len(by_size.next_batch(0.0)) for _ in range(2)] == [3, 2]
+    assert len(by_time.next_batch(0.0)) == 2, "two windows of 2 s take 0.2 s"
+    by_time.submit(job("long", FINAL, seconds=28.0), 0.0)
+    assert len(by_time.next_batch(9.0)) == 1, "one goes however long it takes"
+
+
+def competed(queue: Scheduler, tenants: str, batches: int, at_s: float) -> list[str]:
+    """Tenants of the next batches, where each always has more overdue work than can be done."""
+    order = []
+    for i in range(batches):
+        now_s = at_s + 0.1 * i
+        for tenant in tenants:
+            queue.submit(job(f"{tenant}{next(IDS)}", FINAL, deadline_s=-9.0, tenant=tenant), now_s)
+        order += [one.tenant for one in queue.next_batch(now_s)]
+    return order
+
+
+def test_a_newcomer_neither_starves_the_old_nor_waits_for_them() -> None:
+    queue = scheduler(max_batch=1)
+    competed(queue, "a", 5_000, 0.0)
+    order = competed(queue, "ab", 200, 500.0)
+    assert 90 <= order.count("b") <= 110
+    assert order[:4].count("b") >= 1, "it does not wait"
+    assert order[:8].count("a") >= 3, "and does not take all"
+
+
+def test_who_had_much_long_ago_is_not_punished_for_it() -> None:
+    queue = scheduler(max_batch=1)
+    competed(queue, "ab", 100, 0.0)
+    competed(queue, "a", 500, 10.0)
+    while queue.next_batch(60.0):
+        pass
+    order = competed(queue, "ab", 100, 400.0)
+    assert 45 <= order.count("a") <= 55
+
+
+def test_a_tenant_with_a_larger_share_has_more() -> None:
+    queue = Scheduler(SchedulerOptions(1), share=lambda tenant: 3.0 if tenant == "a" else 1.0)
+    order = competed(queue, "ab", 200, 0.0)
+    assert 140 <= order.count("a") <= 160
+
+
 def test_a_batch_shares_its_key() -> None:
     queue = scheduler()
     jobs = [job("a"), job("b", prompt="x"), job("c", language="de"), job("d", beam_size=5), job("e", word_times=True)]
@@ -185,13 +247,6 @@ def test_a_window_longer_than_the_bound_goes_alone() -> None:
     assert len(queue.next_batch(0.0)) == 1
 
 
-def test_refinements_wait_for_quiet() -> None:
-    queue = scheduler()
-    queue.submit(job("a", REFINE), 0.0)
-    queue.submit(job("b"), 0.0)
-    assert [queue.next_batch(0.0)[0].kind, queue.next_batch(0.0)[0].kind] == [PARTIAL, REFINE]
-
-
 def test_cancelling() -> None:
     queue = scheduler()
     partial, final = job("a"), job("a", FINAL)
@@ -215,7 +270,7 @@ def test_no_final_is_ever_lost_and_none_comes_twice(submitted: list[tuple[str, J
     came: list[DecodeJob] = []
     while batch := queue.next_batch(10.0):
         assert len({batch_key(j) for j in batch}) == 1
-        queue.finished(batch, 0.1)
+        queue.finished(batch)
         came += batch
     assert len(queue) == 0
     assert {j.id for j in came} | {j.id for j in replaced} == {j.id for j in jobs}

@@ -13,7 +13,7 @@ from cohear_client.protocol import Error, Finalized, Ready, Start, encode
 from cohear_server.engine.cache import Cache
 from cohear_server.engine.cached import CachedBackend
 from cohear_server.engine.results import Results
-from cohear_server.scheduling.load import Rung
+from cohear_server.scheduling.ladder import Rung
 from cohear_testing.fake import FakeBackend
 
 from ..serving import Running, heard_until, serving
@@ -101,8 +101,8 @@ async def test_figures_change_while_one_looks(browser: Browser) -> None:
 )
 async def test_a_server_at_its_limit_says_what_its_clients_miss(browser: Browser, rung: Rung, missed: str) -> None:
     async with board(browser) as (page, running):
-        running.service.dispatcher.load.step = lambda now_s: rung  # type: ignore[method-assign]
-        running.service.dispatcher.load.rung = rung
+        running.service.engine.capacity.step = lambda now_s: rung  # type: ignore[method-assign]
+        running.service.engine.capacity.rung = rung
         await state(page, "hushed")
         await expect(page.locator("#state")).to_have_text(f"At its limit: {missed}")
 

@@ -346,7 +346,8 @@ export class Stream extends EventTarget {
 
   async #resume() {
     const { session_id, token } = this.ready;
-    const resume = { session_id, token, last_seq: this.#timeline.sessionSeq };
+    const { sessionSeq: last_seq, lasting } = this.#timeline;
+    const resume = { session_id, token, last_seq, lasting };
     const opened = await openSocket(this.#url, { ...this.#requests.start, resume }, this.#token);
     const heard = this.#timeline.resume(opened.ready.next_sample);
     if (heard < this.#timeline.settled || heard > this.#replay.end) {

@@ -6,8 +6,8 @@
  * settled is final, silent or told as lost: no session has to hear it again.
  */
 
-/** Errors that are known again when a server sends them twice; beyond it the oldest of them may come twice. */
-const MAX_ERRORS = 64;
+/** Types of messages that a server keeps for a client that was cut off. */
+const LASTING = new Set(['final', 'finalized', 'error', 'done']);
 
 export class Timeline {
   #rateHz;
@@ -21,14 +21,14 @@ export class Timeline {
   #transcribed = 0;
   #shed = 0;
   #done = null;
-  #errors = []; // since the last final: the server may send them again
-  #expected = [];
 
   /** @param {number} rateHz */
   constructor(rateHz) {
     this.#rateHz = rateHz;
     /** First sample of the stream that is not settled. */
     this.settled = 0;
+    /** Messages of the present session that a server sends again to who does not have them. */
+    this.lasting = 0;
   }
 
   /** The last event that came, in the session's count, for `last_seq`. */
@@ -48,7 +48,6 @@ export class Timeline {
    */
   resume(sample) {
     this.#gaps = this.#gaps.filter((gap) => gap.at <= sample);
-    this.#expected = [...this.#errors];
     return this.toStream(sample);
   }
 
@@ -64,8 +63,7 @@ export class Timeline {
     this.#segmentsBefore = this.#nextSegment;
     this.#transcribed = this.#shed = 0;
     this.#done = null;
-    this.#errors = [];
-    this.#expected = [];
+    this.lasting = 0;
   }
 
   /** A place in the stream's count for one in the session's; in samples. */
@@ -81,7 +79,7 @@ export class Timeline {
    * @returns {any} it as an event of the stream; null where it came before
    */
   take(message) {
-    if (message.type === 'error' && this.#cameBefore(message)) return null;
+    if (LASTING.has(message.type)) this.lasting++;
     if ('seq' in message && message.seq + this.#seqBefore <= this.#lastSeq) return null;
     const event = this.#moved(message);
     if ('seq' in event) {
@@ -90,14 +88,13 @@ export class Timeline {
     }
     if (event.type === 'final') {
       this.#transcribed += this.#settle(message.start_s, message.end_s);
-      this.#errors = [];
-      this.#expected = [];
     } else if (event.type === 'error' && message.end_s != null) {
       this.#shed += this.#settle(message.start_s, message.end_s);
     } else if (event.type === 'stats') {
       this.#settle(0, message.settled_s);
     } else if (event.type === 'done') {
       this.#done = message.samples;
+      this.#nextSegment = Math.max(this.#nextSegment, event.segments);
       this.settled = Math.max(this.settled, this.toStream(message.samples.received));
     }
     return event;
@@ -120,15 +117,6 @@ export class Timeline {
       }));
     }
     return event;
-  }
-
-  /** An error that the server sends again after a resumed connection. */
-  #cameBefore(error) {
-    const known = JSON.stringify(error);
-    const index = this.#expected.indexOf(known);
-    if (index >= 0) this.#expected.splice(index, 1);
-    else if (this.#errors.push(known) > MAX_ERRORS) this.#errors.shift();
-    return index >= 0;
   }
 
   /** A stretch of the session is settled, and all before it. Returns its samples. */

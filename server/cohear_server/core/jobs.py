@@ -28,8 +28,6 @@ class JobKind(enum.Enum):
     """may be replaced by a newer window of the same stream, or dropped under load"""
     FINAL = "final"
     """never dropped"""
-    REFINE = "refine"
-    """a better text for a final already sent; runs when nothing else waits"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +137,10 @@ class DecodeResult:
     decode_ms: float = 0.0
     """in the engine, for the whole batch"""
     batch_size: int = 0
+    encode_ms: float = 0.0
+    """of `decode_ms`, in the encoder; 0 where the engine does not say"""
+    steps: int = 0
+    """of the decoder, for the whole batch; 0 where the engine does not say"""
     language_probability: float = 0.0
     """probability of the language, where the model detected it; 0 where it was given or there is only one"""
     known: bool = False

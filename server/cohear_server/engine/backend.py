@@ -69,7 +69,7 @@ class ModelInfo:
 
 
 class DecodeBackend(Protocol):
-    """Decodes batches of jobs that share a batch key (see `scheduling.scheduler.batch_key`)."""
+    """Decodes batches of jobs that share a batch key (see `scheduling.batching.batch_key`)."""
 
     @property
     def slots(self) -> int:

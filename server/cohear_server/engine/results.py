@@ -23,6 +23,8 @@ from .profile import find_profile
 
 VERSION = "2"
 """raised when the same key gives other text, or results have another form"""
+UNREADABLE = (msgspec.DecodeError, zlib.error, UnicodeDecodeError, RecursionError)
+"""what reading an entry raises that somebody else wrote"""
 
 
 class Results:
@@ -34,18 +36,20 @@ class Results:
 
     def get(self, job: DecodeJob) -> DecodeResult | None:
         """The result for the window of this job, with times of 0."""
-        data = self.cache.get(self._key(job))
+        key = self._key(job)
+        data = self.cache.get(key)
         if data is None:
             return None
         try:
             return replace(msgspec.json.decode(zlib.decompress(data), type=DecodeResult), job_id=job.id)
-        except (msgspec.DecodeError, zlib.error):  # of another version
+        except UNREADABLE:
+            self.cache.discard(key)
             return None
 
     def keep(self, job: DecodeJob, result: DecodeResult) -> None:
         """Keep a result; failed ones are not kept."""
         if result.error is None:
-            timeless = replace(result, job_id="", wait_ms=0.0, decode_ms=0.0, batch_size=0)
+            timeless = replace(result, job_id="", wait_ms=0.0, decode_ms=0.0, batch_size=0, encode_ms=0.0, steps=0)
             self.cache.put(self._key(job), zlib.compress(msgspec.json.encode(timeless), 1))
 
     def _key(self, job: DecodeJob) -> str:

@@ -25,6 +25,7 @@ from .hypothesis import Hypothesis
 from .options import EngineOptions
 from .prompts import MAX_NEW_TOKENS, Prompt, Vocabulary
 from .tail import MAX_STATES, States
+from .tally import TALLY
 
 CUDA_ALIGNED_WINDOWS = 16
 """most windows aligned at once: the logits of all their tokens exist together, twice. A CPU aligns one by one"""
@@ -100,7 +101,8 @@ class WhisperModel:
         for members in lengths.values():
             # padding=0: with the default the extractor gives 3001 frames for 30 s, which the encoder refuses
             mels = np.stack([self._log_mel(waves[i], padding=0) for i in members])
-            encoded = _to_numpy(self._model.encode(_view(mels), to_cpu=True))
+            with TALLY.encoding():
+                encoded = _to_numpy(self._model.encode(_view(mels), to_cpu=True))
             states.update(zip(members, encoded, strict=True))
         return [states[i] for i in range(len(waves))]
 
@@ -125,6 +127,7 @@ class WhisperModel:
             sampling_topk=1 if search.temperature == 0 else 0,
             sampling_temperature=search.temperature or 1.0,
         )
+        TALLY.steps += 1 + max(len(result.sequences_ids[0]) for result in results)
         return [self._hypothesis(result) for result in results]
 
     def align(

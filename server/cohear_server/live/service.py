@@ -24,13 +24,15 @@ from ..core.options import SessionOptions
 from ..core.segment import PartialOptions
 from ..core.segmenter import SegmenterOptions
 from ..core.session import Session
+from ..core.vad import SileroNetwork, VadName
 from ..engine.backend import DecodeBackend, ModelInfo
 from ..engine.cached import CachedBackend
 from ..errors import ClientError, CohearError, OverloadError
-from ..scheduling.dispatcher import DecodedBatch, Dispatcher
-from ..scheduling.load import Rung
-from ..scheduling.scheduler import Scheduler, SchedulerOptions
-from ..scheduling.warmup import speech_cost
+from ..models.silero import load_silero
+from ..scheduling.dispatcher import DecodedBatch
+from ..scheduling.ladder import Rung
+from ..scheduling.scheduler import SchedulerOptions
+from ..scheduling.shared import SharedEngine
 from .backend import make_backend
 from .caller import ANYONE, Caller
 from .companions import Companions
@@ -54,8 +56,6 @@ LAST_WORDS_S = 2.0
 NO_TIME = OverloadError(
     "draining", "this server shut down before the segment was decoded", "send its audio again", retry_after_s=1.0
 )
-HUNG_S = 60.0
-"""after which a call of the engine is taken to hang"""
 
 
 class Service:
@@ -80,11 +80,13 @@ class Service:
         self.cache = backend.cache if isinstance(backend, CachedBackend) else None
         """what finals are kept in, for its figures"""
         limits = SchedulerOptions(config.max_batch, config.max_batch_s)
-        self.scheduler = Scheduler(limits)
-        self.dispatcher = Dispatcher(backend, self.scheduler, clock, (self._decoded,), lambda batch: HUNG_S)
+        self.engine = SharedEngine(backend, clock, limits, config.partial_interval_ms / 1000, (self._decoded,))
+        self.scheduler, self.dispatcher = self.engine.scheduler, self.engine.dispatcher
         segmenter = SegmenterOptions(endpoint_ms=config.endpoint_ms, max_segment_s=config.max_segment_s)
         partials = PartialOptions(interval_ms=config.partial_interval_ms)
         self._options = SessionOptions(segmenter, partials, vad=config.vad)
+        self._network: SileroNetwork | None = None
+        """of the speech detectors, once it is loaded"""
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -101,7 +103,8 @@ class Service:
         """Warm up and dispatch; on leaving, finish what is in the engine."""
         try:
             await self._backend.start()
-            await self._prepare()
+            self._network = await load_network(self.config.vad)
+            await self.engine.measure()
             async with asyncio.TaskGroup() as group:
                 beside = [self.companions.run(work) for work in (self._govern, self._tick, *self.companions)]
                 tasks = [group.create_task(work) for work in (self.dispatcher.run(), *beside)]
@@ -123,20 +126,6 @@ class Service:
                 if not self.places.is_lost(stream):
                     stream.tick()
 
-    async def _prepare(self) -> None:
-        """Give the scheduler and the load what they need to know of the models."""
-        load, main, smaller = self.dispatcher.load, self.model, self.model.smaller
-        self.scheduler.window_steps_s = {m.name: m.window_steps_s for m in (main, smaller) if m}
-        if not (self.config.admission or smaller):
-            return
-        main_s = await speech_cost(self._backend, main, self.clock)
-        if self.config.admission:
-            load.prior = main_s
-        if smaller:
-            smaller_s = await speech_cost(self._backend, smaller, self.clock)
-            load.smaller_cost = min(1.0, smaller_s / main_s) if main_s else 1.0
-            logger.info("partials: %s costs %.2f of %s", smaller.name, load.smaller_cost, main.name)
-
     @property
     def state(self) -> str:
         """`ready` when new streams are taken, else why not: `warming up`, `draining`, `engine down`."""
@@ -154,12 +143,12 @@ class Service:
     @property
     def demand(self) -> float:
         """Demand of the streams, as a share of the engine."""
-        return self.dispatcher.load.demand(self.clock())
+        return self.engine.capacity.demand(self.clock())
 
     @property
     def capacity(self) -> int:
         """How many streams like the present ones keep the promise, as far as is known; `max_streams` at most."""
-        return int(min(self.config.max_streams, self.dispatcher.load.fits(self.clock())))
+        return int(min(self.config.max_streams, self.engine.capacity.fits(self.clock())))
 
     @property
     def streams(self) -> dict[str, Stream]:
@@ -198,23 +187,23 @@ class Service:
             raise OverloadError("warming_up", "the model is not loaded yet", "try again shortly", retry_after_s=1.0)
         self._check_room(caller)
         self.model.check(start)
-        english_only = len(self.model.languages) == 1
         options = DecodeOptions(
             model=self.model.name,
-            language=start.language or (self.model.languages[0] if english_only else None),
+            language=start.language or self.model.only_language,
             task=start.task,
             word_times=start.words,
             prompt=start.prompt or "",
         )
-        session = Session(secrets.token_hex(8), start.format, options, self._narrowed(start, caller))
-        session.economize(self.dispatcher.load.haste(self.clock()))
+        session = Session(secrets.token_hex(8), start.format, options, self._narrowed(start, caller), self._network)
+        session.economize(self.engine.capacity.economy(self.clock()))
         stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session), self._turns)
+        stream.capacity = self.engine.capacity
         stream.caller = caller
         self.places.take(stream)
-        self.dispatcher.load.opened(session.id)
+        self.engine.capacity.opened(session.id, self.clock())
         stream.say(self._ready(stream))
-        if self.dispatcher.load.rung is not Rung.USUAL:
-            self._degrade(stream, self.dispatcher.load.rung)
+        if self.engine.capacity.rung is not Rung.USUAL:
+            self._degrade(stream, self.engine.capacity.rung)
         return stream
 
     def _narrowed(self, start: Start, caller: Caller) -> SessionOptions:
@@ -240,10 +229,10 @@ class Service:
             self._give_way(own, "your key or your address holds all the streams that it may")
         while self.places.full():
             self._give_way(self.places.lost(), f"all {self.config.max_streams} streams of this server are taken")
-        if self.config.admission and not self.dispatcher.load.admits(self.clock()):
+        if self.config.admission and not self.engine.capacity.admits(self.clock()):
             full = f"this server's engine is taken by its {len(self.streams)} streams"
             self._give_way(self.places.lost(), full)
-            if not self.dispatcher.load.admits(self.clock()):
+            if not self.engine.capacity.admits(self.clock()):
                 raise overloaded(full)
 
     def _give_way(self, lost: Sequence[Stream], full: str) -> None:
@@ -255,11 +244,11 @@ class Service:
 
     async def _govern(self) -> None:
         """Move on the ladder, and tell each stream its rung and how much accuracy to trade for speed."""
-        load, rung = self.dispatcher.load, Rung.USUAL
+        capacity, rung = self.engine.capacity, Rung.USUAL
         while True:
             await asyncio.sleep(GOVERN_S)
-            before, rung = rung, load.step(self.clock())
-            economy = load.haste(self.clock())
+            before, rung = rung, capacity.step(self.clock())
+            economy = capacity.economy(self.clock())
             for stream in self.streams.values():
                 stream.session.economize(economy)
             if rung is before:
@@ -308,7 +297,7 @@ class Service:
         """The stream is over: cancel its waiting work and free its place. Idempotent."""
         if self.places.leave(stream):
             stream.close()
-            self.dispatcher.load.closed(stream.session.id)
+            self.engine.capacity.closed(stream.session.id)
 
     def _decoded(self, batch: DecodedBatch) -> None:
         self.observer.decoded(batch.jobs, batch.results, batch.busy_s)  # whoever it is by then
@@ -337,6 +326,11 @@ class Service:
             async with asyncio.timeout(limit_s):
                 await self.vacant.wait()
         return self.vacant.is_set()
+
+
+async def load_network(vad: VadName) -> SileroNetwork | None:
+    """What detectors of this kind need; None if nothing. Raises ServerError(`no_vad`)."""
+    return await asyncio.to_thread(load_silero) if vad in ("cascade", "silero") else None
 
 
 def overloaded(why: str) -> OverloadError:

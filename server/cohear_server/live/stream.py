@@ -21,8 +21,9 @@ from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
 from ..core.session import Session
 from ..engine.backend import ModelInfo
 from ..errors import CohearError, ServerError
+from ..scheduling.capacity import Capacity
 from ..scheduling.dispatcher import Dispatcher, JobTimes
-from ..scheduling.load import PARTIAL_SHARE, Rung
+from ..scheduling.ladder import PARTIAL_SHARE, Rung
 from .caller import ANYONE, Caller
 from .log import Emitted, EventLog
 from .observer import UNOBSERVED, StreamObserver
@@ -74,6 +75,8 @@ class Stream:
         self.token = secrets.token_urlsafe(16)
         """proof that a client may resume this stream"""
         self.outbox = Outbox(observer)
+        self.capacity: Capacity | None = None
+        """is told of the audio that comes; set at admission"""
         self.caller: Caller = ANYONE
         """the caller that owns the stream; set at admission"""
         self.expelled = False
@@ -102,7 +105,8 @@ class Stream:
         Raises ClientError(`bad_audio`) for audio that cannot be used."""
         taken_s = self._clock()
         self._carry_out(self.session.handle(Audio(data), arrived_s), arrived_s, taken_s)
-        self._dispatcher.load.heard(self.session.id, self.session.format.seconds(data), taken_s)
+        if self.capacity is not None:
+            self.capacity.heard(self.session.id, self.session.format.seconds(data), taken_s)
 
     async def take(self, data: bytes, arrived_s: float) -> None:
         """Take in audio of any length, slice by slice, with the loop free between slices. The rest is dropped if the

@@ -173,7 +173,7 @@ class History:
             errors=_total(metrics.errors),
             capacity=service.capacity,
             demand=service.demand,
-            rung=service.dispatcher.load.rung,
+            rung=service.engine.capacity.rung,
             model_busy_s=model_busy_s,
             model_audio_s=_by_label(metrics.decoded_audio, "model"),
             **self._peak,

@@ -59,7 +59,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.recent_errors: deque[SeenError] = deque(maxlen=RECENT_ERRORS)
         """newest last"""
-        self._max_batch = service.config.max_batch
+        self._scheduler = service.scheduler
         self._labels: dict[str, set[str]] = {}
         made: dict[str, Any] = {"namespace": "cohear", "registry": self.registry}
         self.admitted = Counter("streams_admitted", "Streams admitted.", **made)
@@ -96,7 +96,9 @@ class Metrics:
             "jitter_seconds", "Arrival jitter (RFC 3550) of streams, each five seconds.", buckets=JITTER_S, **made
         )
         self.batch_size = Histogram("batch_size", "Windows decoded together.", ["kind"], buckets=BATCH, **made)
-        self.batch_fill = Histogram("batch_fill", "Windows in a batch over the most allowed.", buckets=FILL, **made)
+        self.batch_fill = Histogram(
+            "batch_fill", "Windows in a batch over those that are worth one.", buckets=FILL, **made
+        )
         self.busy = Counter("engine_busy_seconds", "Time that slots of the engine were occupied, summed.", **made)
         self.model_busy = Counter(
             "model_busy_seconds", "Time that a model occupied a slot of the engine.", ["model", "kind"], **made
@@ -131,7 +133,7 @@ class Metrics:
         if not decoded:
             return
         self._batch_size[kind].observe(len(decoded))
-        self.batch_fill.observe(len(decoded) / self._max_batch)
+        self.batch_fill.observe(min(1.0, len(decoded) / self._scheduler.tuning.batch))
         audio_s = sum(len(job.pcm) for job in decoded) / SAMPLE_RATE_HZ
         self.decoded_audio.labels(self.label("model", model), kind.value).inc(audio_s)
 
@@ -268,12 +270,12 @@ class _Readings(Collector):
         yield GaugeMetricFamily(
             "cohear_streams_capacity", "Streams like the present ones that would keep the promise.", service.capacity
         )
-        load = service.dispatcher.load
+        capacity = service.engine.capacity
         yield GaugeMetricFamily("cohear_engine_demand", "Share of the engine that the streams ask for.", service.demand)
-        haste = "How far segments are cut and decoded for little work, 0 to 1, rather than most exactly."
-        yield GaugeMetricFamily("cohear_haste", haste, load.haste(service.clock()))
+        economy = "How far segments are cut and decoded for little work, 0 to 1, rather than most exactly."
+        yield GaugeMetricFamily("cohear_economy", economy, capacity.economy(service.clock()))
         rungs = "Partials come 0 as usual, 1 half as often, 2 so and from a smaller model, 3 not at all."
-        yield GaugeMetricFamily("cohear_rung", rungs, load.rung)
+        yield GaugeMetricFamily("cohear_rung", rungs, capacity.rung)
         depth = GaugeMetricFamily("cohear_queue_depth", "Windows that wait for the engine.", labels=["kind"])
         for kind, count in service.scheduler.depth().items():
             depth.add_metric([kind.value], count)

@@ -7,7 +7,7 @@ from importlib import metadata
 from typing import Any
 
 from ..live.service import Service
-from ..scheduling.load import Rung
+from ..scheduling.ladder import Rung
 from .history import STEP_S, History
 from .metrics import Metrics
 
@@ -45,7 +45,7 @@ class Status:
                 "limit": service.config.max_streams,
             },
             "engine": self._engine(),
-            "partials": RUNGS[service.dispatcher.load.rung],
+            "partials": RUNGS[service.engine.capacity.rung],
             "last_minute": history.last_minute(now),
             "recent": history.recent(now),
             "models": history.models(now),
@@ -62,6 +62,8 @@ class Status:
             "hung": dispatcher.hung,
             "up": health.up,
             "last_fault": health.fault or None,
+            "largest_batch": self._service.scheduler.tuning.batch,
+            "costs": self._service.engine.costs.report(),
         }
 
     def _cache(self) -> dict[str, Any] | None:

@@ -32,7 +32,6 @@ from ..engine.backend import DecodeBackend
 from ..errors import BackendUnavailable, ServerError
 from .calls import Call, Calls, Patience, long_patience
 from .health import Health, HealthWatch
-from .load import Load, LoadOptions
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +65,8 @@ class BatchPolicy(Protocol):
         """The jobs to decode now, which wait no more; `busy` batches are in the engine. Empty if none should be."""
         ...
 
-    def finished(self, batch: list[DecodeJob], took_s: float | None) -> None:
-        """The engine is through with these, and took so long; None where it need not or could not decode them."""
+    def finished(self, batch: list[DecodeJob]) -> None:
+        """The engine is through with these, or has failed on them."""
         ...
 
 
@@ -91,7 +90,7 @@ class DecodedBatch:
     waited_s: Sequence[float]
     """of each job: since the first of the windows that it replaced was submitted, until it went into the engine"""
     busy_s: float
-    """how long it occupied a slot"""
+    """how long the engine was at work on it"""
     at_s: float
     """when it came out"""
 
@@ -139,7 +138,6 @@ class Dispatcher:
     ) -> None:
         """`observers` are told of each batch that comes out of the engine; one that raises is logged."""
         self.policy = policy
-        self.load = Load(LoadOptions(backend.slots))
         self._clock = clock
         self._observers = observers
         self._waiting: dict[str, _Entry] = {}
@@ -266,13 +264,11 @@ class Dispatcher:
         self._note(jobs, faults, now_s)
         if jobs[0].id not in self._waiting:
             return  # a probe
-        known = any(result.known for result in results)
-        self.policy.finished(jobs, None if known or faults else now_s - batched_s)
+        self.policy.finished(jobs)
         if len(faults) < len(jobs):
             waited_s = [batched_s - self._waiting[job.id].wanted_s for job in jobs]
-            for job, result, waited in zip(jobs, results, waited_s, strict=True):
-                self._charge(job, now_s - min(now_s, batched_s + result.wait_ms / 1000), len(jobs), waited)
-            self._observe(DecodedBatch(jobs, results, waited_s, now_s - batched_s, now_s))
+            begun_s = min(now_s, batched_s + results[0].wait_ms / 1000)
+            self._observe(DecodedBatch(jobs, results, waited_s, now_s - begun_s, now_s))
         again = self._tried_again([job for job in jobs if job.id in faults], attempt.before + 1, now_s)
         for job, result in zip(jobs, results, strict=True):
             if job.id not in again:
@@ -312,14 +308,6 @@ class Dispatcher:
         self._waiting[job.id] = replace(entry, job=job, asked_s=now_s, begun=None)
         self.policy.submit(job, now_s)
         self._changed.set()
-
-    def _charge(self, job: DecodeJob, busy_s: float, batch: int, waited_s: float) -> None:
-        """Tell the load what a job cost; a partial also stands for those that its stream wanted while it waited."""
-        cost_s, now_s = busy_s / batch, self._clock()
-        if job.kind is JobKind.PARTIAL:
-            self.load.partial_decoded(job.session_id, cost_s, 1 + waited_s / job.deadline_s, now_s, batch)
-        elif job.kind is JobKind.FINAL:
-            self.load.final_decoded(job.session_id, cost_s, now_s)
 
     def _observe(self, batch: DecodedBatch) -> None:
         for observer in self._observers:

@@ -1,63 +1,55 @@
-"""Which waiting windows are decoded next, and together. A pure decision: no clock, no I/O, no engine.
+"""Which waiting windows of live streams are decoded next, and together. A pure decision: no clock, no I/O, no engine.
 
-    submit --> one partial slot a session (newest wins)  --+
-           --> a FIFO of finals a session                --+--> next_batch: finals that are due, partials,
-           --> refinements                               --+    finals not yet due, refinements; of each the
-                                                                earliest deadline, then the tenant that had least
+A stream has one waiting partial, where the newest wins, and its finals in order. What goes into a free slot:
 
-A final that is not due yet is a guess that its speaker has come to the end, and half of them are taken back. It is
-decoded when nothing else waits, so an idle engine has it ready, and a busy one loses nothing to guesses.
+1. Finals that must begin now to be ready when they are due. They take along others that would be next: two cost less
+   than one after the other.
+2. Partials. While the engine is at work, few of them wait for more to come, as long as they have time.
+3. Finals that are not due yet. They are speculative: half of them are cancelled because speech goes on. An idle engine
+   has them ready in time, and a busy one loses nothing by them.
 
-Memory is bounded by the sessions: a slot each, and finals only as far as `Session.backlog_s` lets
-the connection read on. Finals are never dropped; a partial is dropped when its own stream sends a newer one.
+Within a class the earliest deadline comes first, and among equals the tenant that had least (`fairness`). A batch is of
+one class, because a final would wait for the encoding of the partials. Its size, how long partials wait and when a
+final must begin follow from the cost model (`costs`, `tuning`).
+
+Finals are never dropped; a partial is dropped when its own stream sends a newer one. So memory is bounded by the
+sessions: a slot each, and finals only as far as `Session.backlog_s` lets the connection read on.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, JobKind
+from .batching import batch_key, length_class
+from .costs import CostBook
+from .fairness import FairShare, equal_shares
+from .tuning import MOST, Tuner, Tuning
 
 DEADLINE_SLOT_S = 0.05
 """Deadlines this close together count as equal, and fair share decides between them."""
 
-URGENT_S = 0.12
-"""a final that must be begun this soon goes before all partials: its endpoint is known, or about to be"""
-
-FINAL_S_A_SECOND = 0.015
-"""Engine seconds for a second of a final, until finals have been decoded (8 s with word times, alone on one core: 0.11
-s). It must be begun that much earlier to be ready in time."""
-
-LEARNT_SHARE = 0.1
-"""of each final, in what is known of their cost"""
-
-LARGEST_RISE = 2.0
-"""a final that is decoded a second time counts as no more than so many"""
-
-FEW_PARTIALS = 8
-"""fewer than this cost more each: 4 a tenth, 2 two fifths, 1 nearly twice as much (bench/engine.py)"""
-
-PARTIAL_SLACK_S = 0.25
-"""a partial that is due this soon is not held back for others"""
-
 
 @dataclass(frozen=True, slots=True)
 class SchedulerOptions:
-    max_batch: int = 8
-    """most of the decoder's gain from batching is there at 8 (measured, CPU)"""
-    max_batch_s: float = 30.0
-    """seconds of audio in a batch: nothing posted can be taken back, so this bounds how long a final waits behind it"""
+    """The operator's limits; within them the cost model decides the size of batches."""
+
+    max_batch: int = MOST
+    max_batch_s: float = 1_000.0
+    """most seconds of audio in a batch: bounds its memory"""
 
 
 @dataclass(slots=True)
 class _Waiting:
     job: DecodeJob
     due_s: float
-    submitted_s: float
     order: int
+
+    @property
+    def window_s(self) -> float:
+        return len(self.job.pcm) / SAMPLE_RATE_HZ
 
 
 @dataclass(slots=True)
@@ -66,182 +58,156 @@ class _Lane:
 
     partial: _Waiting | None = None
     finals: deque[_Waiting] = field(default_factory=deque)
-    refines: deque[_Waiting] = field(default_factory=deque)
     partials_decoding: int = 0
 
     @property
     def empty(self) -> bool:
-        return not (self.partial or self.finals or self.refines or self.partials_decoding)
+        return not (self.partial or self.finals or self.partials_decoding)
 
 
 class Scheduler:
-    def __init__(self, options: SchedulerOptions) -> None:
+    def __init__(
+        self,
+        options: SchedulerOptions,
+        costs: CostBook | None = None,
+        tuner: Tuner | None = None,
+        share: Callable[[str], float] = equal_shares,
+    ) -> None:
+        """`share` is the share of each tenant."""
         self.options = options
         self.window_steps_s: Mapping[str, tuple[float, ...]] = {}
-        """by model: windows between two of these cost it alike, and only such are put together (see `ModelInfo`)"""
+        """by model: only windows between the same two steps share a batch (see `ModelInfo`)"""
         self.replaced = 0
-        """partials that a newer one of the same stream made needless"""
+        """partials that were replaced by a newer one of the same stream"""
+        self._costs = costs or CostBook()
+        self._tuner = tuner or Tuner(self._costs, options.max_batch)
+        self._fair = FairShare(share)
         self._lanes: dict[str, _Lane] = {}
-        self._served_s: defaultdict[str, float] = defaultdict(float)
         self._order = 0
-        self._final_s_a_second = FINAL_S_A_SECOND
+
+    @property
+    def tuning(self) -> Tuning:
+        return self._tuner.now
 
     def __len__(self) -> int:
-        return sum(len(lane.finals) + len(lane.refines) + (lane.partial is not None) for lane in self._lanes.values())
+        return sum(len(lane.finals) + (lane.partial is not None) for lane in self._lanes.values())
 
     def depth(self) -> dict[JobKind, int]:
         """How many jobs of each kind wait."""
         lanes = self._lanes.values()
-        return {
-            JobKind.PARTIAL: sum(lane.partial is not None for lane in lanes),
-            JobKind.FINAL: sum(len(lane.finals) for lane in lanes),
-            JobKind.REFINE: sum(len(lane.refines) for lane in lanes),
-        }
+        partials = sum(lane.partial is not None for lane in lanes)
+        return {JobKind.PARTIAL: partials, JobKind.FINAL: sum(len(lane.finals) for lane in lanes)}
 
     def submit(self, job: DecodeJob, now_s: float) -> DecodeJob | None:
-        """Take a job in. Returns the partial that it replaces, which will not be decoded."""
+        """Add a job. Returns the partial that it replaces, which will not be decoded."""
         lane = self._lanes.setdefault(job.session_id, _Lane())
         self._order += 1
-        waiting = _Waiting(job, now_s + job.deadline_s, now_s, self._order)
+        waiting = _Waiting(job, now_s + job.deadline_s, self._order)
+        self._fair.waits(job.tenant, now_s)
         if job.kind is not JobKind.PARTIAL:
-            (lane.finals if job.kind is JobKind.FINAL else lane.refines).append(waiting)
+            lane.finals.append(waiting)
             return None
         old, lane.partial = lane.partial, waiting
         if old is None:
             return None
         self.replaced += 1
-        # the newer window takes over the older one's place, or a busy stream would never come to its turn
+        self._fair.waits_no_more(job.tenant)
+        # the newer window keeps the older one's deadline, or a busy stream would never get its turn
         waiting.due_s = min(waiting.due_s, old.due_s)
         return old.job
 
     def cancel(self, job_id: str, session_id: str) -> bool:
         """Forget a job that still waits. False if it is not waiting (any more)."""
-        lane = self._lanes.get(session_id)
-        if lane is None:
-            return False
-        found = lane.partial is not None and lane.partial.job.id == job_id
-        if found:
-            lane.partial = None
-        for queue in (lane.finals, lane.refines):
-            for waiting in queue:
-                if waiting.job.id == job_id:
-                    queue.remove(waiting)
-                    found = True
-                    break
-        self._tidy(session_id)
-        return found
+        lane = self._lanes.get(session_id, _Lane())
+        for waiting in (*lane.finals, *((lane.partial,) if lane.partial else ())):
+            if waiting.job.id == job_id:
+                self._take(waiting)
+                self._tidy(session_id)
+                return True
+        return False
 
     def next_batch(self, now_s: float, busy: int = 0) -> list[DecodeJob]:
         """The jobs to decode now, taken out of the queue; empty if none should be. All share one `batch_key`.
 
-        `busy` batches are in the engine already: then a few partials are held back while they have time, for more to
-        join them, which also leaves a slot free for the next final. Who waits so is asked for again when a batch ends.
-
-        Finals and partials are not mixed: a final would wait for the partials' encoding.
-        """
+        `busy` batches are in the engine already. Jobs that are held back get their chance when a batch ends."""
         for ranked in self._ranked(now_s):
             batch = self._fill(ranked) if ranked else []
             if batch and not (busy and self._may_wait(batch, now_s)):
                 for waiting in batch:
-                    self._remove(waiting.job)
+                    self._begin(waiting, now_s)
                 return [waiting.job for waiting in batch]
         return []
 
-    def _ranked(self, now_s: float) -> Iterator[list[_Waiting]]:
-        """What may go now, class by class, each made only when it is asked for."""
-        rank = self._rank(now_s)
-        urgent: list[_Waiting] = []
-        early: list[_Waiting] = []
-        for waiting in sorted(self._finals(), key=rank):
-            (early if self._begin_s(waiting) - now_s > URGENT_S else urgent).append(waiting)
-        # two finals at once cost a third less each, so an urgent one takes others with it that would be next
-        yield urgent and urgent + early
-        yield sorted(self._partials(), key=rank)
-        yield early
-        yield sorted(self._refines(), key=rank)
-
-    def _may_wait(self, batch: list[_Waiting], now_s: float) -> bool:
-        few = batch[0].job.kind is JobKind.PARTIAL and len(batch) < min(FEW_PARTIALS, self.options.max_batch)
-        return few and batch[0].due_s - now_s > PARTIAL_SLACK_S
-
-    def _begin_s(self, final: _Waiting) -> float:
-        """When it must be begun to be ready in time."""
-        return final.due_s - self._final_s_a_second * len(final.job.pcm) / SAMPLE_RATE_HZ
-
-    def finished(self, batch: list[DecodeJob], took_s: float | None) -> None:
-        """The engine is through with these, and took so long; their streams may have a next partial decoded."""
-        if batch[0].kind is JobKind.FINAL and took_s is not None:
-            cost = took_s / (max(len(job.pcm) for job in batch) / SAMPLE_RATE_HZ)
-            cost = min(cost, LARGEST_RISE * self._final_s_a_second)
-            self._final_s_a_second += LEARNT_SHARE * (cost - self._final_s_a_second)
+    def finished(self, batch: list[DecodeJob]) -> None:
+        """These jobs are decoded; their streams may have another partial decoded."""
         for job in batch:
             if job.kind is JobKind.PARTIAL:
                 self._lanes[job.session_id].partials_decoding -= 1
                 self._tidy(job.session_id)
 
-    def _finals(self) -> Iterator[_Waiting]:
-        return (waiting for lane in self._lanes.values() for waiting in lane.finals)
+    def _ranked(self, now_s: float) -> Iterator[list[_Waiting]]:
+        """What may go now, class by class, each made only when it is asked for."""
 
-    def _partials(self) -> Iterator[_Waiting]:
-        # one at a time a stream: a second would be decoded without knowing what the first committed
-        return (lane.partial for lane in self._lanes.values() if lane.partial and not lane.partials_decoding)
-
-    def _refines(self) -> Iterator[_Waiting]:
-        return (waiting for lane in self._lanes.values() for waiting in lane.refines)
-
-    def _rank(self, now_s: float) -> Callable[[_Waiting], tuple[int, float, float, int]]:
         def rank(waiting: _Waiting) -> tuple[int, float, float, int]:
-            # all that is overdue is equally urgent: under overload the tenants' shares decide, not their numbers
+            # everything overdue is equally urgent: under overload the tenants' shares decide
             slot = max(0, int((waiting.due_s - now_s) / DEADLINE_SLOT_S))
-            return slot, self._served_s[waiting.job.tenant], waiting.due_s, waiting.order
+            return slot, self._fair.rank(waiting.job.tenant), waiting.due_s, waiting.order
 
-        return rank
+        lanes = self._lanes.values()
+        urgent: list[_Waiting] = []
+        early: list[_Waiting] = []
+        for final in sorted((waiting for lane in lanes for waiting in lane.finals), key=rank):
+            (urgent if self._must_begin(final, now_s) else early).append(final)
+        yield urgent and urgent + early
+        # one partial of a stream at a time: a second one would not know what the first commits
+        yield sorted((lane.partial for lane in lanes if lane.partial and not lane.partials_decoding), key=rank)
+        yield early
+
+    def _must_begin(self, final: _Waiting, now_s: float) -> bool:
+        return final.due_s - self._costs.of_batch([final.job]) - now_s <= self.tuning.urgent_s
+
+    def _may_wait(self, batch: list[_Waiting], now_s: float) -> bool:
+        few = batch[0].job.kind is JobKind.PARTIAL and len(batch) < min(self.tuning.few, self.options.max_batch)
+        return few and batch[0].due_s - now_s > self.tuning.slack_s
 
     def _fill(self, ranked: list[_Waiting]) -> list[_Waiting]:
+        """The first job, and all others that may share its batch and are worth the time."""
         key = self._key(ranked[0].job)
         batch: list[_Waiting] = []
-        left = self.options.max_batch_s * SAMPLE_RATE_HZ
         for waiting in ranked:
-            left -= len(waiting.job.pcm)
-            if batch and (left < 0 or len(batch) >= self.options.max_batch):
+            if self._key(waiting.job) != key:
+                continue
+            if batch and not self._fits([*batch, waiting]):
                 break
-            if self._key(waiting.job) == key:
-                batch.append(waiting)
-            else:
-                left += len(waiting.job.pcm)
+            batch.append(waiting)
         return batch
+
+    def _fits(self, batch: list[_Waiting]) -> bool:
+        size, audio_s = len(batch), sum(waiting.window_s for waiting in batch)
+        if size > min(self.tuning.batch, self.options.max_batch) or audio_s > self.options.max_batch_s:
+            return False
+        costs = self._costs.of(batch[0].job.options.model)
+        return costs.seconds(size, audio_s / size) <= self.tuning.longest_s
 
     def _key(self, job: DecodeJob) -> tuple[object, ...]:
         return *batch_key(job), length_class(job, self.window_steps_s.get(job.options.model, ()))
 
-    def _remove(self, job: DecodeJob) -> None:
-        lane = self._lanes[job.session_id]
-        self._served_s[job.tenant] += len(job.pcm) / SAMPLE_RATE_HZ
-        if job.kind is JobKind.PARTIAL:
+    def _begin(self, waiting: _Waiting, now_s: float) -> None:
+        self._take(waiting)
+        self._fair.serve(waiting.job.tenant, waiting.window_s, now_s)
+        if waiting.job.kind is JobKind.PARTIAL:
+            self._lanes[waiting.job.session_id].partials_decoding += 1
+        self._tidy(waiting.job.session_id)
+
+    def _take(self, waiting: _Waiting) -> None:
+        lane = self._lanes[waiting.job.session_id]
+        if lane.partial is waiting:
             lane.partial = None
-            lane.partials_decoding += 1
-            return
-        queue = lane.finals if job.kind is JobKind.FINAL else lane.refines
-        for waiting in queue:
-            if waiting.job is job:
-                queue.remove(waiting)
-                break
-        self._tidy(job.session_id)
+        else:
+            # by identity: `remove` compares, and arrays in jobs cannot be
+            lane.finals = deque(other for other in lane.finals if other is not waiting)
+        self._fair.waits_no_more(waiting.job.tenant)
 
     def _tidy(self, session_id: str) -> None:
         if self._lanes[session_id].empty:
             del self._lanes[session_id]
-
-
-def batch_key(job: DecodeJob) -> tuple[object, ...]:
-    """Jobs with equal keys may share an engine call: languages, tasks and the wish for word times may differ, all else
-    must agree (CTranslate2: one option set a call, the same number of prompt tokens in each item). Second tries, which
-    are padded or of another temperature, hold up none but their like."""
-    options, again = job.options, job.second_try
-    special = again and (again.padded, again.prompted, again.temperature)
-    return job.kind, options.model, options.beam_size, options.prompt, options.temperature, special
-
-
-def length_class(job: DecodeJob, steps_s: Sequence[float]) -> int:
-    """Between which of these its window's length lies; windows of one class cost the model alike (see `ModelInfo`)."""
-    return bisect_left(steps_s, len(job.pcm) / SAMPLE_RATE_HZ)
