@@ -7,10 +7,10 @@
     it stops long before the sound does               the rest, as a window of its own `continued`
     improbable, or a loop, in a file                  at the next higher temperature
 
-It decodes nothing: `review` looks at what was heard in a job, and either settles it or says in `DecodeResult.again`
-what is to be tried. That is queued as a job of its own, so no second try holds up the batch in which the first one
-came. There are at most MAX_TRIES a temperature. The session has one more, which only it can decide on: a segment of
-which nothing was heard behind the speech before it is decoded alone (`core.session`).
+It decodes nothing: `review` looks at the text of a job, and either accepts it or says in `DecodeResult.again` what to
+try next. That try is queued as another job, so it does not hold up the batch of the first one. There are at most
+MAX_TRIES for each temperature. The session has one more second try of its own: a segment in which nothing was heard
+after its context is decoded alone (`core.session`).
 
 Why texts stop early: Whisper sometimes takes a pause in the middle of a window for its end, and fourteen seconds of
 speech become "She said,". Padding to 30 s has the same fault, on other windows. It shows as far too little text for
