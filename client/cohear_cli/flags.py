@@ -1,4 +1,4 @@
-"""The flags of `cohear transcribe`, and what they come to."""
+"""The flags of `cohear transcribe`, and the options that they make."""
 
 from __future__ import annotations
 

@@ -18,11 +18,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from ...access.caller import ANYONE, SCOPE, Caller
 from ...batch.upload import Upload, UploadedFile
 from ...batch.uploads import Uploads
 from ...config import allowed_origins
 from ...errors import ClientError, CohearError, OverloadError, ServerError
+from ...live.caller import ANYONE, SCOPE, Caller
 from ...live.service import Service
 from ..sockets import retry_after
 from ..web import origin_allowed, sharing
