@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import h11
@@ -266,7 +266,7 @@ class WebSocket(WebSocketsSansIOProtocol):
         self.transport.close()
 
 
-def allow_messages(scope: MutableMapping[str, Any], most_bytes: int) -> None:
+def allow_messages(scope: Mapping[str, Any], most_bytes: int) -> None:
     """Let a websocket that may be accepted send messages of this length. Another kind of server has limits of its
     own."""
     if (extension := scope.get("extensions", {}).get(LONG_MESSAGES)) is not None:
