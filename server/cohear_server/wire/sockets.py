@@ -21,8 +21,8 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from ..access.caller import network_of
 from ..errors import ClientError, CohearError, OverloadError
+from ..live.caller import network_of
 from .open_sockets import OpenSockets
 
 PIECE_BYTES = 16 << 10
