@@ -36,7 +36,7 @@ def flowing(pipe: BinaryIO, name: str) -> Iterator[Piece]:
     """All that can be decoded. `pipe.read(n)` gives what is there, at most n bytes, and waits for the first of them;
     none is the end. Raises ClientError(`bad_audio`) for what cannot be read so."""
     try:
-        track = Track(pipe, name)
+        track = Track(pipe, name, flowing=True)
     except (av.FFmpegError, ValueError, EOFError) as fault:
         raise _bad(name) from fault
     try:
