@@ -8,12 +8,12 @@ import threading
 from collections.abc import AsyncIterator
 
 import pytest
-from cohear_server.access.caller import ANYONE, Caller
 from cohear_server.config import ServerConfig
 from cohear_server.core.commands import Claim, Start
 from cohear_server.core.events import Closing, Done, Event, Failed, Final, Lost, Stats
 from cohear_server.errors import ClientError, OverloadError
 from cohear_server.live import companions
+from cohear_server.live.caller import ANYONE, Caller
 from cohear_server.live.service import Service
 from cohear_server.live.stream import Stream
 from cohear_server.models.silero import load_silero
@@ -218,6 +218,14 @@ def test_a_stream_that_loses_its_client_while_the_server_drains_holds_nothing_up
             return clock() - begun_s
 
     assert clock.run(scenario()) == pytest.approx(1.0)
+
+
+async def test_a_stream_that_failed_is_not_there_to_come_back_to() -> None:
+    async with running() as service:
+        stream = lost(service)
+        stream.fail()
+        with pytest.raises(ClientError, match="does not hold the session"):
+            service.resume(Start(), Claim(stream.session.id, stream.token))
 
 
 async def test_what_was_missed_and_is_not_kept_is_not_passed_over() -> None:

@@ -14,7 +14,6 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from ..access.caller import ANYONE, Caller
 from ..core.commands import Audio, Claim, Command, Resume, Stop, Tick
 from ..core.effects import Cancel, Effect, Emit, Submit
 from ..core.events import Event, Failed, Final, Lost, Notice, Ready
@@ -25,6 +24,7 @@ from ..errors import CohearError, ServerError
 from ..scheduling.capacity import Capacity
 from ..scheduling.dispatcher import Dispatcher, JobTimes
 from ..scheduling.ladder import PARTIAL_SHARE, Rung
+from .caller import ANYONE, Caller
 from .log import Emitted, EventLog
 from .observer import UNOBSERVED, StreamObserver
 from .outbox import Outbox
@@ -140,7 +140,8 @@ class Stream:
     def degrade(self, rung: Rung, partial_model: ModelInfo | None = None) -> None:
         """The server has moved to this rung: partials come at its pace, from this model if it knows their language and
         task, and the client is told."""
-        self.session.pace(PARTIAL_SHARE[rung])
+        with self._contained():
+            self.session.pace(PARTIAL_SHARE[rung])
         self._partial_model = partial_model
         self.say(Notice("degraded" if rung else "restored", RUNG_TEXTS[rung]))
 

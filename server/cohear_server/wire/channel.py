@@ -10,7 +10,7 @@ from typing import Protocol
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ..access.caller import ANYONE, SCOPE, Caller, network_of
+from ..live.caller import ANYONE, SCOPE, Caller, network_of
 from ..errors import CohearError
 from .wire import CLOSE_NORMAL, Said
 

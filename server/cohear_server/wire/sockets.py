@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import h11
+from uvicorn._types import ASGIReceiveEvent
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -20,9 +21,12 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from ..access.caller import network_of
 from ..errors import ClientError, CohearError, OverloadError
+from ..live.caller import network_of
 from .open_sockets import OpenSockets
+
+PIECE_BYTES = 16 << 10
+"""of what a websocket sends, taken at once"""
 
 LONG_MESSAGES = "cohear.long_messages"
 """the ASGI extension by which an application that knows its client allows it longer messages"""
@@ -160,6 +164,8 @@ class WebSocket(WebSocketsSansIOProtocol):
         self._table = server_state
         self._stall = _Alarm()
         self._received_s = 0.0
+        self._unread = bytearray()
+        self._reading = False  # what came is taken in pieces, and no more is read meanwhile
         self.conn = self._frames = _Frames(server_state.limits.first_message_bytes, config.ws_max_size)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -182,8 +188,37 @@ class WebSocket(WebSocketsSansIOProtocol):
             self.scope["extensions"][LONG_MESSAGES] = {"allow": self._frames.allow}
 
     def data_received(self, data: bytes) -> None:
+        """Piece by piece, with the loop free between them: a read may hold many thousand small frames."""
         self._received_s = self.loop.time()
-        super().data_received(data)
+        self._unread += data
+        if len(self._unread) <= PIECE_BYTES:
+            self._take_piece()
+        elif not self._reading:
+            self._reading = True
+            self.transport.pause_reading()
+            self.loop.call_soon(self._take_pieces)
+
+    async def receive(self) -> ASGIReceiveEvent:
+        message = await super().receive()
+        if self._reading:
+            self.transport.pause_reading()  # which uvicorn resumed, as no message waits
+        return message
+
+    def _take_pieces(self) -> None:
+        if self.transport.is_closing():
+            return
+        self._take_piece()
+        if self._unread:
+            self.loop.call_soon(self._take_pieces)
+            return
+        self._reading = False
+        if not self.read_paused:
+            self.transport.resume_reading()
+
+    def _take_piece(self) -> None:
+        piece = bytes(self._unread[:PIECE_BYTES])
+        del self._unread[:PIECE_BYTES]
+        super().data_received(piece)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             self._refuse_handshake()
         elif self.transport.get_write_buffer_size() > self._table.limits.unsent_bytes:
@@ -231,7 +266,7 @@ class WebSocket(WebSocketsSansIOProtocol):
         self.transport.close()
 
 
-def allow_messages(scope: MutableMapping[str, Any], most_bytes: int) -> None:
+def allow_messages(scope: Mapping[str, Any], most_bytes: int) -> None:
     """Let a websocket that may be accepted send messages of this length. Another kind of server has limits of its
     own."""
     if (extension := scope.get("extensions", {}).get(LONG_MESSAGES)) is not None:
