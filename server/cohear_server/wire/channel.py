@@ -10,8 +10,8 @@ from typing import Protocol
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ..live.caller import ANYONE, SCOPE, Caller, network_of
 from ..errors import CohearError
+from ..live.caller import ANYONE, SCOPE, Caller, network_of
 from .wire import CLOSE_NORMAL, Said
 
 logger = logging.getLogger(__name__)
