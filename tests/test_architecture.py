@@ -44,6 +44,7 @@ ONLY = {
     "starlette": {
         "cohear_server.app",
         "cohear_server.wire.channel",
+        "cohear_server.wire.deepgram.routes",
         "cohear_server.wire.web",
         "cohear_server.wire.hosts",
         "cohear_server.wire.starting",
@@ -54,7 +55,12 @@ ONLY = {
     },
     "prometheus_client": {"cohear_server.ops.metrics", "cohear_server.ops.history", "cohear_server.ops.pages"},
     "uvicorn": {"cohear_server.app", "cohear_server.wire.open_sockets", "cohear_server.wire.sockets"},
-    "av": {"cohear_client.files", "cohear_client.reading.recording", "cohear_client.reading.track"},
+    "av": {
+        "cohear_client.files",
+        "cohear_client.reading.flowing",
+        "cohear_client.reading.recording",
+        "cohear_client.reading.track",
+    },
     "ctranslate2": {"cohear_server.engine.whisper"},
     "onnxruntime": {"cohear_server.models.silero"},
     "faster_whisper": {"cohear_server.engine.whisper"},

@@ -6,12 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import CohearError
+from .deepgram.faults import error_body
 from .openai.faults import error_object
 from .sockets import told
 
 Shape = Callable[[CohearError], Mapping[str, Any]]
 
-_SHAPES: tuple[tuple[str, Shape], ...] = (("/v1/audio/", error_object), ("/v1/models", error_object))
+_SHAPES: tuple[tuple[str, Shape], ...] = (
+    ("/v1/listen", error_body),
+    ("/v1/audio/", error_object),
+    ("/v1/models", error_object),
+)
 """by the beginning of the path; all others have our own form"""
 
 
