@@ -7,6 +7,7 @@ it right (see `costs`). All slots of the engine are kept busy, as they are when 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, JobKind
 from ..engine.backend import DecodeBackend, ModelInfo
 from .costs import Costs, Measured
 
+logger = logging.getLogger(__name__)
+
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 WINDOW_S, LONG_WINDOW_S = 2.0, 6.0
 TRIES = 2
@@ -25,13 +28,20 @@ TRIES = 2
 ENOUGH_S = 0.25
 """A batch that takes longer is tried once, and no larger one is: a slow model must not keep the first client waiting.
 Two sizes are measured nevertheless, for there is no curve through one."""
+LONGEST_S = 10.0
+"""for one window: longer it is not waited for, and it counts as so much"""
 SLOW_S = 1.0
 """for one window: then nothing else is measured, and two are taken for twice as much until some were decoded"""
 
 
 async def measure(backend: DecodeBackend, model: ModelInfo, clock: Callable[[], float]) -> Costs:
     """What this model of the backend costs. Raises BackendUnavailable."""
-    long = await _quickest(backend, model, 1, LONG_WINDOW_S, clock)
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            long = await _quickest(backend, model, 1, LONG_WINDOW_S, clock)
+    except TimeoutError:
+        logger.warning("%s takes more than %.0f s for a window of %.0f s", model.name, LONGEST_S, LONG_WINDOW_S)
+        long = Measured(1, LONG_WINDOW_S, LONGEST_S)
     if long.total_s > SLOW_S:
         return Costs.of([long, replace(long, windows=2, total_s=2 * long.total_s, encode_s=2 * long.encode_s)])
     measured = [long]
