@@ -48,12 +48,13 @@ class Outcome:
 def cohear(settings: Settings) -> Outcome:
     from cohear_client.fileevents import Finished
     from cohear_server.batch.model import BatchModel
-    from cohear_server.batch.options import HearingOptions, ModelChoice
+    from cohear_server.batch.options import HearingOptions
     from cohear_server.batch.pipeline import Pipeline
+    from cohear_server.config import ServerConfig
+    from cohear_server.live.backend import engine_options
 
-    model = BatchModel(
-        ModelChoice(settings.model_dir, device="cpu", compute_type="int8", workers=settings.workers, threads=1)
-    )
+    config = ServerConfig(device="cpu", compute_type="int8", workers=settings.workers, threads=1)
+    model = BatchModel(engine_options(config, settings.model_dir))
     hearing = HearingOptions(language=settings.language, beam_size=settings.beam_size)
     backend = model.backend()
     asyncio.run(backend.start())

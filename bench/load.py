@@ -24,7 +24,7 @@ from cohear_client.protocol import Start
 from livestream import StreamPlan, run_stream
 from loadplot import plot
 from process import Usage, usage
-from speech import circumstances, write_result
+from speech import circumstances, speech_folder, write_result
 from tally import Tally
 from voice import Spoken, Voice, read_spoken
 
@@ -197,7 +197,7 @@ def show(report: dict[str, Any]) -> None:
 
 def add_load_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of the load's shape, with the names of `LoadOptions`."""
-    parser.add_argument("--speech", type=Path, required=True, help="folder with manifest.jsonl")
+    parser.add_argument("--speech", type=speech_folder, required=True, help="folder with manifest.jsonl")
     parser.add_argument("--steady-s", type=float, default=30.0, help="measured time (default: %(default)s)")
     parser.add_argument("--ramp-s", type=float, default=10.0, help="streams start within this (default: %(default)s)")
     parser.add_argument("--settle-s", type=float, default=5.0, help="then not measured yet (default: %(default)s)")

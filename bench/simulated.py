@@ -27,6 +27,7 @@ from cohear_server.core.segment import PartialOptions
 from cohear_server.core.segmenter import SegmenterOptions
 from cohear_server.core.session import Session
 from cohear_server.live.timing import Stages
+from cohear_server.models.silero import load_silero
 from cohear_server.scheduling.capacity import Capacity, CapacityOptions
 from cohear_server.scheduling.costs import CostBook, Costs, Curve, Measured
 from cohear_server.scheduling.dispatcher import DecodedBatch
@@ -147,7 +148,7 @@ class Run:
         self._begun_s = [self._chance.uniform(0, 2) for _ in range(streams)]
         options = SessionOptions(SegmenterOptions(endpoint_ms=ENDPOINT_MS), vad="energy")
         decode = DecodeOptions(MODEL, "en", word_times=False)
-        self._sessions = [Session(str(i), AudioFormat(), decode, options) for i in range(streams)]
+        self._sessions = [Session(str(i), AudioFormat(), decode, options, load_silero()) for i in range(streams)]
         self._wanted_s: dict[str, float] = {}
         self._starts: dict[str, int] = {}
         self._events: list[tuple[float, int, Callable[[float], None]]] = []

@@ -47,11 +47,19 @@ class Clip:
 def flags(script: str | None, *, clips: int) -> argparse.ArgumentParser:
     """The flags that most benchmarks have, and so many clips by default; `script` is the docstring of the script."""
     parser = argparse.ArgumentParser(description=(script or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--speech", type=Path, required=True, metavar="DIR", help="folder with a manifest.jsonl")
+    parser.add_argument("--speech", type=speech_folder, required=True, metavar="DIR", help="folder with manifest.jsonl")
     parser.add_argument("--clips", type=int, default=clips, help="how many (default: %(default)s)")
     parser.add_argument("--model", default="tiny.en", help="(default: %(default)s)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the result there")
     return parser
+
+
+def speech_folder(text: str) -> Path:
+    """The value of `--speech`."""
+    folder = Path(text)
+    if not (folder / "manifest.jsonl").is_file():
+        raise argparse.ArgumentTypeError(f"{folder} has no manifest.jsonl; see bench/README.md")
+    return folder
 
 
 def read_clips(folder: Path, *, long: bool = False) -> list[Clip]:

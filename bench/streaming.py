@@ -38,6 +38,7 @@ from cohear_server.core.segment import PartialOptions
 from cohear_server.core.session import Session
 from cohear_server.core.stabilizer import StabilizerOptions
 from cohear_server.core.words import normalised
+from cohear_server.models.silero import load_silero
 from marks import fill_in, measured_on, table
 from measures import Heard, matched, unstable_words, word_delays_s, words_of
 from playback import Decoder, Event, Playback
@@ -125,7 +126,8 @@ def run(policy: Policy, clips: Sequence[Clip], decoder: Decoder) -> dict[str, An
     score = Score()
     for clip in clips:
         options = SessionOptions(partials=policy.partials)
-        session = Session("s", AudioFormat(), DecodeOptions(decoder.name, clip.lang, word_times=True), options)
+        decode = DecodeOptions(decoder.name, clip.lang, word_times=True)
+        session = Session("s", AudioFormat(), decode, options, load_silero())
         pcm = np.concatenate([clip.pcm(), np.zeros(SAMPLE_RATE_HZ, np.int16)])
         playback = Playback(session, decoder)
         events = playback.play(pcm)

@@ -18,16 +18,18 @@ from cohear_cli.subtitles import LINE_CHARS, LINES
 from cohear_client.fileevents import Finished
 from cohear_client.protocol import Word
 from cohear_server.batch.model import BatchModel
-from cohear_server.batch.options import HearingOptions, ModelChoice
+from cohear_server.batch.options import HearingOptions
 from cohear_server.batch.pipeline import Pipeline
+from cohear_server.config import ServerConfig
 from cohear_server.lab.scoring import matched
+from cohear_server.live.backend import engine_options
 
 TIMES = re.compile(r"(\d\d):(\d\d):(\d\d),(\d{3}) --> (\d\d):(\d\d):(\d\d),(\d{3})")
 
 
 def check_subtitles(file: Path, speech: Path, model_name: str) -> dict[str, Any]:
     """Transcribes `file` with word times and looks at its srt."""
-    model = BatchModel(ModelChoice(model_name, device="cpu"))
+    model = BatchModel(engine_options(ServerConfig(device="cpu"), model_name))
     hearing = HearingOptions(language="en", word_times=True)
     run = Pipeline(model.backend(), hearing, model.throughput())
     (end,) = [event for event in run.run([file]) if isinstance(event, Finished)]

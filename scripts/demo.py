@@ -18,12 +18,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from cohear_client.hints import as_here
 from cohear_client.protocol import Final, Partial, ServerMessage, decode_server
+from cohear_server.ops.listening import holder
 
 ROOT = Path(__file__).resolve().parent.parent
 COHEAR = Path(sys.executable).parent / "cohear"
 SAMPLE = Path("audio_samples") / "jfk.flac"
-HOST = "127.0.0.1"
+HOST, PORT = "127.0.0.1", 8765
 READY_DEADLINE_S = 60.0
 """loading takes about a second; a slow disk and the first join of `base` take more"""
 STOP_DEADLINE_S = 10.0
@@ -34,10 +36,10 @@ def main() -> int:
     parser.add_argument("--stay", action="store_true", help="keep serving afterwards, on port 8765, until Ctrl-C")
     parser.add_argument("--model", default="tiny.en", help="model to serve (default: %(default)s)")
     args = parser.parse_args()
-    port = 8765 if args.stay else free_port()
+    port = PORT if args.stay else free_port()
     if args.stay and is_taken(port):
-        print(f"demo: port {port} of {HOST} is taken: is a service running already?", file=sys.stderr)
-        return 1
+        port = free_port()
+        print(f"demo: port {PORT} is taken by {holder(PORT)}; this one listens on port {port}", file=sys.stderr)
     signal.signal(signal.SIGTERM, interrupt)
     try:
         with serving(port, args.model) as server:
@@ -50,18 +52,20 @@ def use(server: subprocess.Popen[bytes], port: int, *, stay: bool) -> int:
     url = f"ws://{HOST}:{port}"
     if not wait_until_ready(server, port):
         return 1
-    print(f"\n$ cohear stream {SAMPLE} --url {url}", flush=True)
+    print(as_here(f"\n$ cohear stream {SAMPLE} --url {url}"), flush=True)
     status = stream(url)
     if status != 0 or not stay:
         return status
     print(f"\nServing on {url}/v1/stream. Ctrl-C stops it.", flush=True)
     print(f"Open http://{HOST}:{port} in a browser and speak, or in another terminal:", flush=True)
-    print("  .venv/bin/cohear stream FILE        .venv/bin/cohear mic", flush=True)
+    where = "" if port == PORT else f" --url {url}"
+    print(as_here(f"  cohear stream FILE{where}\n  cohear mic{where}"), flush=True)
     return server.wait()
 
 
 def stream(url: str) -> int:
-    """Stream the sample: a terminal shows the changing text, other outputs get one line for each event."""
+    """Stream the sample: a terminal shows the changing text, other outputs get one line for each event, with what may
+    still change in brackets."""
     command = [str(COHEAR), "stream", str(SAMPLE), "--url", url]
     if sys.stdout.isatty():
         return subprocess.run(command, cwd=ROOT, check=False).returncode
@@ -75,7 +79,8 @@ def stream(url: str) -> int:
 def told(event: ServerMessage) -> str:
     match event:
         case Partial() if event.stable or event.volatile:
-            return f"  partial {event.timing.total_ms:5.0f} ms  {event.stable} [{event.volatile.strip()}]\n"
+            volatile = f"[{event.volatile.strip()}]" if event.volatile.strip() else ""
+            return f"  partial {event.timing.total_ms:5.0f} ms  {f'{event.stable} {volatile}'.strip()}\n"
         case Final() if event.text:
             return f"  final   {event.timing.total_ms:5.0f} ms  {event.text}\n"
     return ""

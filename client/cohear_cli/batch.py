@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cohear_client.errors import ClientError
@@ -27,25 +26,16 @@ def open_run(args: argparse.Namespace) -> Iterator[Pipeline]:
     """Raises ClientError for a model or a setting that cannot be had."""
     from cohear_server.batch.memory import Memory
     from cohear_server.batch.model import BatchModel
-    from cohear_server.batch.options import ModelChoice
     from cohear_server.batch.pipeline import Pipeline
     from cohear_server.config import load
+    from cohear_server.live.backend import engine_options
 
     logging.basicConfig(level=logging.WARNING, format="cohear: %(message)s")
     config = load(args)
-    model = BatchModel(
-        ModelChoice(
-            name=config.model,
-            model_dir=Path(config.model_dir) if config.model_dir else None,
-            offline=config.offline,
-            device=config.device,
-            compute_type=config.compute_type,
-            workers=config.workers,
-            threads=config.threads,
-        )
-    )
+    model = BatchModel(engine_options(config, config.model))
     hearing = model.settled(hearing_options(args))
     cache = None if args.no_cache else _cache(config)
+    args.no_cache = cache is None  # what is said of an interrupted run depends on it
     try:
         memory = Memory(cache, model.identity() if cache else "", hearing)
         yield Pipeline(model.backend(), hearing, model.throughput(args.batch_size), memory)

@@ -60,6 +60,7 @@ def _info(cache: Cache, args: argparse.Namespace) -> int:
         "limit_bytes": found.limit_bytes,
         "hits": found.hits,
         "misses": found.misses,
+        "damaged": found.damaged,
         "hit_rate": round(found.hit_rate, 4),
     }
     if args.json:

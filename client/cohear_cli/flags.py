@@ -24,6 +24,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add all of them, and the files."""
     parser.add_argument("paths", nargs="+", metavar="PATH", help="files, folders, globs; - is standard input")
     _add_output_options(parser)
+    _add_subtitle_options(parser)
     _add_run_options(parser)
     add_choice_options(parser)
     add_stream_options(parser)
@@ -69,23 +70,25 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--json", action="store_true", help="print events as JSON, one a line, instead of text")
     _flag(group, "--print-colors", "printed words have the colour of their probability", default=False)
+
+
+def _add_subtitle_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("subtitles")
     group.add_argument(
         "--max-line-width",
         type=_or(LINE_CHARS, number(int, 8)),
         default=LINE_CHARS,
         metavar="N",
-        help="of subtitles (%(default)s)",
+        help="characters of a line (%(default)s)",
     )
     group.add_argument(
         "--max-line-count",
         type=_or(LINES, number(int, 1)),
         default=LINES,
         metavar="N",
-        help="of a subtitle (%(default)s)",
+        help="lines (%(default)s)",
     )
-    group.add_argument(
-        "--max-words-per-line", type=_or(None, number(int, 1)), metavar="N", help="most words of a subtitle"
-    )
+    group.add_argument("--max-words-per-line", type=_or(None, number(int, 1)), metavar="N", help="most words")
     group.add_argument(
         "--max-gap",
         type=number(float, 0.001, 60),

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
+from dataclasses import dataclass
 
 from cohear_client.connection import connect
 from cohear_client.conversation import converse
 from cohear_client.pcm import Pcm
 from cohear_client.protocol import Done, Final, ServerMessage, Start
 
+from .interrupt import first_interrupt
 from .report import LatencyReport
 from .stdio import say
 from .view import JsonView, PlainView, View
 
 
-async def show(args: argparse.Namespace, start: Start, audio: AsyncIterable[Pcm | bytes], speed: float) -> None:
-    """Stream `audio` to `args.url`, show its events, and the latency table at the end.
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """What is streamed."""
 
-    `speed` is how many times faster than real time the audio comes; 0 when unknown.
-    """
-    report = LatencyReport(speed)
-    async with connect(args.url, start, api_key=args.key) as stream:
-        with open_view(as_json=args.json) as view:
+    start: Start
+    blocks: AsyncIterable[Pcm | bytes]
+    speed: float
+    """how many times faster than real time it comes; 0 when unknown"""
+    end: Callable[[], None]
+    """makes `blocks` end: for Ctrl-C"""
+
+
+async def show(args: argparse.Namespace, audio: Audio) -> None:
+    """Stream `audio` to `args.url`, show its events, and the latency table at the end."""
+    report = LatencyReport(audio.speed)
+    async with connect(args.url, audio.start, api_key=args.key) as stream:
+        with open_view(as_json=args.json) as view, first_interrupt(audio.end):
             words = False
 
             def hear(event: ServerMessage) -> None:
@@ -32,12 +43,12 @@ async def show(args: argparse.Namespace, start: Start, audio: AsyncIterable[Pcm 
                 report.add(event, received_s)
                 words = words or (isinstance(event, Final) and bool(event.text.strip()))
                 if isinstance(event, Done) and not words and not args.json:
-                    heard_s = event.samples.received / start.sample_rate
+                    heard_s = event.samples.received / audio.start.sample_rate
                     say(f"cohear: no words were heard in {heard_s:.1f} s of audio")
 
             hear(stream.ready)
             try:
-                await converse(stream, audio, hear)
+                await converse(stream, audio.blocks, hear)
             finally:
                 view.end(report)
 

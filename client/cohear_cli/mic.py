@@ -44,14 +44,13 @@ async def _record(args: argparse.Namespace) -> None:
     from cohear_client.errors import ServerError
     from cohear_client.mic import Microphone
 
-    from .interrupt import first_interrupt
-    from .live import show
+    from .live import Audio, show
 
     device = int(args.device) if args.device and args.device.isdigit() else args.device
     async with Microphone(device) as microphone:
         say("listening; Ctrl-C ends")
-        with first_interrupt(microphone.close):
-            await show(args, microphone.start(**stream_options(args)), microphone.blocks(), 1.0)
+        start = microphone.start(**stream_options(args))
+        await show(args, Audio(start, microphone.blocks(), 1.0, microphone.close))
     if microphone.dropped:
         places = ", ".join(f"{start_s:.1f} s to {end_s:.1f} s" for start_s, end_s in microphone.dropped)
         raise ServerError(

@@ -17,7 +17,8 @@ from typing import Any
 
 from cohear_client.errors import ClientError
 from cohear_client.protocol import Final
-from cohear_client.transcript import UNSPACED, Statistics, Transcript
+from cohear_client.transcript import Statistics, Transcript
+from cohear_client.writing import lead
 
 from .subtitles import STANDARD, SubtitleOptions, srt, vtt
 
@@ -79,6 +80,16 @@ def write_all(
     return paths
 
 
+def check_name(path: Path) -> None:
+    """Raises ClientError(`cannot_write`) for what no file can be."""
+    if path.is_dir():
+        raise ClientError("cannot_write", f"{path}: is a folder", "name a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise _unwritten(path, fault) from fault
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Make `path` hold `text`, on the disk, or leave it as it was. Raises ClientError (`cannot_write`)."""
     part = path.with_name(_fitting(f".{path.name}", f".{os.getpid()}.part"))
@@ -95,8 +106,12 @@ def write_atomically(path: Path, text: str) -> None:
                 os.fsync(file.fileno())
             os.replace(part, path)
     except OSError as fault:
-        remedy = "make room on the disk" if fault.errno in FULL else "choose another --output-dir"
-        raise ClientError("cannot_write", f"{path}: cannot be written ({fault.strerror})", remedy) from fault
+        raise _unwritten(path, fault) from fault
+
+
+def _unwritten(path: Path, fault: OSError) -> ClientError:
+    remedy = "make room on the disk" if fault.errno in FULL else "choose another name or folder"
+    return ClientError("cannot_write", f"{path}: cannot be written ({fault.strerror})", remedy)
 
 
 def remove_parts(folders: Iterable[Path]) -> int:
@@ -134,14 +149,13 @@ def _runs(process: int) -> bool:
 
 
 def _segment(number: int, segment: Final, statistics: Statistics | None) -> dict[str, Any]:
-    glue = "" if segment.language in UNSPACED else " "
     whole: dict[str, Any] = {"id": number}
     if statistics is not None:
         whole["seek"] = round(statistics.window_start_s * 100)
     whole |= {
         "start": round(segment.start_s, 3),
         "end": round(segment.end_s, 3),
-        "text": glue + segment.text.strip(),
+        "text": lead(segment.text, segment.language) + segment.text.strip(),
     }
     if statistics is not None:
         whole |= {
@@ -153,7 +167,7 @@ def _segment(number: int, segment: Final, statistics: Statistics | None) -> dict
     whole["confidence"] = round(segment.confidence, 4)
     whole["words"] = [
         {
-            "word": glue + word.text.strip(),
+            "word": lead(word.text, segment.language) + word.text.strip(),
             "start": round(word.start_s, 3),
             "end": round(word.end_s, 3),
             "probability": round(word.confidence, 4),

@@ -38,7 +38,8 @@ def add_parser(subparsers: Subparsers) -> None:
         formatter_class=Help,
         description="""Stream a file to a server at the pace of speech and watch the text come: stable text plain,
 text that may still change dimmed, uncertain words coloured, and at the end where the latency
-went. A pipe (`-`) is sent as it comes: a WAV by its header, else raw 16-bit samples at 16 kHz.""",
+went. A pipe (`-`) is sent as it comes: a WAV by its header, other files decoded, else raw
+16-bit samples at 16 kHz.""",
         epilog="""examples:
   cohear stream talk.flac
   cohear stream talk.flac --json | jq -r 'select(.type == "final").text'
@@ -107,8 +108,7 @@ async def _stream_pipe(args: argparse.Namespace, over: asyncio.Event) -> None:
 async def _send(
     args: argparse.Namespace, start: Start, audio: AsyncIterator[Pcm | bytes], speed: float, over: asyncio.Event
 ) -> None:
-    from .interrupt import first_interrupt, until
-    from .live import show
+    from .interrupt import until
+    from .live import Audio, show
 
-    with first_interrupt(over.set):
-        await show(args, start, until(over, audio), speed)
+    await show(args, Audio(start, until(over, audio), speed, over.set))

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from cohear_client.protocol import Final
-from cohear_client.transcript import UNSPACED, Transcript
+from cohear_client.transcript import Transcript
+from cohear_client.writing import lead
 
 LINE_CHARS, LINES = 42, 2
 MAX_CUE_MS = 7_000
@@ -120,10 +121,9 @@ def _marked(cue: Cue, escape: Callable[[str], str]) -> str:
 
 
 def _pieces(segment: Final, options: SubtitleOptions) -> list[_Piece]:
-    glue = "" if segment.language in UNSPACED else " "
     if segment.words:
         return [
-            _Piece(glue + text, _ms(word.start_s), _ms(word.end_s))
+            _Piece(lead(word.text, segment.language) + text, _ms(word.start_s), _ms(word.end_s))
             for word in segment.words
             if (text := " ".join(word.text.split()))
         ]

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from cohear_client.protocol import Error, Final, Partial, Ready, ServerMessage, SpeechStarted, Warning
-from cohear_client.transcript import UNSPACED
+from cohear_client.writing import lead
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -81,9 +81,9 @@ def _final(event: Final) -> Text:
     text = Text(f"{_clock(event.start_s)} ", style="dim")
     if not event.words:
         return text.append(event.text.strip(), style="not dim " + _style(event.confidence))
-    glue = "" if event.language in UNSPACED else " "
     for number, word in enumerate(event.words):
-        text.append(glue if number else "").append(word.text.strip(), style="not dim " + _style(word.confidence))
+        text.append(lead(word.text, event.language) if number else "")
+        text.append(word.text.strip(), style="not dim " + _style(word.confidence))
     return text
 
 

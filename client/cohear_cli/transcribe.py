@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from .flags import add_flags, subtitle_options
 from .foreign import remarks
 from .inputs import Input, find_inputs, targets
 from .ledger import Ledger, OutputOptions, one_line
-from .outputs import output_paths, remove_parts
+from .outputs import check_name, output_paths, remove_parts
 from .progress import Style, open_progress
 from .scope import misplaced
 from .stdio import say
@@ -68,11 +68,8 @@ def run(args: argparse.Namespace) -> int:
     for remark in remarks(args):
         say(f"cohear: {remark}")
     inputs = find_inputs(args.paths, may_be_empty=args.watch)
-    folder: Path = args.output_dir or Path()
-    where = targets(inputs, folder)
-    if args.format:
-        _make_folder(folder)
-        remove_parts(stem.parent for stem in where.values())
+    where = targets(inputs, args.output_dir or Path())
+    _prepare(args, where)
     paths = [one.path for one in inputs]
     style: Style = "lines" if args.json else "none" if args.quiet else "bars"
     with open_progress(style, len(paths)) as progress:
@@ -94,13 +91,23 @@ def run(args: argparse.Namespace) -> int:
             _run(_paths(todo, where, args), args, hear)
         except KeyboardInterrupt:
             interrupted = True
+        finally:
+            if args.report is not None:
+                ledger.write_report(args.report)
     ledger.show_summary(len(ledger.rows) if args.watch else len(paths))
-    if args.report is not None:
-        ledger.write_report(args.report)
     if interrupted and not args.watch:  # a watch has no other end
         say(_how_to_go_on(len(paths) - len(ledger.rows), args))
         return EXIT_INTERRUPTED
     return EXIT_FAILED if ledger.failed else EXIT_WARNED if ledger.warned else EXIT_DONE
+
+
+def _prepare(args: argparse.Namespace, where: Mapping[Path, Path]) -> None:
+    """Before the work rather than after it: raises ClientError(`cannot_write`) where outputs cannot be."""
+    if args.report is not None:
+        check_name(args.report)
+    if args.format:
+        _make_folder(args.output_dir or Path())
+        remove_parts(stem.parent for stem in where.values())
 
 
 def _how_to_go_on(left: int, args: argparse.Namespace) -> str:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from cohear_client.errors import ClientError
+from cohear_client.languages import language_code
 from cohear_client.protocol import MAX_ENDPOINT_MS, MIN_ENDPOINT_MS
 
 if TYPE_CHECKING:
@@ -70,7 +72,10 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     """What is wanted of the transcription: fields of `start`."""
     group = parser.add_argument_group("transcription")
     group.add_argument(
-        "--language", metavar="CODE", help="language spoken, such as en or de (default: the model finds out)"
+        "--language",
+        type=_language,
+        metavar="LANG",
+        help="language spoken, such as en, German or de-AT (default: the model finds out)",
     )
     group.add_argument(
         "--task", choices=("transcribe", "translate"), default="transcribe", help="translate gives English"
@@ -82,6 +87,13 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         metavar="MS",
         help=f"silence that ends a segment, {MIN_ENDPOINT_MS} to {MAX_ENDPOINT_MS} (default: the server's)",
     )
+
+
+def _language(text: str) -> str:
+    try:
+        return language_code(text)
+    except ClientError as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from fault
 
 
 def add_live_options(parser: argparse.ArgumentParser) -> None:

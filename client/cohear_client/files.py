@@ -24,6 +24,7 @@ import numpy as np
 from .errors import ClientError
 from .pcm import Pcm
 from .protocol import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, Start
+from .reading.loudness import Loudness
 from .reading.mixing import Mixer
 from .reading.sound import Damage, Reading, Wave
 
@@ -55,13 +56,17 @@ ALL = Choice()
 class AudioFile:
     """An open audio file. `rate_hz` and `channels` describe what `blocks` yields."""
 
-    def __init__(self, path: str | Path, *, mono: bool = True, choice: Choice = ALL) -> None:
-        """Open a file; `-` is standard input. A pipe is read to its end first, into a file that has no name.
+    def __init__(
+        self, path: str | Path, *, mono: bool = True, choice: Choice = ALL, pipe: BinaryIO | None = None
+    ) -> None:
+        """Open a file; `-` is standard input. What is no plain file is read to its end first, into one without a name.
+
+        `pipe` is read instead, as it comes; a single recording of a kind that PyAV can read from front to back.
 
         Raises ClientError (`no_file`, `bad_file`, `no_audio`, `empty_audio`, `bad_rate`, `bad_channels`, `bad_track`).
         """
         self.path = Path(path)
-        self._reading = _open(self.path, choice.track)
+        self._reading = _open(self.path, choice.track) if pipe is None else _open_pipe(self.path, pipe, choice.track)
         try:
             _check(self.path, self._reading, choice, mono=mono)
         except ClientError:
@@ -117,8 +122,10 @@ class AudioFile:
 
     def _converted(self) -> Iterator[Pcm]:
         level, divider = _Level(), _Divider(self._factor)
+        loudness = Loudness(self.rate_hz, from_quiet=True) if self.channels == 1 else None
         for wave in self._mixed():
-            yield level.pcm(divider.push(wave))
+            divided = divider.push(wave)
+            yield level.pcm(divided if loudness is None else loudness.push(divided))
 
     def _mixed(self) -> Iterator[Wave]:
         mixer: Mixer | None = None
@@ -249,7 +256,14 @@ def _open(path: Path, track: str) -> Reading:
         raise
 
 
-def _by_av(path: Path, file: BinaryIO, track: str, head: bytes) -> Reading | None:
+def _open_pipe(path: Path, pipe: BinaryIO, track: str) -> Reading:
+    reading = _by_av(path, pipe, track, b"", seekable=False)
+    if reading is None:
+        raise ClientError("bad_file", f"{path}: cannot be read as it comes", "save it to a file first")
+    return reading
+
+
+def _by_av(path: Path, file: BinaryIO, track: str, head: bytes, *, seekable: bool = True) -> Reading | None:
     try:
         import av
 
@@ -257,7 +271,7 @@ def _by_av(path: Path, file: BinaryIO, track: str, head: bytes) -> Reading | Non
     except ModuleNotFoundError:  # an extra
         return None
     try:
-        return Recording(file, str(path), track)
+        return Recording(file, str(path), track, seekable=seekable)
     except (av.FFmpegError, ValueError, EOFError):
         return None
     except ClientError as fault:  # subtitles are a container too

@@ -5,13 +5,10 @@ It collects events and renders plain text; file formats are the command line's p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .protocol import Done, Final, SampleCount, ServerMessage, Word
-
-UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km"})
-"""Languages written without spaces between words (ISO 639 codes)."""
+from .writing import joined_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ class Transcript:
     @property
     def text(self) -> str:
         """All segments as one line."""
-        return join((s.text for s in self.segments), self.language)
+        return joined_texts((s.text for s in self.segments), self.language)
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -68,9 +65,3 @@ class TranscriptBuilder:
     def transcript(self) -> Transcript:
         segments = sorted(self._segments.values(), key=lambda s: s.start_s)
         return Transcript(tuple(s for s in segments if s.text.strip()), self._samples)
-
-
-def join(texts: Iterable[str], language: str) -> str:
-    """One line of several texts, with spaces where the language has them."""
-    glue = "" if language in UNSPACED else " "
-    return glue.join(t for t in (text.strip() for text in texts) if t)

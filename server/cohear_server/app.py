@@ -37,7 +37,7 @@ from .errors import CohearError
 from .live.backend import make_backend
 from .live.loop_batching import BatchingLoop, batch_loop
 from .live.service import Service
-from .ops import pages
+from .ops import journal, pages
 from .ops.ending import Ending
 from .ops.files import raise_file_limit
 from .ops.history import History
@@ -92,6 +92,8 @@ def create_app(service: Service) -> Starlette:
     metrics = Metrics(service)
     history = History(service, metrics)
     service.observer.add(metrics)
+    if logging.getLogger(journal.__name__).isEnabledFor(logging.DEBUG):
+        service.observer.add(journal.Journal())
     service.companions.append(history.run)
     guard, ways_in = guarded(service)
 

@@ -105,7 +105,10 @@ class ServerConfig(msgspec.Struct, frozen=True):
     cache_limit_mb: Annotated[
         int, _says("most that is kept; what was not used for longest is removed first", 1, 1_000_000)
     ] = 1024
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], _says("how much to log")] = "info"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        _says("how much to log; debug tells how each stream goes, not what is said"),
+    ] = "info"
 
     def __post_init__(self) -> None:
         if wrong := wrong_field(self):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import av
@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from cohear_server.core.jobs import DecodeJob, DecodeResult, HypothesisWord, Pcm
 from cohear_server.engine.backend import ModelInfo
-from cohear_server.engine.second_try import as_tried, judge
+from cohear_server.engine.second_try import as_tried, review
 from cohear_server.errors import ServerError
 
 STEPS_S = (2.0, 4.0)
@@ -65,6 +65,8 @@ class Echo:
         """raised when it is started"""
         self.fail_over_s = 1e9
         self.logprobs = {0.0: -0.1}
+        self.detect: Callable[[float], tuple[str, float]] | None = None
+        """language and its probability by the length of a window, where the job does not say"""
 
     @property
     def jobs(self) -> list[DecodeJob]:
@@ -79,7 +81,7 @@ class Echo:
         self.batches.append(list(batch))
         self.begun.set()
         await asyncio.sleep(0)
-        return [judge(job, self._heard(as_tried(job)), short=False) for job in batch]
+        return [review(job, self._heard(as_tried(job)), short=False) for job in batch]
 
     async def aclose(self) -> None:
         self.closed += 1
@@ -89,6 +91,9 @@ class Echo:
         if seconds > self.fail_over_s:
             return DecodeResult(job.id, error=ServerError("decode_failed", "this window broke", "send it again"))
         temperature = job.options.temperature
+        language, sure = job.options.language or self.model.languages[-1], 0.0
+        if self.detect is not None and job.options.language is None:
+            language, sure = self.detect(seconds)
         text = f"w{seconds:.1f}" + ("" if temperature == 0 else f"t{temperature:g}")
         if seconds > 2.0:
             text = text.ljust(int(9 * seconds), "-")  # as long as such speech is, or its rest would be asked for
@@ -96,6 +101,7 @@ class Echo:
             job.id,
             text,
             (HypothesisWord(text, 0, len(job.pcm), 0.9),),
-            language=job.options.language or self.model.languages[-1],
+            language=language,
+            language_probability=sure,
             mean_logprob=self.logprobs.get(temperature, -0.1),
         )

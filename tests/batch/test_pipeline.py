@@ -18,7 +18,7 @@ from cohear_server.scheduling.throughput import ThroughputOptions
 
 from .audio import Echo, bursts, write
 
-SPLIT = SplitOptions(min_window_s=1.0, max_window_s=4.0, separate_s=1.0)
+SPLIT = SplitOptions(min_window_s=1.0, max_window_s=4.0, separate_s=1.0, after_alone_s=0.35)
 HEARING = HearingOptions(vad="energy", split=SPLIT)
 OPTIONS = ThroughputOptions(capacity=16, max_batch=4, slots=2)
 
@@ -151,13 +151,31 @@ def test_where_the_first_window_tells_no_language_the_next_is_asked(files: list[
     mixed = write(files[0].parent / "mixed.wav", bursts([2.0, 0.2, 2.0, 0.2]))
     (end,) = finished(pipeline(backend), [mixed]).values()
     assert end.fault is not None
-    assert len(backend.jobs) == 4
-    assert [job.options.language for job in sorted(backend.jobs, key=lambda job: job.segment_id)] == [
-        None,
-        None,
-        "de",
-        "de",
-    ]
+    told = {job.segment_id: job.options.language for job in backend.jobs}
+    assert told == {0: None, 1: None, 2: "de", 3: "de"}
+
+
+def test_the_language_is_that_of_most_speech_not_of_the_first_noise(files: list[Path]) -> None:
+    backend = Echo(languages=("en", "de"))
+    backend.detect = lambda seconds: ("en", 0.6) if seconds < 1 else ("de", 0.9)
+    split = SplitOptions(min_window_s=2.0, max_window_s=8.0, separate_s=1.0, after_alone_s=0.35)
+    noise = write(files[0].parent / "noise.wav", bursts([0.2, 6.0, 5.0]))
+    (end,) = finished(pipeline(backend, HearingOptions(vad="energy", split=split)), [noise]).values()
+    assert end.transcript is not None
+    assert {segment.language for segment in end.transcript.segments} == {"de"}
+    assert len(end.transcript.segments) == 3
+    asked = [(job.segment_id, job.options.language) for job in backend.jobs]
+    assert sorted(asked, key=str) == [(0, "de"), (0, None), (1, None), (2, "de")]
+
+
+def test_a_file_that_ends_before_its_language_is_sure_takes_the_likeliest(files: list[Path]) -> None:
+    backend = Echo(languages=("en", "de"))
+    backend.detect = lambda seconds: ("en", 0.5) if seconds < 1.5 else ("de", 0.5)
+    short = write(files[0].parent / "short.wav", bursts([0.2, 2.0]))
+    split = SplitOptions(min_window_s=2.0, max_window_s=8.0, separate_s=1.0, after_alone_s=0.35)
+    (end,) = finished(pipeline(backend, HearingOptions(vad="energy", split=split)), [short]).values()
+    assert end.transcript is not None
+    assert [segment.language for segment in end.transcript.segments] == ["de", "de"]
 
 
 def test_text_that_looks_wrong_is_tried_again_hotter(files: list[Path]) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cohear_server.batch.speech import CHUNK_SAMPLES, make_detector
-from cohear_server.batch.splitter import SplitOptions, Splitter, Window
+from cohear_server.batch.splitter import Piece, SplitOptions, Splitter, Window
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, Pcm
 from cohear_server.core.vad import Probabilities
 from hypothesis import given, settings
@@ -72,16 +72,25 @@ def test_the_cut_is_at_the_longest_pause() -> None:
 
 
 def test_long_pauses_are_taken_out_and_places_still_found() -> None:
-    pcm = audio((1.0, True), (2.5, False), (1.0, True))
+    pcm = audio((1.5, True), (2.5, False), (1.5, True))
     (window,) = split(pcm)
     assert len(window.pieces) == 2
-    assert sum(piece.length for piece in window.pieces) < 2.9 * SAMPLE_RATE_HZ
-    at = int(np.flatnonzero(window.pcm == pcm[int(3.6 * SAMPLE_RATE_HZ)])[-1])
-    assert window.place(at) == int(3.6 * SAMPLE_RATE_HZ)
+    assert sum(piece.length for piece in window.pieces) < 3.9 * SAMPLE_RATE_HZ
+    at = int(np.flatnonzero(window.pcm == pcm[int(4.2 * SAMPLE_RATE_HZ)])[-1])
+    assert window.place(at) == int(4.2 * SAMPLE_RATE_HZ)
     edge = window.pieces[1].at
     assert window.place(edge) == window.pieces[1].start
     assert window.place(edge, end=True) == window.pieces[0].start + window.pieces[0].length
     assert window.place(len(window.pcm), end=True) == window.end
+
+
+@pytest.mark.parametrize("length_s", [0.2, 0.5, 0.9])
+def test_after_a_word_alone_more_of_the_pause_is_kept(length_s: float) -> None:
+    (window,) = split(audio((length_s, True), (2.0, False), (length_s, True)))
+    first, second = window.pieces
+    kept_s = (second.at - first.at) / SAMPLE_RATE_HZ - length_s
+    assert kept_s == pytest.approx(OPTIONS.after_alone_s, abs=0.1)
+    assert split(audio((length_s, True), (1.0, False), (length_s, True)))[0].pieces[1:] == ()
 
 
 def test_a_long_silence_ends_a_window() -> None:
@@ -126,3 +135,28 @@ def test_silence_around_a_file_is_no_window() -> None:
     (window,) = Splitter(OPTIONS, make_detector("none")).windows(blocks)
     assert window.pieces[0].length == 100
     assert list(Splitter(OPTIONS, make_detector("none")).windows([])) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "place"),
+    [
+        ((0, 4_000), (0, 4_000)),
+        ((10_000, 60_000), (64_000, 77_600)),  # most of it lies in the second
+        ((4_000, 40_000), (4_000, 17_600)),  # in the first
+        ((20_000, 22_000), (20_000, 22_000)),  # in no speech: as it is
+    ],
+)
+def test_a_word_stays_inside_the_speech_that_most_of_it_lies_in(word: tuple[int, int], place: tuple[int, int]) -> None:
+    pieces = (Piece(0, 0, 24_000), Piece(24_000, 56_000, 60_000))
+    window = Window(np.zeros(84_000, np.int16), pieces, ((0, 16_000), (33_600, 44_000), (50_000, 80_000)))
+    assert window.span(*word) == place
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.1, 2), st.booleans()), max_size=9), st.integers(0, 90_000), st.integers(1, 20_000)
+)
+@settings(deadline=None)
+def test_a_word_is_never_placed_outside_its_window(made: list[tuple[float, bool]], begin: int, length: int) -> None:
+    for window in split(audio(*made)):
+        first, last = window.span(min(begin, len(window.pcm) - 1), min(begin + length, len(window.pcm)))
+        assert window.start <= first <= last <= window.end

@@ -53,6 +53,8 @@ OVERLAP_S = 0.35
 """Sound near a packet that is missing: two of the longest packets, and the delay of the codec."""
 CHAINED = frozenset({"wav", "flac", "mp3", "aac", "ogg", "opus", "webm", "m4a"})
 LATE = frozenset({"mkv", "mp4", "m4a", "mov"})
+UNGAPPED = frozenset({"libvorbis", "libmp3lame"})
+"""Codecs whose packets are not made here, or that need those before them to be decoded."""
 GAPPED = frozenset({"mkv", "webm", "mp4", "ts"})
 
 
@@ -85,7 +87,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
     parts = tuple(draw(_parts("opus" if suffix == "webm" and number > 1 else suffix)) for _ in range(number))
     alone = number == 1
     start_s = draw(st.sampled_from([0.0, 1.5, 7.25])) if suffix in LATE and alone else 0.0
-    timed = alone and parts[0].codec != "libvorbis"
+    timed = alone and parts[0].codec not in UNGAPPED
     gap_s = draw(st.sampled_from([0.0, 0.5])) if suffix in GAPPED and timed else 0.0
     return Recipe(suffix, parts, start_s, gap_s, alone and not gap_s and draw(st.booleans()))
 

@@ -96,3 +96,37 @@ def test_floats_a_little_over_full_scale_are_limited_and_counted() -> None:
     decoder = AudioDecoder(AudioFormat(16_000, "pcm_f32le", 1))
     assert decoder.decode(np.array([1.2, -1.5, 0.5], "<f4").tobytes()).tolist() == [32767, -32767, 16384]
     assert decoder.clipped == 2
+
+
+@pytest.mark.parametrize("frame_s", [0.001, 0.02, 1.0])
+@pytest.mark.parametrize("encoding", ["pcm_s16le", "pcm_f32le"])
+def test_a_voice_that_is_inverted_in_one_channel_is_heard(encoding: Encoding, frame_s: float) -> None:
+    fmt = AudioFormat(16_000, encoding, 2)
+    voice = tone(16_000, 2.0)
+    sides = np.stack([voice, -voice], axis=1)
+    data = (sides * 32767).astype("<i2").tobytes() if encoding == "pcm_s16le" else sides.astype("<f4").tobytes()
+    size = round(frame_s * 16_000) * fmt.frame_bytes
+    heard = decoded(AudioDecoder(fmt), [data[at : at + size] for at in range(0, len(data), size)])
+    assert len(heard) == len(voice)
+    assert np.abs(heard[1_000:]).mean() > 0.9 * np.abs(voice[1_000:] * 32767).mean()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"RIFF\x24\0\0\0WAVE",
+        b"OggS\0\2\0\0\0\0\0\0",
+        b"fLaC\0\0\0\x22\x10\0\x10\0",
+        b"\x1a\x45\xdf\xa3\x9fB\x86\x81\1B\xf7",
+        b"ID3\4\0\0\0\0\1\0\0\0",
+        b"\0\0\0\x20ftypisom",
+    ],
+)
+def test_a_file_instead_of_samples_is_refused_with_what_it_is(head: bytes) -> None:
+    decoder = AudioDecoder(AudioFormat(16_000, "pcm_s16le", 1))
+    with pytest.raises(ClientError, match=r"begins with a file \(\w+\), not with pcm_s16le samples"):
+        decoder.decode(head + bytes(100))
+    assert decoder.received == 0
+    decoder.decode(bytes(100))
+    decoder.decode(head[:10])
+    assert decoder.received == 55

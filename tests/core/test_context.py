@@ -74,6 +74,15 @@ def test_a_context_that_was_misheard_alone_is_still_recognised() -> None:
     assert own_words(heard, context, 4 * HZ).text == "what your"
 
 
+def test_what_follows_a_sentence_begins_with_a_capital() -> None:
+    """The model heard both as one sentence; the final before it ended with one."""
+    heard = DecodeResult("j", "", words("can do for you, ask what you can"), language="en")
+    for before, expected in (("can do for you.", "Ask what you can"), ("can do for you", "ask what you can")):
+        own = own_words(heard, [Said(0, 2 * HZ, words(before))], 2 * HZ)
+        assert own.text == expected
+        assert [word.text for word in own.words] == expected.split()
+
+
 def test_without_context_nothing_changes() -> None:
     heard = DecodeResult("j", "Ask not.", words("Ask not."), language="en", confidence=0.3)
     assert own_words(heard, [], 0) is heard

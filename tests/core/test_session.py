@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import tracemalloc
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,7 +11,8 @@ import numpy as np
 import pytest
 from cohear_client.protocol import ENCODINGS
 from cohear_server.core.audio import AudioFormat
-from cohear_server.core.commands import Audio, Configure, Finalize, Preference, Tick
+from cohear_server.core.commands import Audio, Configure, Finalize, Preference, Resume, Tick
+from cohear_server.core.effects import Submit
 from cohear_server.core.events import (
     Done,
     Final,
@@ -21,10 +24,12 @@ from cohear_server.core.events import (
     SpeechStarted,
     Stats,
 )
-from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, HypothesisWord, JobKind
+from cohear_server.core.finals import MAX_MARKS
+from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, DecodeResult, HypothesisWord, JobKind
 from cohear_server.core.ledger import SampleCount
 from cohear_server.core.options import SessionOptions
 from cohear_server.core.segmenter import SegmenterOptions
+from cohear_server.core.session import MEMORY_BYTES, Session
 from cohear_server.errors import ClientError, ServerError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -299,6 +304,72 @@ def test_a_language_that_is_sure_is_told_to_the_engine() -> None:
         for m in driver.of(Final)
     }
     assert asked == {0: {None}, 1: {None}, 2: {"de"}}
+
+
+@pytest.mark.parametrize("attack", ["speech", "words", "marks"])
+def test_what_a_session_keeps_is_bounded(attack: str) -> None:
+    """Speech without a pause beside an engine that hears nothing; words and marks beside one that hangs."""
+    # a moment of silence, or the energy detector would take noise without end for a noise
+    piece = np.concatenate([speech(0.98 if attack == "speech" else 0.1), silence(0.02 if attack == "speech" else 0.1)])
+    longest = SessionOptions(SegmenterOptions(endpoint_ms=100, max_segment_s=28.0), vad="energy")
+    session = Session("s", AudioFormat(), DecodeOptions("m"), longest)
+    tracemalloc.start()
+    try:
+        taken = 0
+        for number in range(1_000):
+            if not session.full:
+                effects = session.handle(Audio(piece.tobytes()), float(number))
+                for job in [e.job for e in effects if isinstance(e, Submit) and attack == "speech"]:
+                    session.resolve(DecodeResult(job.id), float(number))
+            with contextlib.suppress(ClientError):
+                if attack == "marks":
+                    session.handle(Finalize(f"{number:0256}"), float(number))
+                    taken += 1
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert session.full is (attack != "speech")
+    assert taken == (MAX_MARKS if attack == "marks" else 0)
+    assert kept < MEMORY_BYTES
+
+
+@pytest.mark.parametrize("mark", ["x" * 257, "\ud800"])
+def test_a_mark_that_cannot_be_answered_is_refused_and_harms_nothing(mark: str) -> None:
+    driver = Driver().feed(np.concatenate([silence(1), speech(1)]))
+    with pytest.raises(ClientError, match="field 'id'"):
+        driver.say(Finalize(mark))
+    assert driver.of(Final) == []
+    assert driver.stop().of(Final)[0].reason == "stop"
+
+
+def test_a_finalize_that_comes_again_after_a_lost_connection_is_the_same_one() -> None:
+    driver = Driver(hold=True).feed(np.concatenate([silence(1), speech(1)])).say(Finalize("a"))
+    driver.say(Resume()).say(Finalize("a"))
+    driver.release().say(Resume()).say(Finalize("a"))
+    assert driver.of(Finalized) == [Finalized("a")]
+    driver.say(Finalize("a"))
+    assert len(driver.of(Finalized)) == 2, "the same name again is another one while the connection holds"
+    driver.say(Resume()).feed(speech(0.5)).say(Finalize("a")).release()
+    assert len(driver.of(Finalized)) == 3, "so it is when audio came in between"
+    assert [final.reason for final in driver.of(Final)] == ["finalize", "finalize"]
+
+
+def test_nothing_comes_after_done() -> None:
+    driver = Driver().feed(utterance()).stop()
+    driver.now_s += 60
+    driver.say(Tick()).say(Resume()).say(Configure(partials=True)).stop()
+    with pytest.raises(ClientError, match="finalize came after stop"):
+        driver.say(Finalize("late"))
+    assert isinstance(driver.messages[-1], Done)
+
+
+def test_large_audio_is_taken_in_slices_and_a_part_of_a_sample_is_refused_before_the_first() -> None:
+    fmt = AudioFormat(8_000, "mulaw", 2)
+    pieces = list(fmt.slices(bytes(131 * 16_000)))
+    assert len(pieces) == 131
+    assert {len(piece) for piece in pieces} == {16_000}
+    with pytest.raises(ClientError, match="multiples of 2 bytes"):
+        fmt.slices(bytes(33))
 
 
 def test_unknown_and_late_results_are_ignored() -> None:

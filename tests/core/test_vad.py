@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from cohear_server.core.jobs import SAMPLE_RATE_HZ
 from cohear_server.core.vad import FRAME_SAMPLES, VAD_NAMES, CascadeVad, EnergyVad, VadName, level, make_vad
+from cohear_server.errors import ServerError
+from cohear_server.models.silero import load_silero
 
 from ..samples import Sample, load_samples
 
@@ -22,12 +24,12 @@ def voiced_run(probabilities: np.ndarray) -> int:
 @pytest.mark.parametrize("name", VAD_NAMES)
 @pytest.mark.parametrize("sample", load_samples(speech=True), ids=str)
 def test_speech_is_found(name: VadName, sample: Sample) -> None:
-    assert voiced_run(make_vad(name).push(frames_of(sample.pcm16k()))) >= 4
+    assert voiced_run(make_vad(name, load_silero()).push(frames_of(sample.pcm16k()))) >= 4
 
 
 @pytest.mark.parametrize("sample", load_samples(speech=False), ids=str)
 def test_the_default_takes_no_noise_for_speech(sample: Sample) -> None:
-    assert voiced_run(CascadeVad().push(frames_of(sample.pcm16k()))) < 4
+    assert voiced_run(CascadeVad(load_silero()).push(frames_of(sample.pcm16k()))) < 4
 
 
 @pytest.mark.parametrize("word", [(3.2, 4.4), (3.3, 3.7)], ids=["ask not", "ask"])
@@ -36,19 +38,19 @@ def test_the_default_hears_a_short_word_alone(word: tuple[float, float]) -> None
     (speech,) = (sample for sample in load_samples(speech=True) if sample.path.stem == "jfk")
     quiet = np.random.default_rng(1).normal(0, 10, (2, SAMPLE_RATE_HZ)).astype(np.int16)
     pcm = np.concatenate([quiet[0], speech.pcm16k()[start:end], quiet[1]])
-    assert voiced_run(CascadeVad().push(frames_of(pcm))) >= 4
+    assert voiced_run(CascadeVad(load_silero()).push(frames_of(pcm))) >= 4
 
 
 @pytest.mark.parametrize("name", VAD_NAMES)
 def test_digital_silence_is_silence(name: VadName) -> None:
-    assert voiced_run(make_vad(name).push(np.zeros((500, FRAME_SAMPLES), np.int16))) == 0
+    assert voiced_run(make_vad(name, load_silero()).push(np.zeros((500, FRAME_SAMPLES), np.int16))) == 0
 
 
 @pytest.mark.parametrize("name", VAD_NAMES)
 def test_how_frames_are_grouped_does_not_matter(name: VadName) -> None:
     frames = frames_of(load_samples(speech=True, at_least_s=2.0)[0].pcm16k())
-    whole = make_vad(name).push(frames)
-    vad = make_vad(name)
+    whole = make_vad(name, load_silero()).push(frames)
+    vad = make_vad(name, load_silero())
     assert np.allclose(whole, np.concatenate([vad.push(frames[i : i + 7]) for i in range(0, len(frames), 7)]))
 
 
@@ -62,3 +64,10 @@ def test_level_in_db_of_full_scale() -> None:
     loud = np.full((1, FRAME_SAMPLES), 32767, np.int16)
     assert level(loud)[0] == pytest.approx(0, abs=0.01)
     assert level(np.zeros((1, FRAME_SAMPLES), np.int16))[0] == pytest.approx(-96)
+
+
+@pytest.mark.parametrize("name", ["cascade", "silero"])
+def test_a_detector_without_its_network_is_refused(name: VadName) -> None:
+    with pytest.raises(ServerError) as fault:
+        make_vad(name)
+    assert fault.value.code == "no_vad"

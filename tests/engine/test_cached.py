@@ -97,7 +97,7 @@ async def test_a_cache_that_breaks_costs_no_result(bench: Bench, caplog: pytest.
     for _ in range(2):
         (result,) = await bench.front.decode([final(1)])
         assert (result.text, result.known) == ("w0 w1", False)
-    assert caplog.text.count("not used any more") == 1
+    assert caplog.text.count("not used for now") == 1
 
 
 async def test_a_doubtful_text_is_kept_when_its_last_try_is_settled(

@@ -36,7 +36,7 @@ def test_a_text_longer_than_its_window_allows_is_cut() -> None:
 
 
 def test_a_loop_up_to_the_cap_keeps_one_round() -> None:
-    assert judged(heard([0, 1, 2] + [3, 4] * 14), cap=31) == ([0, 1, 2, 3, 4], ("loop",))
+    assert judged(heard([0, 1, 2] + [3, 4] * 14), cap=31) == ([0, 1, 2, 3, 4], ("token_cap", "loop"))
 
 
 def test_repetition_that_ends_by_itself_is_speech() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from cohear_server.engine.engine import WhisperEngine
 from cohear_server.engine.options import EngineOptions
 from cohear_server.engine.results import Results, identity_of
 from cohear_server.errors import ServerError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.samples import load_samples
 
@@ -108,3 +112,21 @@ def test_a_model_is_its_weights_and_how_it_is_run(tmp_path: Path) -> None:
     ]
     assert len({identity_of(one) for one in same}) == 1
     assert len({identity_of(one) for one in [options, *other]}) == 5
+
+
+@given(st.binary(max_size=200), st.booleans())
+def test_an_entry_that_is_no_result_is_a_miss_that_is_dropped(data: bytes, compressed: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        made = Results(Cache(Path(folder)), "model")
+        made.cache.put(made._key(JOB), zlib.compress(data) if compressed else data)
+        assert made.get(JOB) is None
+        info = made.cache.info()
+        assert (info.entries, info.hits, info.damaged) == (0, 0, 1)
+        made.cache.close()
+
+
+@pytest.mark.parametrize("data", [b"[]", b"null", b"{}", b'{"job_id": 3}', b"[" * 100_000, b'"\xff"'])
+def test_json_that_is_no_result_is_one_too(results: Results, data: bytes) -> None:
+    results.cache.put(results._key(JOB), zlib.compress(data))
+    assert results.get(JOB) is None
+    assert results.cache.info().damaged == 1

@@ -16,7 +16,7 @@ from cohear_server.core.jobs import (
     HypothesisWord,
     JobKind,
 )
-from cohear_server.engine.second_try import MAX_TRIES, PADDED_SAMPLES, as_tried, judge, padded_samples, settled
+from cohear_server.engine.second_try import MAX_TRIES, PADDED_SAMPLES, as_tried, padded_samples, review, settled
 from cohear_server.errors import ServerError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,7 +60,7 @@ class Scripted:
         self.jobs.append(job)
         said = self.said.pop(0) if len(self.said) > 1 else self.said[0]
         heard = said if isinstance(said, DecodeResult) else said(as_tried(job))
-        return heard if heard.error else judge(job, heard, short=True)
+        return heard if heard.error else review(job, heard, short=True)
 
 
 def settle(job: DecodeJob, *said: Said | DecodeResult) -> tuple[DecodeResult, Scripted]:

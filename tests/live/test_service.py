@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -15,6 +16,7 @@ from cohear_server.errors import ClientError, OverloadError
 from cohear_server.live import companions
 from cohear_server.live.service import Service
 from cohear_server.live.stream import Stream
+from cohear_server.models.silero import load_silero
 from cohear_testing.fake import FakeBackend, FakeOptions, ServiceTime
 from cohear_testing.simclock import SimClock
 
@@ -224,3 +226,20 @@ async def test_what_was_missed_and_is_not_kept_is_not_passed_over() -> None:
         with pytest.raises(ClientError, match="does not hold"):
             service.resume(Start(), Claim(stream.session.id, stream.token, 0, 7))
         assert service.places.is_lost(stream), "and the stream is where it was"
+
+
+async def test_silero_is_loaded_before_the_first_stream_and_off_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded_in: list[threading.Thread] = []
+
+    def watched() -> object:
+        loaded_in.append(threading.current_thread())
+        return load_silero()
+
+    monkeypatch.setattr("cohear_server.live.service.load_silero", watched)
+    service = Service(ServerConfig(vad="cascade"), FakeBackend())
+    async with service.running():
+        assert len(loaded_in) == 1
+        assert loaded_in[0] is not threading.current_thread()
+        for _ in range(2):
+            service.dismiss(service.admit(Start()))
+    assert len(loaded_in) == 1

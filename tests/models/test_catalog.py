@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
+import json
+import os
 import shutil
+import signal
 import socket
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -18,7 +27,6 @@ from cohear_server.models.catalog import Catalog, find_entry, find_model, models
 from cohear_server.models.sources import SourceOptions
 from cohear_server.models.weights import Model
 from huggingface_hub import constants
-from huggingface_hub.errors import LocalEntryNotFoundError
 
 from .conftest import CONTENTS
 
@@ -185,16 +193,61 @@ def test_hub_that_never_answers_is_given_up(catalog: Catalog, tmp_path: Path) ->
     assert fault.code == "weights_unavailable"
 
 
+class _Hub(BaseHTTPRequestHandler):
+    """Tells of a repository of one file of 1 MB, which trickles for ever."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        for name, value in (("ETag", '"1"'), ("X-Repo-Commit", "0" * 40), ("Content-Length", "1000000")):
+            self.send_header(name, value)
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        if not self.path.startswith("/api/"):
+            self.do_HEAD()
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(b"x")
+                    time.sleep(0.05)
+        told = json.dumps({"id": "org/some", "sha": "0" * 40, "siblings": [{"rfilename": "config.json"}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_ctrl_c_ends_a_download_at_once(tmp_path: Path) -> None:
+    code = """
+import sys, pathlib
+from cohear_server.models.catalog import SourceOptions, find_model
+find_model("org/some", options=SourceOptions(pathlib.Path(sys.argv[1])))
+"""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Hub) as hub_server:
+        hub_server.daemon_threads = True
+        threading.Thread(target=hub_server.serve_forever, daemon=True).start()
+        env = {**os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{hub_server.server_port}", "HF_HUB_OFFLINE": "0"}
+        with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=env, stderr=subprocess.PIPE) as run:
+            while not any(tmp_path.rglob("*.incomplete")):
+                assert run.poll() is None, run.stderr and run.stderr.read().decode()
+                time.sleep(0.05)
+            run.send_signal(signal.SIGINT)
+            run.wait(timeout=5)
+        hub_server.shutdown()
+    assert run.returncode != 0
+
+
 def test_full_disk_ends_a_download_with_one_line(
     catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def download(*_: object, local_files_only: bool = False, **__: object) -> str:
-        if local_files_only:
-            raise LocalEntryNotFoundError("not here")
+    def download(*_: object, **__: object) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    monkeypatch.setattr(hub, "_within", lambda _limit_s, _call: None)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    there = SimpleNamespace(siblings=[SimpleNamespace(rfilename="model.bin")])
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: there)
     fault = refused("org/some", SourceOptions(tmp_path), catalog)
     assert fault.code == "weights_unavailable"
     assert "No space left on device" in fault.message

@@ -31,7 +31,7 @@ class Bench:
         self.history.step()
 
     def final(self, waited_s: float) -> None:
-        stream = self.metrics.opened(Session("s", AudioFormat(), DecodeOptions("fake"), SessionOptions()))
+        stream = self.metrics.opened(Session("s", AudioFormat(), DecodeOptions("fake"), SessionOptions(vad="energy")))
         final = Final(1, 0, "a", 1.0, "en", 0, 16_000, "stop", "fake")
         stream.emitted(final, waited_s, None, 0.0)
         self.metrics.final.labels("endpoint").observe(waited_s)

@@ -147,7 +147,7 @@ async def test_audio_that_could_not_be_decoded_counts_as_shed() -> None:
 
 def test_the_first_partial_and_the_first_words_are_timed_from_where_speech_began() -> None:
     counting = metrics()
-    stream = counting.opened(Session("s", AudioFormat(), DecodeOptions("fake"), SessionOptions()))
+    stream = counting.opened(Session("s", AudioFormat(), DecodeOptions("fake"), SessionOptions(vad="energy")))
     blank = events.Partial(1, 0, 1, "", "", 0.0, 22_400)
     stream.emitted(events.SpeechStarted(16_000), 9.0, None, 0.0)
     stream.emitted(blank, 9.9, None, 9.8)
@@ -185,7 +185,7 @@ def test_errors_in_a_row_are_one_that_is_counted() -> None:
 
 def test_counters_never_fall() -> None:
     counting = metrics()
-    stream = counting.opened(Session("s", AudioFormat(8_000), DecodeOptions("fake"), SessionOptions()))
+    stream = counting.opened(Session("s", AudioFormat(8_000), DecodeOptions("fake"), SessionOptions(vad="energy")))
     stream.ended(SampleCount(16_000, 16_000, 0, 0))
     stream.ended(SampleCount(24_000, 8_000, 8_000, 8_000))
     got = values(counting.text().decode())

@@ -269,7 +269,9 @@ async def test_a_stream_that_sends_nothing_is_closed() -> None:
 async def test_a_client_that_never_reads_is_closed_and_harms_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """It fills its socket and its outbox with finals, then counts as gone; another stream runs beside it."""
     monkeypatch.setattr("cohear_server.live.outbox.LIMIT", 16)
-    async with serving(FakeBackend(), resume_window_s=0) as running, running.socket() as ws:
+    # long words, so that few finals fill the sockets
+    backend = FakeBackend(FakeOptions(script=lambda pcm: ["word" * 1_000]))
+    async with serving(backend, resume_window_s=0) as running, running.socket() as ws:
         await begin(ws, Start(endpoint_ms=100, words=False))
         ws.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         ws.transport.pause_reading()

@@ -41,6 +41,8 @@ class Mixer:
         self._frame = max(round(rate_hz * FRAME_S) // self._step, 1)
         self._weight = np.full(channels, 1.0 / channels, np.float32)
         self._sign = np.ones(channels, np.float32)
+        self._unheard: list[Wave] = []
+        """less than a frame"""
         self._speech = np.zeros(channels, np.float32)
         self._floor = np.zeros((0, channels), np.float32)
         self._moment = np.zeros((channels, channels), np.float32)
@@ -56,7 +58,10 @@ class Mixer:
 
     def _mix(self, block: Wave) -> Wave:
         before = self._weight
-        self._listen(block)
+        self._unheard.append(block)
+        if sum(map(len, self._unheard)) >= self._frame * self._step:
+            self._listen(np.concatenate(self._unheard))
+            self._unheard.clear()
         mixed: Wave = block @ self._weight
         fade = min(len(block), max(round(self._rate_hz * FADE_S), 1))
         if not np.array_equal(before, self._weight):

@@ -5,6 +5,7 @@ It keeps a list of what could not be read, and puts silence in its place, so tha
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
@@ -44,7 +45,8 @@ class Recording:
         self.cut_s = 0.0
         """missing at the end"""
         self._samples = 0
-        self._last: Wave | None = None
+        self._held: deque[Wave] = deque()
+        """the last `SLACK_S`"""
 
     @property
     def duration_s(self) -> float | None:
@@ -107,20 +109,22 @@ class Recording:
     def _counted(self, blocks: Iterable[Wave]) -> Iterator[Wave]:
         for block in blocks:
             self._samples += len(block)
-            if self._last is not None:
-                yield self._last
-            self._last = block
+            self._held.append(block)
+            while sum(map(len, self._held)) - len(self._held[0]) > SLACK_S * self.rate_hz:
+                yield self._held.popleft()
 
     def _without_padding(self, end_s: float | None, begin_s: float) -> Iterator[Wave]:
-        """The last block of a link, which was held back."""
-        last, self._last = self._last, None
-        if last is None:
-            return
+        """The end of a link, which was held back."""
         over = 0 if end_s is None else round((self.read_s - begin_s - end_s) * self.rate_hz)
-        if 0 < over < len(last):
-            last = last[:-over]
-            self._samples -= over
-        yield last
+        if over > SLACK_S * self.rate_hz:  # that much is no padding
+            over = 0
+        self._samples -= max(over, 0)
+        while over > 0 and self._held:
+            last = self._held.pop()
+            self._held.extend([last[:-over]] if over < len(last) else [])
+            over -= len(last)
+        yield from self._held
+        self._held.clear()
 
     def _silence(self, length_s: float) -> Iterator[Wave]:
         left, most = round(length_s * self.rate_hz), round(SILENCE_S * self.rate_hz)

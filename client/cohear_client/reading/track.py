@@ -18,7 +18,7 @@ import numpy as np
 from av.stream import Disposition
 
 from ..errors import ClientError
-from .languages import is_language
+from ..languages import is_language
 from .links import has_length
 from .sound import Wave
 
@@ -65,10 +65,12 @@ class Track:
     def __init__(self, file: BinaryIO, name: str, wanted: str = "") -> None:
         """`wanted`: number from 1, or language; else the default one. Raises ClientError (`no_audio`, `bad_track`);
         what PyAV raises, or ValueError, for a file that cannot be decoded."""
-        self.missing_s = _wav_missing_s(file)
+        seekable = file.seekable()
+        self.missing_s = _wav_missing_s(file) if seekable else 0.0
         """by how much a WAV is shorter than its header says: FFmpeg takes what is there for the length"""
-        self._says_length = has_length(file)
-        file.seek(0)
+        self._says_length = seekable and has_length(file)
+        if seekable:
+            file.seek(0)
         self._container: Any = av.open(file, metadata_errors="ignore")
         try:
             self._stream = _choose(self._container, name, wanted)

@@ -127,7 +127,7 @@ export class Transcript {
     return event.words.map((word) => {
       told += length(word.text);
       return {
-        text: word.text.trim(),
+        text: UNSPACED.has(event.language) ? word.text : word.text.trim(),
         start_s: word.start_s + this.#begun_s,
         end_s: word.end_s + this.#begun_s,
         confidence: word.confidence,
@@ -155,7 +155,7 @@ export function join(texts, language) {
 }
 
 function textOf(event) {
-  const text = event.type === 'partial' ? `${event.stable} ${event.volatile}` : event.text;
+  const text = event.type === 'partial' ? event.stable + glue(event.language) + event.volatile : event.text;
   return text.replace(/\s+/g, ' ').trim();
 }
 

@@ -104,12 +104,12 @@ class Feed:
 
     # in the loop
 
-    def submit(self, job: DecodeJob, deliver: Deliver) -> str:
-        """Have it decoded, and the id that it gets."""
+    def submit(self, job: DecodeJob, deliver: Deliver, *, again: bool = False) -> str:
+        """Have it decoded, and the id that it gets; `again`: its window was decoded before, and needs no room."""
         job = replace(job, id=str(next(self._numbers)))
         if not self._closed.is_set():
             self._out[job.id] = _Out(job, deliver)
-            self._dispatcher.submit(job, self._delivered, lambda _: self._room.release())
+            self._dispatcher.submit(job, self._delivered, None if again else lambda _: self._room.release())
         return job.id
 
     def hurry(self, job_id: str) -> None:

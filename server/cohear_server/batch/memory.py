@@ -15,7 +15,7 @@ from cohear_client.transcript import Transcript
 
 from ..core.jobs import DecodeJob, DecodeResult
 from ..engine.cache import Cache, key_of
-from ..engine.results import Results
+from ..engine.results import UNREADABLE, Results
 from .options import HearingOptions
 from .sources import content_hash
 
@@ -35,11 +35,12 @@ class Memory:
     def file(self, key: str) -> tuple[Transcript, float] | None:
         """The transcript of a file, and its length in seconds."""
         data = self._cache.get(key) if self._cache and key else None
-        if data is None:
+        if self._cache is None or data is None:
             return None
         try:
             return msgspec.json.decode(zlib.decompress(data), type=tuple[Transcript, float])
-        except (msgspec.DecodeError, zlib.error):  # of another version
+        except UNREADABLE:
+            self._cache.discard(key)
             return None
 
     def keep_file(self, key: str, transcript: Transcript, audio_s: float) -> None:

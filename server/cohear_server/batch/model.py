@@ -8,10 +8,9 @@ from ..engine.local import LocalBackend, suited
 from ..engine.options import EngineOptions
 from ..engine.results import identity_of
 from ..engine.tail import FINE_STATES, STATE_S
-from ..models.catalog import SourceOptions, find_model
 from ..models.weights import only_language
 from ..scheduling.throughput import MAX_WINDOW_S, ThroughputOptions
-from .options import HearingOptions, ModelChoice
+from .options import HearingOptions
 
 CPU_BATCH, GPU_BATCH = 10, 48
 """windows, at most"""
@@ -25,11 +24,9 @@ CPU_POOLED, LANES = 5, 10
 
 
 class BatchModel:
-    def __init__(self, choice: ModelChoice) -> None:
-        """Raises ClientError for a model that cannot be had."""
-        found = find_model(choice.name, options=SourceOptions(choice.model_dir, choice.offline))
-        options = suited(EngineOptions.of(found, choice.device, choice.compute_type, choice.workers, choice.threads))
-        options = replace(options, token_probabilities=False)
+    def __init__(self, options: EngineOptions) -> None:
+        """`options` are those of a live engine; what files want otherwise is set here."""
+        options = replace(suited(options), token_probabilities=False)
         # a GPU wants large batches more than windows of one length
         if options.device != "cuda":
             options = replace(options, filled_states=FINE_STATES, states_at_once=CPU_STATES)

@@ -1,10 +1,9 @@
-"""What a run over files is told: the model, how to hear, how to split."""
+"""What a run over files is told: how to hear, how to split."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from cohear_client.files import ALL, Choice
@@ -15,21 +14,8 @@ from ..engine.cache import key_of
 from .speech import DetectorName
 from .splitter import SplitOptions
 
-CACHE_VERSION = "3"
+CACHE_VERSION = "4"
 """of transcripts of files; raised when the same options give other text"""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelChoice:
-    name: str = "tiny.en"
-    """a name, org/name, or a CTranslate2 folder"""
-    model_dir: Path | None = None
-    offline: bool = False
-    device: str = "auto"
-    compute_type: str = "default"
-    workers: int = 0
-    """0: one a core on a CPU, one on a GPU"""
-    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)

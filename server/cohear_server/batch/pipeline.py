@@ -25,12 +25,13 @@ from ..engine.backend import DecodeBackend
 from ..errors import CohearError, ServerError
 from ..scheduling.throughput import ThroughputOptions
 from .feed import Feed
+from .language import FileLanguage
 from .memory import Memory
 from .options import HearingOptions
 from .sources import Source
 from .speech import make_detector
 from .splitter import Splitter, Window
-from .text import WindowText, heard, placed, transcript
+from .text import Heard, WindowText, heard, placed, transcript
 
 EVENTS = 256
 """that may wait for the caller; the dispatcher waits while there are as many"""
@@ -46,12 +47,15 @@ class _File:
 
     path: Path
     key: str = ""
-    language: str | None = None
-    """None until one of its windows told"""
+    spoken: FileLanguage = field(default_factory=FileLanguage)
     asking: _Item | None = None
     """the window that is decoded to tell the language"""
     parked: list[_Item] = field(default_factory=list)
     """windows that wait for the language"""
+    doubtful: list[tuple[_Item, Heard]] = field(default_factory=list)
+    """windows that were decoded before the language was settled"""
+    over: bool = False
+    """its last window was accepted"""
     texts: dict[int, WindowText | None] = field(default_factory=dict)
     windows: int | None = None
     """how many there are, once it is read to its end"""
@@ -157,7 +161,7 @@ class Pipeline:
         self._feed.end()
 
     def _read(self, path: Path) -> None:
-        file = _File(path, language=self._hearing.language)
+        file = _File(path, spoken=FileLanguage(self._hearing.language))
         count = 0
         try:
             file.key = self._memory.file_key(path)
@@ -179,6 +183,7 @@ class Pipeline:
             file.fault = ServerError("failed", f"{path}: could not be read: {fault!r:.200}", "convert it to wav")
         with self._lock:
             file.windows = count
+        self._feed.hand_over(partial(self._read_to_end, file))
         self._complete(file)
 
     def _windows(self, file: _File, source: Source) -> Iterator[Window]:
@@ -196,7 +201,9 @@ class Pipeline:
         item = _Item(file, number, window, end_s - file.split_to_s)
         file.split_to_s = end_s
         # the others of a file whose language is not known yet are looked up when it is
-        if (number == 0 or file.language is not None) and self._recall(item):
+        if (number == 0 or file.spoken.language is not None) and self._recall(item):
+            if file.spoken.language is None:  # it may have to be heard again
+                self._start()
             return not self._closed.is_set()
         self._start()
         if not self._feed.enter():
@@ -223,34 +230,58 @@ class Pipeline:
         return result is not None
 
     def _job(self, item: _Item) -> DecodeJob:
-        options = self._hearing.decode_options(self._model, item.file.language)
+        options = self._hearing.decode_options(self._model, item.file.spoken.language)
         return DecodeJob("", str(item.file.path), "", item.number, item.window.pcm, JobKind.FINAL, math.inf, options)
 
     def _heard(self, item: _Item, result: DecodeResult) -> None:
         """Take in what was heard in a window."""
-        if item.file.language is None:
-            item.file.language = result.language or None  # silence has none
-        self._settle(item, placed(item.window, heard(result)))
+        file, said = item.file, heard(result)
+        if file.spoken.language is not None:
+            self._settle(item, placed(item.window, said))
+            return
+        file.doubtful.append((item, said))
+        file.spoken.observe(result, len(item.window.pcm) / SAMPLE_RATE_HZ)
+        self._conclude(file)
 
     # the dispatcher's side
 
     def _accept(self, item: _Item) -> None:
-        """Decode a window of the reader's; but until the language of a file is known, one of its windows alone."""
+        """Decode a window of the reader's; but until the language of a file is settled, one of its windows alone."""
         file = item.file
-        if file.language is None and file.asking is not None:
+        unsettled = file.spoken.language is None
+        if unsettled and file.asking is not None:
             if not file.parked:
                 self._feed.hurry(file.asking.job_id)
             file.parked.append(item)
         elif not item.recalled and self._recall(item):
             self._feed.leave()
         else:
-            if file.language is None:
+            if unsettled:
                 file.asking = item
             self._decode(item)
 
-    def _decode(self, item: _Item) -> None:
+    def _decode(self, item: _Item, *, again: bool = False) -> None:
         job = self._job(item)
-        item.job_id = self._feed.submit(job, partial(self._delivered, item, job))
+        item.job_id = self._feed.submit(job, partial(self._delivered, item, job), again=again)
+
+    def _read_to_end(self, file: _File) -> None:
+        """Nothing more tells its language but the windows that are here."""
+        file.over = True
+        self._conclude(file)
+
+    def _conclude(self, file: _File) -> None:
+        """Once the language is settled, or nothing more can tell it: windows that were heard in another one are heard
+        again."""
+        over = file.over and file.asking is None and not file.parked
+        language = file.spoken.settle() if over else file.spoken.language
+        if language is None and not over:
+            return
+        doubtful, file.doubtful = file.doubtful, []
+        for item, said in doubtful:
+            if not said.words or said.language == language:
+                self._settle(item, placed(item.window, said))
+            elif not self._recall(item):
+                self._decode(item, again=True)
 
     def _delivered(self, item: _Item, job: DecodeJob, result: DecodeResult) -> None:
         try:
@@ -260,6 +291,9 @@ class Pipeline:
 
     def _decoded(self, item: _Item, job: DecodeJob, result: DecodeResult) -> None:
         file = item.file
+        asked = file.asking is item
+        if asked:
+            file.asking = None
         if result.error is not None:
             with self._lock:
                 file.fault = _with_name(file.path, result.error)
@@ -267,11 +301,11 @@ class Pipeline:
         else:
             self._memory.keep_window(job, result)
             self._heard(item, result)
-        if file.asking is item:
-            file.asking = None
+        if asked:
             parked, file.parked = file.parked, []
             for one in parked:
                 self._accept(one)
+            self._conclude(file)
 
     def _settle(self, item: _Item, text: WindowText | None) -> None:
         with self._lock:

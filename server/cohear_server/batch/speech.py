@@ -11,10 +11,11 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.vad import Probabilities, SileroVad, level, silero_network
+from ..core.vad import Probabilities, Silero, SileroNetwork, level
+from ..models.silero import load_silero
 
-CHUNK_SAMPLES = SileroVad.CHUNK
-SILENT_DB = -80.0
+CHUNK_SAMPLES = Silero.CHUNK
+SILENT_DB = -93.0
 RUN_CHUNKS = 64
 """at once: 2 s; more is no cheaper"""
 
@@ -36,20 +37,22 @@ class SpeechDetector(Protocol):
 
 def make_detector(name: DetectorName) -> SpeechDetector:
     """A detector for one file."""
-    kinds: dict[DetectorName, type[SpeechDetector]]
-    kinds = {"silero": SileroDetector, "energy": EnergyDetector, "none": NoDetector}
-    return kinds[name]()
+    match name:
+        case "silero":
+            return SileroDetector(load_silero())
+        case "energy":
+            return EnergyDetector()
+        case "none":
+            return NoDetector()
 
 
 class SileroDetector:
     """Where speech goes on and on, every other run is judged by its level: the network need not say it again."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: SileroNetwork) -> None:
+        self._silero = Silero(network)
         self._steady = False
         self._speech_db = 0.0
-        self._state = np.zeros((1, 1, 128), np.float32)
-        self._cell = np.zeros((1, 1, 128), np.float32)
-        self._context = np.zeros(SileroVad.CONTEXT, np.float32)
 
     def push(self, chunks: NDArray[np.int16]) -> Probabilities:
         out = np.zeros(len(chunks), np.float32)
@@ -59,21 +62,16 @@ class SileroDetector:
         return out
 
     def _run(self, chunks: NDArray[np.int16]) -> Probabilities:
-        wave = np.concatenate([self._context, chunks.reshape(-1).astype(np.float32) / 32768.0])
-        self._context = wave[len(wave) - SileroVad.CONTEXT :]
         levels = level(chunks)
         if len(chunks) == RUN_CHUNKS and float(levels.max()) < SILENT_DB:
+            self._silero.skip(chunks[-1])
             return np.zeros(len(chunks), np.float32)
         if self._steady:
             self._steady = False
             if abs(float(np.percentile(levels, 90)) - self._speech_db) < STEADY_DB:
+                self._silero.skip(chunks[-1])
                 return np.where(levels > self._speech_db - QUIET_DB, np.float32(0.9), np.float32(0.1))
-        starts = np.arange(len(chunks))[:, None] * CHUNK_SAMPLES
-        windows = wave[starts + np.arange(SileroVad.CONTEXT + CHUNK_SAMPLES)]
-        probability, self._state, self._cell = silero_network().run(
-            None, {"input": windows, "h": self._state, "c": self._cell}
-        )
-        found = np.asarray(probability, np.float32).reshape(-1)
+        found = self._silero.run(chunks.reshape(-1))
         self._steady = len(found) == RUN_CHUNKS and float((found > 0.5).mean()) >= STEADY_SHARE
         self._speech_db = float(np.percentile(levels, 90))
         return found

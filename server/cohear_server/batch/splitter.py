@@ -22,6 +22,12 @@ from ..core.vad import Probabilities, level
 from .speech import CHUNK_SAMPLES, SpeechDetector
 
 CHUNK_S = CHUNK_SAMPLES / SAMPLE_RATE_HZ
+EDGE_SAMPLES = SAMPLE_RATE_HZ // 10
+"""by which speech may begin sooner and end later than the detector says"""
+SPEECH = 0.35
+"""probability of a chunk of speech"""
+GAP_CHUNKS = 6
+"""of no speech that are no pause"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,10 @@ class SplitOptions:
     """kept before speech; silence stands in for what the file has not"""
     after_s: float = 0.35
     """and after it, the same; of a longer pause the rest is taken out"""
+    alone_s: float = 1.0
+    """speech no longer than this between two pauses is a word alone, such as a digit of a number"""
+    after_alone_s: float = 0.8
+    """kept after it: words that were said apart are not one number"""
     separate_s: float = 3.0
     """a silence this long ends a window"""
 
@@ -54,6 +64,8 @@ class Window:
 
     pcm: Pcm
     pieces: tuple[Piece, ...]
+    speech: tuple[tuple[int, int], ...] = ()
+    """where the detector heard speech: samples [begin, end) of the window; short gaps are part of it"""
 
     @property
     def start(self) -> int:
@@ -64,6 +76,15 @@ class Window:
     def end(self) -> int:
         """One past the last sample in the file."""
         return self.pieces[-1].start + self.pieces[-1].length
+
+    def span(self, begin: int, end: int) -> tuple[int, int]:
+        """Where a word of samples [begin, end) is in the file: inside the speech that most of it lies in. Alignments
+        stretch words over the pause beside them."""
+        shares = [(min(end, last) - max(begin, first), first, last) for first, last in self.speech]
+        share, first, last = max(shares, default=(0, 0, 0))
+        if share > 0:
+            begin, end = max(begin, first - EDGE_SAMPLES), min(end, last + EDGE_SAMPLES)
+        return self.place(begin), self.place(end, end=True)
 
     def place(self, sample: int, *, end: bool = False) -> int:
         """Where a sample of the window is in the file; `end`: the sample is one past something's last."""
@@ -163,9 +184,15 @@ class _Trimmer:
         self.after = round(options.after_s / CHUNK_S)
         self._held = _nothing()
         self._speaking = False
-        self._since = self.after
-        """chunks since the last voiced one; those up to `after` are kept"""
+        self._alone = round(options.alone_s / CHUNK_S)
+        self._after_alone = max(round(options.after_alone_s / CHUNK_S), self.after)
+        self._run = 0
+        """chunks from the beginning of the newest speech to its end, short gaps included"""
         self._place = -self.before
+        self._kept_to = self._place
+        """one past what is kept behind the newest speech"""
+        self._voiced_to = self._place - self.after
+        """one past that speech"""
 
     def push(self, chunks: NDArray[np.int16], probability: Probabilities, *, last: bool) -> _Kept:
         """The next chunks, in order -> those that are settled to be kept."""
@@ -173,20 +200,26 @@ class _Trimmer:
         self._place += len(chunks)
         voiced = self._voiced(probability)
         fresh = self._held.plus(_Kept(chunks, probability, places))
-        marks = np.concatenate([np.zeros(len(self._held), bool), voiced])
-        near = np.zeros(len(marks), bool)
-        # a tail of `after` chunks behind the last speech of the push before may reach into this one
-        near[len(self._held) : len(self._held) + max(0, self.after - self._since)] = True
-        for i in np.flatnonzero(marks):
-            near[max(0, i - self.before) : i + 1 + self.after] = True
-        found = np.flatnonzero(voiced)
-        self._since = len(voiced) - 1 - int(found[-1]) if len(found) else self._since + len(voiced)
+        first = self._place - len(fresh)
+        near = np.zeros(len(fresh), bool)
+        # what is kept behind the speech of the push before may reach into this one
+        near[len(self._held) : max(self._kept_to - first, len(self._held))] = True
+        for place in places[voiced].tolist():
+            gap = place - self._voiced_to
+            self._run = 1 if gap >= self.after else self._run + gap + 1
+            self._voiced_to = place + 1
+            self._kept_to = max(self._kept_to, place + 1 + self._reach())
+            near[max(0, place - first - self.before) : self._kept_to - first] = True
         # held chunks are those within `before` of the end that no speech is near yet
-        settled = len(marks) if last else max(len(marks) - self.before, 0)
+        settled = len(fresh) if last else max(len(fresh) - self.before, 0)
         settled = max(settled, int(np.flatnonzero(near)[-1]) + 1 if near.any() else 0)
         self._held = fresh.part(settled)
         keep = np.flatnonzero(near[:settled])
         return _Kept(fresh.pcm[keep], fresh.probability[keep], fresh.place[keep])
+
+    def _reach(self) -> int:
+        """Chunks that are kept behind the newest speech."""
+        return self._after_alone if self._run <= self._alone else self.after
 
     def _voiced(self, probability: Probabilities) -> NDArray[np.bool_]:
         out = np.zeros(len(probability), bool)
@@ -235,7 +268,16 @@ def _window(kept: _Kept, length: int) -> Iterator[Window]:
     )
     if pieces:
         # a copy: a view would keep everything that was read together with the window
-        yield Window(kept.pcm.reshape(-1).copy(), pieces)
+        yield Window(kept.pcm.reshape(-1).copy(), pieces, _speech(kept))
+
+
+def _speech(kept: _Kept) -> tuple[tuple[int, int], ...]:
+    voiced = np.flatnonzero(kept.probability >= SPEECH)
+    if not len(voiced):
+        return ()
+    apart = np.flatnonzero((np.diff(voiced) > GAP_CHUNKS) | (np.diff(kept.place[voiced]) > GAP_CHUNKS))
+    firsts, lasts = voiced[np.r_[0, apart + 1]], voiced[np.r_[apart, -1]]
+    return tuple(zip((firsts * CHUNK_SAMPLES).tolist(), ((lasts + 1) * CHUNK_SAMPLES).tolist(), strict=True))
 
 
 def _inside(at: int, start: int, samples: int, length: int) -> Piece | None:

@@ -12,9 +12,9 @@ from itertools import pairwise
 
 from cohear_client.protocol import Final, Timing, Word
 from cohear_client.transcript import Statistics, Transcript
+from cohear_client.writing import joined_words
 
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeResult
-from ..core.words import UNSPACED
 from ..engine.guard import compression_ratio
 from .splitter import Window
 
@@ -67,15 +67,11 @@ def heard(result: DecodeResult) -> Heard:
 
 
 def placed(window: Window, said: Heard) -> WindowText:
-    words = tuple(
-        Word(
-            word.text,
-            window.place(word.start) / SAMPLE_RATE_HZ,
-            window.place(word.end, end=True) / SAMPLE_RATE_HZ,
-            word.probability,
-        )
-        for word in said.words
-    )
+    words: list[Word] = []
+    for word in said.words:
+        begin, end = window.span(word.start, word.end)
+        begin_s = max(begin / SAMPLE_RATE_HZ, words[-1].end_s if words else 0.0)
+        words.append(Word(word.text, begin_s, max(end / SAMPLE_RATE_HZ, begin_s), word.probability))
     statistics = Statistics(
         window.start / SAMPLE_RATE_HZ,
         said.avg_logprob,
@@ -83,7 +79,7 @@ def placed(window: Window, said: Heard) -> WindowText:
         said.compression_ratio,
         said.temperature,
     )
-    return WindowText(said.language, words, statistics)
+    return WindowText(said.language, tuple(words), statistics)
 
 
 def transcript(texts: Iterable[WindowText], model: str) -> Transcript:
@@ -96,7 +92,7 @@ def transcript(texts: Iterable[WindowText], model: str) -> Transcript:
                 Final(
                     seq=len(segments),
                     segment_id=len(segments),
-                    text=_joined(words, text.language),
+                    text=joined_words((word.text for word in words), text.language),
                     confidence=sum(word.confidence for word in words) / len(words),
                     language=text.language,
                     start_s=words[0].start_s,
@@ -109,10 +105,6 @@ def transcript(texts: Iterable[WindowText], model: str) -> Transcript:
             )
             statistics.append(text.statistics)
     return Transcript(tuple(segments), statistics=tuple(statistics))
-
-
-def _joined(words: Sequence[Word], language: str) -> str:
-    return ("" if language in UNSPACED else " ").join(word.text for word in words)
 
 
 def _segments(words: Sequence[Word], language: str) -> list[tuple[Word, ...]]:

@@ -1,16 +1,19 @@
 """From a client's frames to mono 16 kHz PCM16, and the exact map between both sample counts.
 
-Takes whole frames of one encoding, rate and channel count; it neither detects formats nor parses
-containers. Channels are averaged. Every sample of the wire is counted once, in the client's rate.
+Takes whole frames of one encoding, rate and channel count; it parses no containers, but knows one that comes instead
+of samples. Channels are mixed such that speech stays. Every sample of the wire is counted once, in the client's rate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from cohear_client.reading.loudness import Loudness
+from cohear_client.reading.mixing import Mixer
+from cohear_client.signatures import HEAD_BYTES, recognised
 from numpy.typing import NDArray
 
 from ..errors import ClientError
@@ -46,11 +49,18 @@ class AudioFormat:
     def check(self, data: bytes) -> None:
         """Raises ClientError(`bad_audio`) for audio that is no whole number of samples."""
         if len(data) % self.frame_bytes:
+            self.check_beginning(data)
             raise ClientError(
                 "bad_audio",
                 f"a binary frame of {len(data)} bytes is no whole number of samples",
                 f"send multiples of {self.frame_bytes} bytes ({self.encoding}, channels={self.channels})",
             )
+
+    def check_beginning(self, data: bytes) -> None:
+        """Raises ClientError(`bad_audio`) for what is the beginning of a file."""
+        if (kind := recognised(data[:HEAD_BYTES])) is not None:
+            what = f"the stream begins with a file ({kind}), not with {self.encoding} samples"
+            raise ClientError("bad_audio", what, "send its samples, or give the file to `cohear transcribe --url`")
 
     def slices(self, data: bytes) -> Iterator[bytes]:
         """The audio in pieces of at most `SLICE_S`. Raises ClientError(`bad_audio`) before the first of them."""
@@ -71,6 +81,8 @@ class AudioDecoder:
         self.clipped = 0
         """float samples that were beyond full scale and have been limited to it"""
         self._produced = 0
+        self._loudness = Loudness(fmt.sample_rate_hz, from_quiet=False)
+        self._mixer = Mixer(fmt.channels, fmt.sample_rate_hz)
         self._resampler = None if fmt.sample_rate_hz == SAMPLE_RATE_HZ else Resampler(fmt.sample_rate_hz)
 
     def tail(self) -> Tail:
@@ -92,7 +104,9 @@ class AudioDecoder:
     def decode(self, frame: bytes) -> Pcm:
         """int16 [n] at 16 kHz. Raises ClientError(`bad_audio`) and counts nothing if the frame is unusable."""
         self.format.check(frame)
-        mono = self._mono(frame)
+        if not self.received:
+            self.format.check_beginning(frame)
+        mono = self._raised(self._mono(frame))
         self.received += len(mono)
         if self._resampler is None or not len(mono):
             self._produced += len(mono)
@@ -128,8 +142,19 @@ class AudioDecoder:
             samples = np.take(_G711[self.format.encoding], np.frombuffer(frame, np.uint8))
         if self.format.channels == 1:
             return samples
-        mixed: Pcm = np.rint(samples.reshape(-1, self.format.channels).mean(1)).astype(np.int16)
+        mixed: Pcm = np.rint(self._mixer.push(self._sides(samples))).astype(np.int16)
         return mixed
+
+    def _raised(self, mono: Pcm) -> Pcm:
+        wave = mono.astype(np.float32) / np.float32(32768.0)
+        raised = self._loudness.push(wave)
+        if raised is wave:
+            return mono
+        louder: Pcm = np.rint(raised * np.float32(32768.0)).clip(-32768, 32767).astype(np.int16)
+        return louder
+
+    def _sides(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        return samples.astype(np.float32).reshape(-1, self.format.channels)
 
     def _from_float(self, samples: NDArray[np.float32]) -> Pcm:
         level = float(np.abs(samples).max(initial=0.0))
@@ -141,7 +166,7 @@ class AudioDecoder:
             self.clipped += int(np.count_nonzero(np.abs(samples) > 1.0))
             samples = samples.clip(-1.0, 1.0)
         if self.format.channels > 1:
-            samples = samples.reshape(-1, self.format.channels).mean(1)
+            samples = self._mixer.push(self._sides(samples))
         scaled: Pcm = np.rint(samples * 32767.0).astype(np.int16)
         return scaled
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .jobs import SAMPLE_RATE_HZ, DecodeResult, HypothesisWord
-from .words import joined, matched_prefix
+from .words import ends_sentence, joined, matched_prefix, sentence_case
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,8 @@ class Context:
 def own_words(result: DecodeResult, context: Sequence[Said], start: int) -> DecodeResult:
     """The part of a result that belongs to the segment from sample `start` on, where the window began with `context`.
 
-    Its words count from `start`. All words of the context must be known."""
+    Its words count from `start`. All words of the context must be known. Where those end a sentence, its first word
+    begins one, also if the model wrote both as one sentence."""
     if not context:
         return result
     known = [word for said in context for word in said.words or ()]
@@ -103,5 +104,7 @@ def own_words(result: DecodeResult, context: Sequence[Said], start: int) -> Deco
         HypothesisWord(w.text, max(0, w.start_samples - shift), max(1, w.end_samples - shift), w.probability)
         for w in result.words[matched_prefix(known, result.words) :]
     )
+    if own and known and ends_sentence(known[-1].text):
+        own = (replace(own[0], text=sentence_case(own[0].text, result.language)), *own[1:])
     confidence = sum(word.probability for word in own) / len(own) if own else 0.0
     return replace(result, words=own, text=joined(own, result.language), confidence=confidence)

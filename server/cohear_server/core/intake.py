@@ -17,7 +17,7 @@ from .jobs import SAMPLE_RATE_HZ, Pcm
 from .options import SessionOptions
 from .segmenter import Segmenter, SegmentEvent, SpeechEnd
 from .state import IntakeState, KeptAudio
-from .vad import FRAME_SAMPLES, Vad, make_vad, power
+from .vad import FRAME_SAMPLES, SileroNetwork, Vad, make_vad, power
 
 PRIMED_SAMPLES = 2 * SAMPLE_RATE_HZ
 """Judged audio that is kept: a detector that continues elsewhere hears it first."""
@@ -26,12 +26,12 @@ PRIMED_SAMPLES = 2 * SAMPLE_RATE_HZ
 class Intake:
     """Positions are samples at 16 kHz since the stream began."""
 
-    def __init__(self, fmt: AudioFormat, options: SessionOptions) -> None:
+    def __init__(self, fmt: AudioFormat, options: SessionOptions, network: SileroNetwork | None = None) -> None:
         self.decoder = AudioDecoder(fmt)
         self.clock = JitterClock(fmt.sample_rate_hz)
         self.buffer = AudioBuffer()
         self.segmenter = Segmenter(options.segmenter)
-        self._vad: Vad = make_vad(options.vad)
+        self._vad: Vad = make_vad(options.vad, network)
         self._clipping_told = False
 
     @property

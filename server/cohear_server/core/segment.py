@@ -13,7 +13,7 @@ from .attempts import Attempts, Window
 from .events import Partial
 from .jobs import SAMPLE_RATE_HZ, DecodeResult
 from .stabilizer import Stabilizer, StabilizerOptions
-from .words import joined, shifted
+from .words import joined_parts, shifted
 
 REFRESH_MS = 100
 """A window that waits for the engine is replaced by one of newer audio this often. So what is decoded is always fresh,
@@ -60,12 +60,13 @@ class OpenSegment:
         """A partial of the words so far; the decoded audio ends at sample `end`."""
         stable, volatile = self.stabilizer.committed, self.stabilizer.volatile
         every = (*stable, *volatile)
+        first, rest = joined_parts(stable, volatile, self.language)
         return Partial(
             seq=seq,
             segment_id=self.id,
             revision=self.revision,
-            stable=joined(stable, self.language),
-            volatile=joined(volatile, self.language),
+            stable=first,
+            volatile=rest,
             confidence=sum(word.probability for word in every) / len(every) if every else 0.0,
             end=end,
             words=every if words else None,

@@ -9,9 +9,8 @@ Its states and transitions are the table in `states`. It knows no socket, no wir
 handed in, in seconds of one monotonic clock. Finals leave in the order of their segments, each once.
 Every sample is settled once, as transcribed, silent or shed. Positions are samples at 16 kHz since the stream began.
 
-Bounds: it keeps the audio of the open segment, of the context before it and of one slice (`AudioFormat.slices`), and
-`MAX_MARKS` marks. Finished segments keep no audio; there are no more than make it `full`, if its holder then takes no
-more audio.
+Bounds (`MEMORY_BYTES`): it keeps the audio of the open segment, of the context before it and of one slice, and
+`MAX_MARKS` marks. Finished segments keep no audio; there are no more than make it `full`.
 """
 
 from __future__ import annotations
@@ -34,19 +33,31 @@ from .segmenter import Cut, Pause, Resumption, SegmentEvent, SpeechEnd, SpeechSt
 from .speech import Speech
 from .state import SessionState
 from .states import Drained, State, following
+from .vad import SileroNetwork
 
 STATS_INTERVAL_S = 5.0
+
+MEMORY_BYTES = 4 << 20
+"""What a session keeps at most, if it is given slices of audio, and none while it is `full`."""
 
 MAX_BACKLOG_S = 45.0
 """The session is `full` when so much finished speech waits for its text."""
 
 
 class Session:
-    def __init__(self, session_id: str, fmt: AudioFormat, decode: DecodeOptions, options: SessionOptions) -> None:
+    def __init__(
+        self,
+        session_id: str,
+        fmt: AudioFormat,
+        decode: DecodeOptions,
+        options: SessionOptions,
+        network: SileroNetwork | None = None,
+    ) -> None:
+        """`network` is what the detector of `options` needs, if it does. Raises ServerError(`no_vad`) without."""
         self.id = session_id
         self.options = options
         self._state = State.QUIET
-        self._intake = Intake(fmt, options)
+        self._intake = Intake(fmt, options, network)
         self._ledger = Ledger(self._intake.decoder)
         self._requests = Requests(session_id, self._intake.buffer, decode, options)
         self._effects = Effects()
@@ -155,9 +166,9 @@ class Session:
         )
 
     @classmethod
-    def restore(cls, session_id: str, state: SessionState) -> Session:
-        """A session that continues where another one was, from `samples().received` on."""
-        session = cls(session_id, state.format, state.requests.decode, state.options)
+    def restore(cls, session_id: str, state: SessionState, network: SileroNetwork | None = None) -> Session:
+        """One that goes on where another one was, from `samples().received` on."""
+        session = cls(session_id, state.format, state.requests.decode, state.options, network)
         session._intake.restore(state.intake)
         session._ledger.restore(state.ledger)
         session._requests.restore(state.requests)

@@ -5,15 +5,38 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from cohear_client.writing import UNSPACED, joined_words
+
 from .jobs import HypothesisWord
 
-UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
-"""languages written without spaces between words; a word is then what the engine separates, often one character"""
+DOTTED_I = frozenset({"tr", "az"})
+"""languages in which the capital of i is not I"""
 
 
 def joined(words: Sequence[HypothesisWord], language: str) -> str:
     """Running text."""
-    return ("" if language in UNSPACED else " ").join(word.text for word in words)
+    return joined_words((word.text for word in words), language)
+
+
+def joined_parts(first: Sequence[HypothesisWord], rest: Sequence[HypothesisWord], language: str) -> tuple[str, str]:
+    """Running text in two parts; where spaces are words' own, one between the parts stays with the second."""
+    before = joined(first, language)
+    after = joined((*first, *rest), language)[len(before) :]
+    return before, after if language in UNSPACED else after.strip()
+
+
+def ends_sentence(word: str) -> bool:
+    """Whether the word is the last of a sentence; three dots leave that open."""
+    return word.endswith((".", "?", "!")) and not word.endswith("..")
+
+
+def sentence_case(word: str, language: str) -> str:
+    """The word as a sentence begins with it. One that has capitals of its own, as iPhone, stays as it is."""
+    first = re.search(r"\w", word)
+    if first is None or not first[0].isalpha() or word != word.lower() or language in DOTTED_I:
+        return word
+    capital = first[0].upper()
+    return word[: first.start()] + capital + word[first.end() :] if len(capital) == 1 else word
 
 
 def shifted(word: HypothesisWord, by_samples: int) -> HypothesisWord:

@@ -1,8 +1,9 @@
 """What was heard in audio that was seen before: a table of results by the hash of the audio and of all that decides
 its text. Safe under threads, several processes and kill -9 (SQLite, write-ahead log).
 
-It knows bytes and keys only. Least recently used entries go when it is full. A cache that cannot be used (disk full,
-no permission, damaged) is as good as none: it says so once and the work goes on.
+It knows bytes and keys only. Least recently used entries go when it is full. While a cache cannot be used (busy, disk
+full, no permission, damaged) it is as good as none: it says so once, the work goes on, and it is tried again later. An
+entry that is not what was put is dropped, counted, and as good as none.
 """
 
 from __future__ import annotations
@@ -28,10 +29,16 @@ Out = TypeVar("Out")
 DEFAULT_LIMIT_BYTES = 1 << 30
 KEPT_SHARE = 0.9
 """after the oldest entries of a full cache were dropped"""
-BUSY_S = 10.0
+BUSY_S = 1.0
+"""how long others may lock it before it is left alone: whoever asks waits meanwhile"""
+RETRY_S = 10.0
+"""after a fault, until it is tried again"""
 USAGE_S = 5.0
 """between two times that what is used is written down, so that others see it"""
 FILE_NAME = "results.sqlite"
+COUNTERS = ("hits", "misses", "damaged")
+FAULTS = (sqlite3.Error, UnicodeDecodeError)
+"""what a damaged file raises; sqlite3 cannot always read its own messages"""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
     key TEXT PRIMARY KEY, value BLOB NOT NULL, digest BLOB NOT NULL, size INTEGER NOT NULL, used REAL NOT NULL
@@ -49,6 +56,8 @@ class CacheInfo:
     limit_bytes: int
     hits: int
     misses: int
+    damaged: int
+    """entries that were dropped because they were not what was put"""
 
     @property
     def hit_rate(self) -> float:
@@ -83,10 +92,11 @@ class Cache:
         """Raises ClientError(`bad_cache`) if there can be none in `folder`; the default is `default_folder`."""
         self.path = (folder or default_folder()) / FILE_NAME
         self.limit_bytes = limit_bytes
-        self.hits = self.misses = 0
+        self.hits = self.misses = self.damaged = 0
         """of this run; those of all runs are in `info`"""
         self._lock = threading.Lock()
-        self._broken = False
+        self._retry_s: float | None = None
+        """when it is tried again after a fault; None while it works"""
         self._touched: dict[str, float] = {}
         self._written_s = time.monotonic()
         self._counted: dict[str, int] = {}
@@ -100,7 +110,7 @@ class Cache:
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
             self._size = self._total()
-        except (OSError, sqlite3.Error) as fault:
+        except (OSError, *FAULTS) as fault:
             raise ClientError(
                 "bad_cache",
                 f"{self.path}: the cache cannot be used ({fault})",
@@ -116,30 +126,50 @@ class Cache:
         if len(value) <= self.limit_bytes:
             self._guarded(lambda: self._put(key, value))
 
+    def discard(self, key: str) -> None:
+        """What was got makes no sense: drop it, and count it as damaged instead of as a hit."""
+        self.hits -= 1
+        self._guarded(lambda: self._drop_damaged(key))
+
     def _get(self, key: str) -> bytes | None:
-        row = self._db.execute("SELECT value, digest FROM entries WHERE key = ?", (key,)).fetchone()
-        if row is None or hashlib.sha256(row[0]).digest() != row[1]:
+        # in a damaged file a value may be of any type
+        query = "SELECT CAST(value AS BLOB), CAST(digest AS BLOB) FROM entries WHERE key = ?"
+        row = self._db.execute(query, (key,)).fetchone()
+        if row is None:
             self.misses += 1
+            return None
+        value, digest = row
+        if value is None or hashlib.sha256(value).digest() != digest:
+            self._drop_damaged(key)
             return None
         self.hits += 1
         self._touched[key] = time.time()
-        return bytes(row[0])
+        return bytes(value)
+
+    def _drop_damaged(self, key: str) -> None:
+        self.damaged += 1
+        self.misses += 1
+        self._touched.pop(key, None)
+        self._db.execute("DELETE FROM entries WHERE key = ?", (key,))
+        self._size = self._total()
 
     def _put(self, key: str, value: bytes) -> None:
         digest = hashlib.sha256(value).digest()
-        old = self._db.execute("SELECT size FROM entries WHERE key = ?", (key,)).fetchone()
+        old = self._db.execute("SELECT CAST(size AS INTEGER) FROM entries WHERE key = ?", (key,)).fetchone()
         row = (key, value, digest, len(value), time.time())
         self._db.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", row)
-        self._size += len(value) - (old[0] if old else 0)
+        self._size += len(value) - (old[0] or 0 if old else 0)
         if self._size > self.limit_bytes:
             self._shrink()
 
     def info(self) -> CacheInfo:
         with self._lock:
             self._write_usage()
-            entries, size = self._db.execute("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM entries").fetchone()
-            counts = dict(self._db.execute("SELECT name, value FROM counters").fetchall())
-        return CacheInfo(self.path, entries, size, self.limit_bytes, counts.get("hits", 0), counts.get("misses", 0))
+            (entries,) = self._db.execute("SELECT COUNT(*) FROM entries").fetchone()
+            size = self._total()
+            counts = dict(self._db.execute("SELECT name, CAST(value AS INTEGER) FROM counters").fetchall())
+        hits, misses, damaged = (counts.get(name) or 0 for name in COUNTERS)
+        return CacheInfo(self.path, entries, size, self.limit_bytes, hits, misses, damaged)
 
     def clear(self) -> int:
         """Drop everything; how many entries that were."""
@@ -147,7 +177,7 @@ class Cache:
             dropped = self._db.execute("DELETE FROM entries").rowcount
             self._db.execute("DELETE FROM counters")
             self._db.execute("VACUUM")
-            self.hits = self.misses = 0
+            self.hits = self.misses = self.damaged = 0
             self._counted.clear()
             self._touched.clear()
             self._size = 0
@@ -160,41 +190,47 @@ class Cache:
             (state,) = self._db.execute("PRAGMA integrity_check").fetchone()
             if state != "ok":
                 raise sqlite3.DatabaseError(state)
-            rows = self._db.execute("SELECT key, value, digest FROM entries")
-            wrong = [key for key, value, digest in rows if hashlib.sha256(value).digest() != digest]
+            rows = self._db.execute("SELECT key, CAST(value AS BLOB), CAST(digest AS BLOB) FROM entries")
+            wrong = [key for key, value, digest in rows if hashlib.sha256(value or b"").digest() != digest]
             self._db.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in wrong])
             self._size = self._total()
         return wrong
 
     def close(self) -> None:
-        with contextlib.suppress(sqlite3.Error), self._lock:
+        with contextlib.suppress(*FAULTS), self._lock:
             self._write_usage()
         self._db.close()
 
     def _guarded(self, work: Callable[[], Out]) -> Out | None:
-        """Faults of the database end the use of the cache, not the run."""
+        """Faults of the database are not the work's: it goes on without a cache for a while."""
         with self._lock:
-            if self._broken:
+            now_s = time.monotonic()
+            if self._retry_s is not None and now_s < self._retry_s:
                 return None
             try:
-                if time.monotonic() - self._written_s > USAGE_S:
+                if now_s - self._written_s > USAGE_S:
                     self._write_usage()
-                return work()
-            except sqlite3.Error as fault:
-                logger.warning("%s: the cache is not used any more: %s", self.path, fault)
-                self._broken = True
+                done = work()
+            except FAULTS as fault:
+                if self._retry_s is None:
+                    logger.warning("%s: the cache is not used for now: %s", self.path, fault)
+                self._retry_s = time.monotonic() + RETRY_S
                 return None
+            if self._retry_s is not None:
+                logger.warning("%s: the cache is used again", self.path)
+                self._retry_s = None
+            return done
 
     def _shrink(self) -> None:
         self._write_usage()
         self._size = self._total()  # others may have written
         excess = self._size - int(KEPT_SHARE * self.limit_bytes)
         old: list[tuple[str]] = []
-        for key, size in self._db.execute("SELECT key, size FROM entries ORDER BY used"):
+        for key, size in self._db.execute("SELECT key, CAST(size AS INTEGER) FROM entries ORDER BY used"):
             if excess <= 0:
                 break
             old.append((key,))
-            excess -= size
+            excess -= size or 0
         self._db.executemany("DELETE FROM entries WHERE key = ?", old)
         self._size = self._total()
 
@@ -202,7 +238,7 @@ class Cache:
         self._written_s = time.monotonic()
         self._db.executemany("UPDATE entries SET used = ? WHERE key = ?", [(t, k) for k, t in self._touched.items()])
         self._touched.clear()
-        for name, count in (("hits", self.hits), ("misses", self.misses)):
+        for name, count in zip(COUNTERS, (self.hits, self.misses, self.damaged), strict=True):
             self._db.execute(
                 "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
                 (name, count - self._counted.get(name, 0)),
@@ -210,4 +246,4 @@ class Cache:
             self._counted[name] = count
 
     def _total(self) -> int:
-        return int(self._db.execute("SELECT COALESCE(SUM(size), 0) FROM entries").fetchone()[0])
+        return int(self._db.execute("SELECT COALESCE(SUM(CAST(size AS INTEGER)), 0) FROM entries").fetchone()[0])

@@ -6,7 +6,7 @@ One call of `decode`:
     jobs -> validated -> encoded, each at its own length -> language, where not given
          -> groups that one generate call can take, filled with tail states -> tokens
          -> guard -> words -> times by alignment, where asked or needed
-         -> judged: settled, or to be tried again as a job of its own (`second_try`)
+         -> reviewed: settled, or to be tried again as a job of its own (`second_try`)
          -> results in the order of the jobs
 
 What CTranslate2 wants equal within a call: the number of prompt tokens, that of states, and all options. Languages,
@@ -34,8 +34,7 @@ from .hypothesis import Hypothesis, SpelledWord, estimate_times, spell_words, ti
 from .options import EngineOptions
 from .profile import Profile, usable_profile
 from .prompts import Prompt
-from .second_try import as_tried, padded_samples, stops_early
-from .second_try import judge as judge_text
+from .second_try import as_tried, padded_samples, review, stops_early
 from .tail import MAX_STATES, States, filled_length
 from .whisper import Search, WhisperModel
 
@@ -134,7 +133,7 @@ class WhisperEngine:
             return DecodeResult(job.id, error=fault)
         if is_silent(job.pcm):
             silence = DecodeResult(job.id, language=job.options.language or "", no_speech_prob=1.0, rules=("silence",))
-            return judge_text(asked, silence, short=True)
+            return review(asked, silence, short=True)
         return None
 
     def _fault(self, job: DecodeJob) -> ClientError | None:
@@ -236,7 +235,7 @@ class WhisperEngine:
             no_speech_prob=hypothesis.no_speech_prob,
             rules=decoded.rules,
         )
-        return judge_text(source.asked, heard, short=source.short)
+        return review(source.asked, heard, short=source.short)
 
     def _calibrated(self, probability: float) -> float:
         calibration = self.profile and self.profile.calibration

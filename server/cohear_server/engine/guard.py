@@ -54,7 +54,7 @@ def judge(heard: Hypothesis, cap: int, spell: Callable[[Sequence[int]], str], op
     """`cap` is the most tokens that the window can hold; the decoder may have gone on for longer neighbours."""
     rules: list[str] = []
     kept = heard
-    if len(kept.tokens) > cap:
+    if len(kept.tokens) >= cap:  # at the cap too: alone a window is not decoded beyond it
         kept = kept.cut(cap)
         rules.append("token_cap")
     # most loops go on to the cap, but 2 of 100 end by themselves, with a full stop

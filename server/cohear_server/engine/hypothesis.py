@@ -9,10 +9,11 @@ import itertools
 import math
 import string
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from cohear_client.writing import UNSPACED
 
 from ..core.jobs import HypothesisWord
-from ..core.words import UNSPACED
 
 Spell = Callable[[Sequence[int]], str]
 
@@ -51,8 +52,8 @@ class SpelledWord:
 
 
 def spell_words(tokens: Sequence[int], spell: Spell, language: str) -> list[SpelledWord]:
-    """Split into words at spaces, or at every character where the language has none; punctuation stays
-    with the word before it (opening punctuation with the one after it)."""
+    """Split into words at spaces, or at every piece where the language has none, which then keeps the space that is
+    before it; punctuation stays with the word before it (opening punctuation with the one after it)."""
     words: list[SpelledWord] = []
     for piece in _pieces(tokens, spell):
         if words and not _begins_word(piece.text, words[-1].text, language in UNSPACED):
@@ -60,8 +61,9 @@ def spell_words(tokens: Sequence[int], spell: Spell, language: str) -> list[Spel
             words[-1] = SpelledWord(words[-1].text + piece.text, words[-1].first, last)
         else:
             words.append(piece)
-    stripped = [SpelledWord(word.text.strip(), word.first, word.last) for word in words]
-    return [word for word in stripped if word.text]
+    unspaced = language in UNSPACED
+    stripped = (replace(word, text=word.text.rstrip() if unspaced else word.text.strip()) for word in words)
+    return [word for word in stripped if word.text.strip()]
 
 
 def word_probability(word: SpelledWord, logprobs: Sequence[float]) -> float:

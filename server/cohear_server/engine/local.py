@@ -12,8 +12,8 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from .heap import HeapKeeper, keep_one_heap
 from .options import EngineOptions
 from .tally import TALLY
 from .whisper import cuda_devices
+from .workers import Workers
 
 __all__ = ["EngineOptions", "LocalBackend"]
 
@@ -43,7 +44,7 @@ class LocalBackend:
         self.options = options = suited(options)
         self._guard = guard
         self._warm_up_s = warm_up_s
-        self._executor = ThreadPoolExecutor(options.workers, thread_name_prefix="decode")
+        self._workers = Workers(options.workers)
         self._engine: WhisperEngine | None = None
         self._heap: HeapKeeper | None = None
         if options.one_heap:
@@ -63,10 +64,9 @@ class LocalBackend:
         the loaded model does not run."""
         if self._engine is not None:
             return
-        loop = asyncio.get_running_loop()
-        engine = await loop.run_in_executor(self._executor, self._load)
+        engine = await self._workers.run(self._load)
         batch = _warm_up_batch(engine.info, self._warm_up_s)
-        warm_ups = [loop.run_in_executor(self._executor, engine.decode, batch) for _ in range(self.slots)]
+        warm_ups = [self._workers.run(partial(engine.decode, batch)) for _ in range(self.slots)]
         try:
             await asyncio.gather(*warm_ups)
         except (RuntimeError, ValueError) as fault:  # CTranslate2's, such as a missing CUDA library
@@ -75,15 +75,12 @@ class LocalBackend:
 
     async def decode(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
         engine = self._ready()
-        return await asyncio.get_running_loop().run_in_executor(
-            self._executor, self._decode, engine, list(batch), time.monotonic()
-        )
+        return await self._workers.run(partial(self._decode, engine, list(batch), time.monotonic()))
 
     async def aclose(self) -> None:
-        """Idempotent. Waits for batches in the engine; ones posted later raise BackendUnavailable."""
+        """Idempotent. Waits for batches in the engine, but not for ever; ones posted later raise BackendUnavailable."""
         self._engine = None
-        # a plain thread: the pool cannot wait for itself
-        await asyncio.to_thread(self._executor.shutdown)
+        await self._workers.aclose()
 
     def _ready(self) -> WhisperEngine:
         if self._engine is None:

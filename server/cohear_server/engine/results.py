@@ -23,6 +23,8 @@ from .profile import find_profile
 
 VERSION = "2"
 """raised when the same key gives other text, or results have another form"""
+UNREADABLE = (msgspec.DecodeError, zlib.error, UnicodeDecodeError, RecursionError)
+"""what reading an entry raises that somebody else wrote"""
 
 
 class Results:
@@ -34,12 +36,14 @@ class Results:
 
     def get(self, job: DecodeJob) -> DecodeResult | None:
         """What was heard in the window of such a job, as if in no time."""
-        data = self.cache.get(self._key(job))
+        key = self._key(job)
+        data = self.cache.get(key)
         if data is None:
             return None
         try:
             return replace(msgspec.json.decode(zlib.decompress(data), type=DecodeResult), job_id=job.id)
-        except (msgspec.DecodeError, zlib.error):  # of another version
+        except UNREADABLE:
+            self.cache.discard(key)
             return None
 
     def keep(self, job: DecodeJob, result: DecodeResult) -> None:

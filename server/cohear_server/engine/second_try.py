@@ -7,7 +7,7 @@
     it stops long before the sound does               the rest, as a window of its own `continued`
     improbable, or a loop, in a file                  at the next higher temperature
 
-It decodes nothing: `judge` looks at what was heard in a job, and either settles it or says in `DecodeResult.again`
+It decodes nothing: `review` looks at what was heard in a job, and either settles it or says in `DecodeResult.again`
 what is to be tried. That is queued as a job of its own, so no second try holds up the batch in which the first one
 came. There are at most MAX_TRIES a temperature. The session has one more, which only it can decide on: a segment of
 which nothing was heard behind the speech before it is decoded alone (`core.session`).
@@ -22,6 +22,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from cohear_client.writing import UNSPACED
+
 from ..core.jobs import (
     MAX_WINDOW_SAMPLES,
     SAMPLE_RATE_HZ,
@@ -32,7 +34,7 @@ from ..core.jobs import (
     JobKind,
     SecondTry,
 )
-from ..core.words import UNSPACED, joined
+from ..core.words import joined
 from .features import sound_s
 from .guard import compression_ratio
 
@@ -91,7 +93,7 @@ def stops_early(job: DecodeJob, text: str, language: str) -> bool:
     return lasts_s >= WHOLE_SOUND_S and len(text) < CHARACTERS_PER_S * lasts_s
 
 
-def judge(job: DecodeJob, heard: DecodeResult, *, short: bool) -> DecodeResult:
+def review(job: DecodeJob, heard: DecodeResult, *, short: bool) -> DecodeResult:
     """What counts of a job in which `heard` was heard just now; `again` is set in it if a second try must follow.
 
     `short`: the window was not padded to 30 s."""

@@ -19,6 +19,7 @@ from ..core.jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, Pcm
 from ..core.segmenter import Segmenter, SegmenterOptions, SpeechEnd, SpeechStart
 from ..core.vad import FRAME_SAMPLES, make_vad, power
 from ..errors import ClientError
+from ..models.silero import load_silero
 from .trial_speech import clip_rows, read_pcm
 
 LONGEST_S = MAX_WINDOW_SAMPLES / SAMPLE_RATE_HZ
@@ -85,7 +86,7 @@ def windows_of(pcm: Pcm) -> list[Pcm]:
     count = len(pcm) // FRAME_SAMPLES
     frames = pcm[: count * FRAME_SAMPLES].reshape(count, FRAME_SAMPLES)
     segmenter, starts, spans = Segmenter(SegmenterOptions()), [0], []
-    for event in segmenter.push(make_vad("cascade").push(frames), power(frames)):
+    for event in segmenter.push(make_vad("cascade", load_silero()).push(frames), power(frames)):
         match event:
             case SpeechStart(start):
                 starts.append(start)

@@ -7,7 +7,18 @@ from pathlib import Path
 from ..config import ServerConfig
 from ..engine.backend import DecodeBackend
 from ..engine.cached import CachedBackend
+from ..engine.options import EngineOptions
 from ..errors import ClientError
+
+
+def engine_options(config: ServerConfig, name: str) -> EngineOptions:
+    """What a local engine of that model is started with; the model is fetched if it must be. Raises ClientError if it
+    cannot be had."""
+    from ..models.catalog import SourceOptions, find_model
+
+    model_dir = Path(config.model_dir) if config.model_dir else None
+    model = find_model(name, options=SourceOptions(model_dir, config.offline))
+    return EngineOptions.of(model, config.device, config.compute_type, config.workers, config.threads)
 
 
 def make_backend(config: ServerConfig) -> DecodeBackend:
@@ -15,20 +26,13 @@ def make_backend(config: ServerConfig) -> DecodeBackend:
     no such model, or the cache cannot be opened."""
     from ..engine.cache import open_cache
     from ..engine.local import LocalBackend
-    from ..engine.options import EngineOptions
     from ..engine.results import Results, identity_of
     from ..engine.tiers import TieredBackend
-    from ..models.catalog import SourceOptions, find_model
 
-    def local(name: str) -> LocalBackend:
-        model_dir = Path(config.model_dir) if config.model_dir else None
-        model = find_model(name, options=SourceOptions(model_dir, config.offline))
-        return LocalBackend(EngineOptions.of(model, config.device, config.compute_type, config.workers, config.threads))
-
-    main = local(config.model)
+    main = LocalBackend(engine_options(config, config.model))
     backend: DecodeBackend = main
     if config.partial_model:
-        smaller = local(config.partial_model)
+        smaller = LocalBackend(engine_options(config, config.partial_model))
         if smaller.options.model_name == main.options.model_name:
             same = f"setting 'partial_model' is {config.partial_model!r:.60}, the same model as 'model'"
             raise ClientError("bad_config", same, "name a smaller model, or leave it out")

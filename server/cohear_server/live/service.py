@@ -25,9 +25,11 @@ from ..core.options import SessionOptions
 from ..core.segment import PartialOptions
 from ..core.segmenter import SegmenterOptions
 from ..core.session import Session
+from ..core.vad import SileroNetwork, VadName
 from ..engine.backend import DecodeBackend, ModelInfo
 from ..engine.cached import CachedBackend
 from ..errors import ClientError, CohearError, OverloadError
+from ..models.silero import load_silero
 from ..scheduling.dispatcher import DecodedBatch
 from ..scheduling.ladder import Rung
 from ..scheduling.scheduler import SchedulerOptions
@@ -83,6 +85,8 @@ class Service:
         segmenter = SegmenterOptions(endpoint_ms=config.endpoint_ms, max_segment_s=config.max_segment_s)
         partials = PartialOptions(interval_ms=config.partial_interval_ms)
         self._options = SessionOptions(segmenter, partials, vad=config.vad)
+        self._network: SileroNetwork | None = None
+        """of the speech detectors, once it is loaded"""
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -99,6 +103,7 @@ class Service:
         """Warm up, dispatch, and on leaving finish what is in the engine."""
         try:
             await self._backend.start()
+            self._network = await load_network(self.config.vad)
             await self.engine.measure()
             async with asyncio.TaskGroup() as group:
                 beside = [self.companions.run(work) for work in (self._govern, self._tick, *self.companions)]
@@ -182,15 +187,14 @@ class Service:
             raise OverloadError("warming_up", "the model is not loaded yet", "try again shortly", retry_after_s=1.0)
         self._check_room(caller)
         self.model.check(start)
-        english_only = len(self.model.languages) == 1
         options = DecodeOptions(
             model=self.model.name,
-            language=start.language or (self.model.languages[0] if english_only else None),
+            language=start.language or self.model.only_language,
             task=start.task,
             word_times=start.words,
             prompt=start.prompt or "",
         )
-        session = Session(secrets.token_hex(8), start.format, options, self._narrowed(start, caller))
+        session = Session(secrets.token_hex(8), start.format, options, self._narrowed(start, caller), self._network)
         session.economize(self.engine.capacity.economy(self.clock()))
         stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session), self._turns)
         stream.capacity = self.engine.capacity
@@ -322,6 +326,11 @@ class Service:
             async with asyncio.timeout(limit_s):
                 await self.vacant.wait()
         return self.vacant.is_set()
+
+
+async def load_network(vad: VadName) -> SileroNetwork | None:
+    """What detectors of this kind need; None if nothing. Raises ServerError(`no_vad`)."""
+    return await asyncio.to_thread(load_silero) if vad in ("cascade", "silero") else None
 
 
 def overloaded(why: str) -> OverloadError:

@@ -1,21 +1,24 @@
 """Weights from the Hugging Face hub, kept in its own cache (or in the model folder that the user named).
 
-What any program downloaded before is used without asking the network. A hub that does not answer is given up within
-seconds; its client library alone would retry for minutes.
+What was downloaded before, by whichever program, is used without asking the network. A hub that does not answer
+is given up within seconds: its client library alone would retry for minutes. Ctrl-C ends a download at once; what is
+there of a file is gone on with the next time.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import ClientError
 from .sources import SourceOptions
 from .weights import REQUIRED, VOCABULARIES, Model, ModelFiles, missing_files
+
+Out = TypeVar("Out")
 
 WANTED = [*REQUIRED, *VOCABULARIES, "preprocessor_config.json"]
 
@@ -63,31 +66,43 @@ def unavailable(model: Model, why: str, options: SourceOptions) -> ClientError:
 def _download(model: Model, options: SourceOptions) -> Path:
     if is_off(options):
         raise unavailable(model, "the Hugging Face hub is not asked (offline)", options)
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi
 
     try:
-        # one request without retries, before the download with many
-        _within(
-            options.hub_timeout_s,
+        # one question without retries, before the downloads with many
+        found = _in_daemon(
             lambda: HfApi().model_info(model.repository, revision=model.revision, timeout=options.hub_timeout_s),
+            options.hub_timeout_s,
         )
     except Exception as fault:  # each version of the library raises the errors of another HTTP library
         raise unavailable(model, _reason(fault, model, options), options) from fault
+    names = [file.rfilename for file in found.siblings or () if file.rfilename in WANTED]
     try:
-        return Path(snapshot_download(model.repository, allow_patterns=WANTED, **_where(model, options)))
+        return _in_daemon(lambda: _fetch(model, names, options))
     except Exception as fault:  # the same
         raise unavailable(model, f"its download failed ({_one_line(fault)})", options) from fault
+
+
+def _fetch(model: Model, names: Sequence[str], options: SourceOptions) -> Path:
+    """File by file: the library's way to get all at once has threads that the end of the process waits for."""
+    from huggingface_hub import hf_hub_download
+
+    folder = options.cache_dir
+    for name in names:
+        folder = Path(hf_hub_download(model.repository, name, **_where(model, options))).parent
+    return folder
 
 
 def _where(model: Model, options: SourceOptions) -> dict[str, Any]:
     return {"revision": model.revision, "cache_dir": options.chosen_dir}
 
 
-def _within(limit_s: float, call: Callable[[], object]) -> None:
-    """Run `call`, but wait for it no longer than `limit_s`.
+def _in_daemon(call: Callable[[], Out], limit_s: float | None = None) -> Out:
+    """What `call` returns or raises; TimeoutError if it takes longer than `limit_s`.
 
-    It runs in a daemon thread, because nothing else bounds a name lookup or a connection to many addresses."""
-    outcome: Future[object] = Future()
+    In a daemon thread, as nothing else bounds a name lookup, or a connection tried over many addresses; and neither
+    Ctrl-C nor the end of the process waits for it."""
+    outcome: Future[Out] = Future()
 
     def work() -> None:
         try:
@@ -96,7 +111,7 @@ def _within(limit_s: float, call: Callable[[], object]) -> None:
             outcome.set_exception(fault)
 
     threading.Thread(target=work, name="hub", daemon=True).start()
-    outcome.result(limit_s)
+    return outcome.result(limit_s)
 
 
 def _reason(fault: Exception, model: Model, options: SourceOptions) -> str:

@@ -1,0 +1,42 @@
+"""Which language a file is in, where nobody said: by evidence from its windows, one after the other.
+
+A window of a noise or of one word is often taken for another language. So each window counts by its length and by how
+sure its language was, until one language is ahead by enough: most files are settled by their first window.
+"""
+
+from __future__ import annotations
+
+from ..core.jobs import DecodeResult
+
+AHEAD_S = 4.0
+"""sure seconds that the likeliest language must be ahead of the next"""
+MOST_WINDOWS = 5
+"""with words, after which the likeliest is taken"""
+
+
+class FileLanguage:
+    def __init__(self, known: str | None = None) -> None:
+        self.language = known
+        """what is spoken, once that is settled"""
+        self._sure_s: dict[str, float] = {}
+        self._windows = 0
+
+    def observe(self, result: DecodeResult, seconds: float) -> None:
+        """Take in what was heard in a window of so many seconds."""
+        if self.language is not None or result.error is not None or not result.words:
+            return
+        if not result.language_probability:  # it was told, or there is only one
+            self.language = result.language or None
+            return
+        self._windows += 1
+        sure_s = seconds * result.language_probability**2
+        self._sure_s[result.language] = self._sure_s.get(result.language, 0.0) + sure_s
+        first, *others = sorted(self._sure_s.values(), reverse=True)
+        if first - (others[0] if others else 0.0) >= AHEAD_S or self._windows >= MOST_WINDOWS:
+            self.settle()
+
+    def settle(self) -> str | None:
+        """The likeliest language, although more would be better; None if nothing was said."""
+        if self.language is None and self._sure_s:
+            self.language = max(self._sure_s, key=self._sure_s.__getitem__)
+        return self.language
