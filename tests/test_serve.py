@@ -19,7 +19,7 @@ import pytest
 from cohear_client.protocol import PATH, Error, Start, decode_server, encode
 from websockets.sync.client import connect
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)

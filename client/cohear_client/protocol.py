@@ -57,6 +57,11 @@ class _Request(messages.Checked, frozen=True, tag_field="type"):
 class _Event(msgspec.Struct, frozen=True, tag_field="type"):
     """From the server; fields that this version does not know are skipped."""
 
+    @property
+    def TYPE(self) -> str:
+        """Its `type` on the wire."""
+        return messages.tag_of(self)
+
 
 # --- shared parts ---------------------------------------------------------------------------------
 
