@@ -28,8 +28,6 @@ class JobKind(enum.Enum):
     """may be replaced by a newer window of the same stream, or dropped under load"""
     FINAL = "final"
     """never dropped"""
-    REFINE = "refine"
-    """a better text for a final already sent; runs when nothing else waits"""
 
 
 @dataclass(frozen=True, slots=True)
