@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,6 +106,13 @@ def test_a_file_that_others_may_write_is_not_used(file: Path) -> None:
     file.chmod(0o620)
     with pytest.raises(ClientError, match="chmod 600"):
         read_keys(file)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "."):
+        with pytest.raises(ClientError, match="is no file"):
+            read_keys(tmp_path / name)
 
 
 def test_no_file_says_how_to_make_one(file: Path) -> None:

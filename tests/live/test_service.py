@@ -220,6 +220,14 @@ def test_a_stream_that_loses_its_client_while_the_server_drains_holds_nothing_up
     assert clock.run(scenario()) == pytest.approx(1.0)
 
 
+async def test_a_stream_that_failed_is_not_there_to_come_back_to() -> None:
+    async with running() as service:
+        stream = lost(service)
+        stream.fail()
+        with pytest.raises(ClientError, match="does not hold the session"):
+            service.resume(Start(), Claim(stream.session.id, stream.token))
+
+
 async def test_what_was_missed_and_is_not_kept_is_not_passed_over() -> None:
     async with running() as service:
         stream = lost(service)

@@ -13,6 +13,7 @@ import pytest
 from cohear_client import protocol
 from cohear_client.protocol import Done, Error, Start, Stop, encode
 from cohear_server.wire.open_sockets import SocketLimits
+from cohear_server.wire.sockets import PIECE_BYTES
 from cohear_testing.fake import FakeBackend
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
@@ -259,6 +260,29 @@ async def test_a_message_in_endless_pieces_closes_the_connection() -> None:
         for piece in pieces:
             ws.transport.write(piece.serialize(mask=True, extensions=[]))
         assert await close_code(ws) == 1006
+
+
+async def test_many_small_messages_are_read_no_faster_than_they_are_taken() -> None:
+    """More than one read of the socket brings, and each is answered or counted in its turn."""
+    async with serving(FakeBackend()) as running, running.socket() as ws:
+        await begin(ws)
+        (connection,) = running.websockets
+        unread = 0
+
+        async def watch() -> None:
+            nonlocal unread
+            while True:
+                unread = max(unread, len(connection._unread))
+                await asyncio.sleep(0)
+
+        watching = asyncio.create_task(watch())
+        ws.transport.write(Frame(Opcode.BINARY, b"\0\0").serialize(mask=True, extensions=[]) * 100_000)
+        await ws.send(encode(Stop()))
+        done = (await heard_until(ws, Done))[-1]
+        watching.cancel()
+        assert isinstance(done, Done)
+        assert done.samples.received == 100_000
+        assert PIECE_BYTES < unread < 600_000
 
 
 async def test_pings_whose_answers_nobody_reads_close_the_connection() -> None:

@@ -47,6 +47,8 @@ class Key:
 def read_keys(path: Path) -> tuple[Key, ...]:
     """All keys of a file. Raises ClientError(`bad_keys`) if it is missing, damaged, or others may write to it."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise _bad(path, "is no file", "name a file of keys")  # opening a pipe would wait for who writes to it
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             if status.st_size > MOST_BYTES:

@@ -16,6 +16,9 @@ MAX_MARKS = 256
 """`Finalize` commands that wait for their finals; more are refused"""
 MAX_MARK_CHARS = 256
 
+MAX_BACKLOG_S = 45.0
+"""A session is `full` when so much finished speech waits for its text."""
+
 
 @dataclass(slots=True)
 class PendingFinal:

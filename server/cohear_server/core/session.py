@@ -23,7 +23,7 @@ from .clock import StatsTimer
 from .commands import Audio, Command, Configure, Finalize, Resume, Stop, Tick
 from .effects import Effect, Effects
 from .events import Done, Finalized, Notice, Reason, SpeechEnded, SpeechStarted, Stats
-from .finals import Finals, Mark, PendingFinal
+from .finals import MAX_BACKLOG_S, Finals, Mark, PendingFinal
 from .intake import Intake
 from .jobs import SAMPLE_RATE_HZ, DecodeOptions, DecodeResult
 from .ledger import Ledger, SampleCount
@@ -39,9 +39,6 @@ STATS_INTERVAL_S = 5.0
 
 MEMORY_BYTES = 4 << 20
 """What a session keeps at most, if it is given slices of audio, and none while it is `full`."""
-
-MAX_BACKLOG_S = 45.0
-"""The session is `full` when so much finished speech waits for its text."""
 
 
 class Session:
@@ -87,9 +84,8 @@ class Session:
 
     @property
     def full(self) -> bool:
-        """Whether so much waits for its text that no more audio should be taken now. If it is taken, nothing is
-        lost."""
-        return self.backlog_s > MAX_BACKLOG_S
+        """Whether so much waits for its text that no more audio should be taken now. If it is, nothing is lost."""
+        return self._finals.backlog_s > MAX_BACKLOG_S
 
     @property
     def endpoint_ms(self) -> int:
@@ -98,8 +94,6 @@ class Session:
 
     def samples(self) -> SampleCount:
         return self._ledger.count()
-
-    # --- commands and results ---------------------------------------------------------------------
 
     def handle(self, command: Command, now_s: float) -> list[Effect]:
         """Take in a command of the client, or a tick. Raises ClientError for a command that cannot be taken
@@ -148,8 +142,6 @@ class Session:
         economy = {"auto": economy, "accuracy": 0.0, "speed": 1.0}[self.options.prefer]
         self._intake.segmenter.economy = self._requests.context.economy = economy
 
-    # --- moving to another process ----------------------------------------------------------------
-
     def state(self) -> SessionState | None:
         """All that another session needs to continue from here; None while some speech is not final."""
         if self._state is not State.QUIET or self._finals:
@@ -167,7 +159,7 @@ class Session:
 
     @classmethod
     def restore(cls, session_id: str, state: SessionState, network: SileroNetwork | None = None) -> Session:
-        """One that goes on where another one was, from `samples().received` on."""
+        """A session that continues where another one was, from `samples().received` on."""
         session = cls(session_id, state.format, state.requests.decode, state.options, network)
         session._intake.restore(state.intake)
         session._ledger.restore(state.ledger)
@@ -175,8 +167,6 @@ class Session:
         session._finals = Finals(state.marks)
         session._speech.segments, session._effects.seq = state.segments, state.seq
         return session
-
-    # --- commands ---------------------------------------------------------------------------------
 
     def _receive(self, data: bytes) -> None:
         events = self._intake.receive(data, self._now_s)
@@ -210,8 +200,6 @@ class Session:
         self._ledger.close("silent")
         self._move(Stop)
         self._drain()
-
-    # --- audio in, events out ---------------------------------------------------------------------
 
     def _move(self, trigger: type) -> None:
         self._state = following(self._state, trigger)

@@ -1,10 +1,8 @@
 """Speech probability per 20 ms frame, streaming.
 
-Four detectors behind one protocol. `cascade` is the default: WebRTC's detector is a gate (0.2 ms of
-CPU per audio second, but steady noise passes it), Silero's network hears only what passes the gate
-(noise never got over 0.33 with it in our non-speech clips, speech always over 0.5).
-What counts as a start or an end of speech is the segmenter's business, not this module's. Silero's network is handed
-in (`models.silero` loads it): nothing is read here.
+Four detectors with one interface. `cascade` is the default: WebRTC's detector is a cheap gate, but steady noise passes
+it; Silero's network hears only what passes the gate, and tells noise from speech. What counts as a start or an end of
+speech is the segmenter's part. The network is handed in: `models.silero` loads it, nothing is read here.
 """
 
 from __future__ import annotations
@@ -113,8 +111,8 @@ class Silero:
 
 
 class SileroVad:
-    """Silero's network on four chunks while it is sure of speech, else on two. The newest probability holds until the
-    next run.
+    """Silero v6: a small recurrent network over chunks of 32 ms. It runs on four chunks at once while it is sure of
+    speech, else on two. The newest probability holds until the next run.
 
     Four at once are cheaper; two while it is not sure make the end of speech known sooner.
     """
@@ -148,7 +146,7 @@ class SileroVad:
         pending = np.concatenate(self._pending)
         whole = len(pending) // Silero.CHUNK * Silero.CHUNK
         probabilities = self._silero.run(pending[:whole])
-        # up by the highest, so that a word's short end does not hide its beginning; down by the newest
+        # rises with the highest, so that the end of a short word does not hide its beginning; falls with the newest
         heard = self._probability >= self.HEARD
         self._probability = float(probabilities[-1] if heard else np.max(probabilities))
         self._pending = [pending[whole:]]

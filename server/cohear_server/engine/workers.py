@@ -28,8 +28,7 @@ class Workers:
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         self._closed = False
         self._threads = [threading.Thread(target=self._work, name=f"{name}-{n}", daemon=True) for n in range(count)]
-        for thread in self._threads:
-            thread.start()
+        """begun with the first call"""
 
     async def run(self, call: Callable[[], Out]) -> Out:
         """What `call` returns or raises, in one of the threads. Cancelled, it runs on without anybody.
@@ -37,6 +36,9 @@ class Workers:
         Raises RuntimeError once they are closed."""
         if self._closed:
             raise RuntimeError("the workers are closed")
+        for thread in self._threads:
+            if thread.ident is None:
+                thread.start()
         future: Future[Out] = Future()
         self._calls.put((future, call))
         return await asyncio.wrap_future(future)
@@ -50,9 +52,10 @@ class Workers:
 
     def _join(self, until_s: float) -> None:
         # threads that are alive at the end of the process are stopped, in a library's code that is an abort
-        for thread in self._threads:
+        begun = [thread for thread in self._threads if thread.ident is not None]
+        for thread in begun:
             thread.join(max(0.0, until_s - time.monotonic()))
-        hung = sum(thread.is_alive() for thread in self._threads)
+        hung = sum(thread.is_alive() for thread in begun)
         if hung:
             logger.error("%d calls of the engine hang: they are left alone", hung)
 

@@ -264,7 +264,7 @@ class Service:
         """A stream whose connection was lost, told `ready` again. Raises ClientError(`unknown_session`)."""
         stream = self.streams.get(wanted.session_id)
         known = stream is not None and secrets.compare_digest(stream.token.encode(), wanted.token.encode())
-        if stream is None or not known or stream.caller != caller:
+        if stream is None or not known or stream.caller != caller or stream.fault:
             remedy = "start a new session, and send the audio after the last final again"
             raise ClientError("unknown_session", "this server does not hold the session to resume", remedy)
         if start.format != stream.session.format:

@@ -140,7 +140,8 @@ class Stream:
     def degrade(self, rung: Rung, partial_model: ModelInfo | None = None) -> None:
         """The server has moved to this rung: partials come at its pace, from this model if it knows their language and
         task, and the client is told."""
-        self.session.pace(PARTIAL_SHARE[rung])
+        with self._contained():
+            self.session.pace(PARTIAL_SHARE[rung])
         self._partial_model = partial_model
         self.say(Notice("degraded" if rung else "restored", RUNG_TEXTS[rung]))
 

@@ -1,8 +1,7 @@
 """Weights from the Hugging Face hub, kept in its own cache (or in the model folder that the user named).
 
-What was downloaded before, by whichever program, is used without asking the network. A hub that does not answer
-is given up within seconds: its client library alone would retry for minutes. Ctrl-C ends a download at once; what is
-there of a file is gone on with the next time.
+What any program downloaded before is used without asking the network. A hub that does not answer is given up within
+seconds; its client library alone would retry for minutes. Ctrl-C ends a download at once; the next one continues it.
 """
 
 from __future__ import annotations

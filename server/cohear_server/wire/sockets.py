@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import h11
+from uvicorn._types import ASGIReceiveEvent
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -22,6 +23,9 @@ from websockets.server import ServerProtocol
 from ..access.caller import network_of
 from ..errors import ClientError, CohearError, OverloadError
 from .open_sockets import OpenSockets
+
+PIECE_BYTES = 16 << 10
+"""of what a websocket sends, taken at once"""
 
 TOO_LARGE = ClientError("head_too_large", "the head of the request is too large", "send fewer or shorter headers")
 
@@ -152,6 +156,8 @@ class WebSocket(WebSocketsSansIOProtocol):
         self._table = server_state
         self._stall = _Alarm()
         self._received_s = 0.0
+        self._unread = bytearray()
+        self._reading = False  # what came is taken in pieces, and no more is read meanwhile
         self.conn = _Frames(server_state.limits.first_message_bytes, config.ws_max_size)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -169,8 +175,37 @@ class WebSocket(WebSocketsSansIOProtocol):
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        """Piece by piece, with the loop free between them: a read may hold many thousand small frames."""
         self._received_s = self.loop.time()
-        super().data_received(data)
+        self._unread += data
+        if len(self._unread) <= PIECE_BYTES:
+            self._take_piece()
+        elif not self._reading:
+            self._reading = True
+            self.transport.pause_reading()
+            self.loop.call_soon(self._take_pieces)
+
+    async def receive(self) -> ASGIReceiveEvent:
+        message = await super().receive()
+        if self._reading:
+            self.transport.pause_reading()  # which uvicorn resumed, as no message waits
+        return message
+
+    def _take_pieces(self) -> None:
+        if self.transport.is_closing():
+            return
+        self._take_piece()
+        if self._unread:
+            self.loop.call_soon(self._take_pieces)
+            return
+        self._reading = False
+        if not self.read_paused:
+            self.transport.resume_reading()
+
+    def _take_piece(self) -> None:
+        piece = bytes(self._unread[:PIECE_BYTES])
+        del self._unread[:PIECE_BYTES]
+        super().data_received(piece)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             self._refuse_handshake()
         elif self.transport.get_write_buffer_size() > self._table.limits.unsent_bytes:
