@@ -25,7 +25,6 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket as Socket
 
-from .access.caller import ANYONE, SCOPE, Caller, network_of
 from .access.exposure import check_certificate, check_exposure
 from .access.gate import Door, Gate, token_route
 from .access.keyring import Keyring
@@ -35,6 +34,7 @@ from .access.tokens import Tokens
 from .config import ServerConfig, allowed_origins
 from .errors import CohearError
 from .live.backend import make_backend
+from .live.caller import ANYONE, SCOPE, Caller, network_of
 from .live.loop_batching import BatchingLoop, batch_loop
 from .live.service import Service
 from .ops import journal, pages

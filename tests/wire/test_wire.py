@@ -7,12 +7,12 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
-from cohear_server.access.caller import ANYONE
 from cohear_server.config import ServerConfig
 from cohear_server.core.audio import AudioFormat
 from cohear_server.core.commands import Audio, Command, Finalize, Start, Stop
 from cohear_server.core.events import Done, Failed, Final, Partial
 from cohear_server.errors import ClientError, CohearError
+from cohear_server.live.caller import ANYONE
 from cohear_server.live.outbox import Outgoing
 from cohear_server.live.service import Service
 from cohear_server.wire.channel import Gone

@@ -16,10 +16,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from ..errors import ClientError
+from ..live.caller import SCOPE, Caller
 from ..live.service import Service
 from ..wire.sockets import told
 from ..wire.web import sharing
-from .caller import SCOPE, Caller
 from .keyring import Keyring
 from .keys import OPERATE, STREAM
 from .tokens import LIFE_S, Tokens

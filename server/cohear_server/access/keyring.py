@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from ..errors import ClientError
-from .caller import Caller
+from ..live.caller import Caller
 from .keys import Key, hash_of, read_keys
 
 logger = logging.getLogger(__name__)

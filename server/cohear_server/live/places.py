@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..access.caller import Caller
+from .caller import Caller
 from .stream import Stream
 
 

@@ -12,10 +12,10 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
-from ..access.caller import Caller
 from ..core.commands import Audio, Command, Configure
 from ..core.events import Done, Failed
 from ..errors import ClientError, CohearError, ServerError
+from ..live.caller import Caller
 from ..live.outbox import Outgoing
 from ..live.service import Service
 from ..live.stream import Stream

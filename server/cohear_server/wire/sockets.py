@@ -20,8 +20,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
-from ..access.caller import network_of
 from ..errors import ClientError, CohearError, OverloadError
+from ..live.caller import network_of
 from .open_sockets import OpenSockets
 
 PIECE_BYTES = 16 << 10

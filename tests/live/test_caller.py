@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cohear_server.access.caller import network_of
+from cohear_server.live.caller import network_of
 
 
 @pytest.mark.parametrize(
