@@ -97,6 +97,7 @@ def create_app(service: Service) -> Starlette:
         service.observer.add(journal.Journal())
     service.companions.append(history.run)
     guard, ways_in = guarded(service)
+    uploads = uploads_of(service)
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -122,7 +123,7 @@ def create_app(service: Service) -> Starlette:
             WebSocketRoute(PATH, stream),
             *deepgram_routes(service),
             *pages.routes(metrics, Status(service, metrics, history)),
-            *rest.routes(service, uploads_of(service)),
+            *rest.routes(service, uploads),
             *routes(service),
         ],
         middleware=[Middleware(Hosts, config=service.config), *guard],
