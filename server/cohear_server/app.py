@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +34,6 @@ from .access.tokens import Tokens
 from .config import ServerConfig, allowed_origins
 from .errors import CohearError
 from .live.backend import make_backend
-from .live.caller import ANYONE, SCOPE, Caller, network_of
 from .live.loop_batching import BatchingLoop, batch_loop
 from .live.service import Service
 from .ops import journal, pages
@@ -44,11 +43,12 @@ from .ops.history import History
 from .ops.listening import listen, reachable
 from .ops.metrics import Metrics
 from .ops.status import Status
-from .wire.channel import WebSocketChannel
+from .wire.channel import WebSocketChannel, caller_of
 from .wire.connection import serve as speak
 from .wire.hosts import Hosts
 from .wire.native import NativeWire
 from .wire.open_sockets import OpenSockets, SocketLimits
+from .wire.realtime import routes as realtime
 from .wire.sockets import HttpSocket, WebSocket
 from .wire.starting import Front, starting_app
 from .wire.web import origin_allowed, routes
@@ -95,7 +95,7 @@ def create_app(service: Service) -> Starlette:
     if logging.getLogger(journal.__name__).isEnabledFor(logging.DEBUG):
         service.observer.add(journal.Journal())
     service.companions.append(history.run)
-    guard, ways_in = guarded(service)
+    guard, ways_in, issue = guarded(service)
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -119,6 +119,7 @@ def create_app(service: Service) -> Starlette:
             *health,
             *ways_in,
             WebSocketRoute(PATH, stream),
+            *realtime.routes(service, issue),
             *pages.routes(metrics, Status(service, metrics, history)),
             *routes(service),
         ],
@@ -126,19 +127,14 @@ def create_app(service: Service) -> Starlette:
     )
 
 
-def caller_of(socket: Socket) -> Caller:
-    """Who opened a connection, and from where."""
-    caller: Caller = socket.scope.get(SCOPE, ANYONE)
-    return replace(caller, address=network_of(socket.client.host if socket.client else ""))
-
-
-def guarded(service: Service) -> tuple[list[Middleware], list[BaseRoute]]:
-    """The gate and the way to tokens, where the settings name a file of keys; nothing where they do not."""
+def guarded(service: Service) -> tuple[list[Middleware], list[BaseRoute], realtime.Issue]:
+    """The gate, the way to tokens, and what makes them, where the settings name a file of keys. Where they do not
+    there is no gate, and anything will do for a token."""
     if not service.config.keys:
-        return [], []
+        return [], [], lambda headers, life_s: secrets.token_urlsafe(24)
     door = Door(Keyring(Path(service.config.keys)), Tokens())
     service.companions.append(Revocations(service, door.keyring).run)
-    return [Middleware(Gate, door=door, service=service)], [token_route(door, service)]
+    return [Middleware(Gate, door=door, service=service)], [token_route(door, service)], door.token
 
 
 def serve(config: ServerConfig) -> int:

@@ -2,8 +2,7 @@
 
 It stands before the routes, so that a new one is closed until it is named here. What tells how the server fares wants
 a key of an operator. Open to all are health checks and the
-pages' own files, which hold nothing of anybody. A key comes in the Authorization header, never in an address, which
-ends up in logs; a browser's websocket can send no header, and names a token as a second subprotocol.
+pages' own files, which hold nothing of anybody. `credentials` finds the key.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from starlette.websockets import WebSocketClose
 from ..errors import ClientError
 from ..live.caller import SCOPE, Caller
 from ..live.service import Service
+from ..wire.credentials import bearer, secret_of
 from ..wire.sockets import told
 from ..wire.web import sharing
 from .keyring import Keyring
@@ -28,8 +28,6 @@ OPEN_PATHS = frozenset({"/", "/dashboard", "/healthz", "/readyz"})
 OPEN_FILES = "/web/"
 OPERATOR_PATHS = frozenset({"/metrics", "/v1/status"})
 TOKEN_PATH = "/v1/token"
-TOKEN_PREFIX = "cohear.token."
-"""a subprotocol that begins so carries what the Authorization header would"""
 
 _HOW = "send one as `Authorization: Bearer KEY`; the operator makes them with `cohear keys add NAME`"
 NO_KEY = ClientError("unauthorized", "this server asks for a key", _HOW)
@@ -61,6 +59,14 @@ class Door:
                 return None
         return caller
 
+    def token(self, headers: Headers, life_s: float) -> str:
+        """A token for whoever sent these headers, good for so many seconds. Raises ClientError for one without a
+        key."""
+        caller = self.keyring.caller_of(bearer(headers))
+        if caller is None:
+            raise NOT_A_KEY
+        return self.tokens.issue(caller, life_s)
+
 
 class Gate:
     """ASGI middleware."""
@@ -78,7 +84,7 @@ class Gate:
         if _is_preflight(scope, headers):
             await self._preflight(headers)(scope, receive, send)
             return
-        secret = _secret(scope, headers)
+        secret = secret_of(scope, headers)
         caller = self._door.caller_of(secret) if secret else None
         fault = _lacking(caller, scope["path"]) if caller else BAD_KEY if secret else NO_KEY
         if fault is not None:
@@ -102,10 +108,10 @@ def token_route(door: Door, service: Service) -> BaseRoute:
 
     async def token(request: Request) -> Response:
         headers = {**sharing(request.headers, service), "cache-control": "no-store"}
-        caller = door.keyring.caller_of(_bearer(request.headers))
-        if caller is None:
-            return JSONResponse(told(NOT_A_KEY), status_code=403, headers=headers)
-        return JSONResponse({"token": door.tokens.issue(caller), "expires_in_s": LIFE_S}, headers=headers)
+        try:
+            return JSONResponse({"token": door.token(request.headers, LIFE_S), "expires_in_s": LIFE_S}, headers=headers)
+        except ClientError as fault:
+            return JSONResponse(told(fault), status_code=403, headers=headers)
 
     return Route(TOKEN_PATH, token, methods=["POST"])
 
@@ -129,19 +135,6 @@ def _lacking(caller: Caller, path: str) -> ClientError | None:
 def _is_preflight(scope: Scope, headers: Headers) -> bool:
     asked = scope["type"] == "http" and scope["method"] == "OPTIONS"
     return asked and "origin" in headers and "access-control-request-method" in headers
-
-
-def _secret(scope: Scope, headers: Headers) -> str:
-    """What the connection shows: a key or a token; empty if nothing."""
-    if scope["type"] == "websocket" and "authorization" not in headers:
-        kinds = [kind for kind in scope.get("subprotocols", []) if kind.startswith(TOKEN_PREFIX)]
-        return kinds[0].removeprefix(TOKEN_PREFIX) if kinds else ""
-    return _bearer(headers)
-
-
-def _bearer(headers: Headers) -> str:
-    scheme, _, secret = headers.get("authorization", "").partition(" ")
-    return secret.strip() if scheme.lower() == "bearer" else ""
 
 
 def _refusal(fault: ClientError, headers: dict[str, str], scope: Scope) -> ASGIApp:

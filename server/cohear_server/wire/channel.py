@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Protocol
 
+from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from ..live.caller import ANYONE, SCOPE, Caller, network_of
 from .wire import CLOSE_NORMAL, Said
 
 logger = logging.getLogger(__name__)
@@ -65,3 +68,9 @@ class WebSocketChannel:
                 await self._socket.close(code)
         except (WebSocketDisconnect, RuntimeError, TimeoutError):
             logger.debug("the client was gone before the close")
+
+
+def caller_of(connection: HTTPConnection) -> Caller:
+    """Who opened a connection, and from where."""
+    caller: Caller = connection.scope.get(SCOPE, ANYONE)
+    return replace(caller, address=network_of(connection.client.host if connection.client else ""))
