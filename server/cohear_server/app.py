@@ -45,6 +45,7 @@ from .ops.metrics import Metrics
 from .ops.status import Status
 from .wire.channel import WebSocketChannel, caller_of
 from .wire.connection import serve as speak
+from .wire.deepgram.routes import routes as deepgram_routes
 from .wire.hosts import Hosts
 from .wire.native import NativeWire
 from .wire.open_sockets import OpenSockets, SocketLimits
@@ -120,6 +121,7 @@ def create_app(service: Service) -> Starlette:
             *ways_in,
             WebSocketRoute(PATH, stream),
             *realtime.routes(service, issue),
+            *deepgram_routes(service),
             *pages.routes(metrics, Status(service, metrics, history)),
             *routes(service),
         ],

@@ -18,7 +18,7 @@ from ..errors import ClientError
 from ..live.caller import SCOPE, Caller
 from ..live.service import Service
 from ..wire.credentials import bearer, secret_of
-from ..wire.sockets import told
+from ..wire.refusals import told_on
 from ..wire.web import sharing
 from .keyring import Keyring
 from .keys import OPERATE, STREAM
@@ -111,7 +111,7 @@ def token_route(door: Door, service: Service) -> BaseRoute:
         try:
             return JSONResponse({"token": door.token(request.headers, LIFE_S), "expires_in_s": LIFE_S}, headers=headers)
         except ClientError as fault:
-            return JSONResponse(told(fault), status_code=403, headers=headers)
+            return JSONResponse(told_on(TOKEN_PATH, fault), status_code=403, headers=headers)
 
     return Route(TOKEN_PATH, token, methods=["POST"])
 
@@ -141,6 +141,7 @@ def _refusal(fault: ClientError, headers: dict[str, str], scope: Scope) -> ASGIA
     if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
         return WebSocketClose()  # this server can say no more than 403
     headers = {**headers, "cache-control": "no-store"}
+    body = told_on(scope["path"], fault)
     if fault.code == "forbidden":
-        return JSONResponse(told(fault), status_code=403, headers=headers)
-    return JSONResponse(told(fault), status_code=401, headers={**headers, "www-authenticate": 'Bearer realm="cohear"'})
+        return JSONResponse(body, status_code=403, headers=headers)
+    return JSONResponse(body, status_code=401, headers={**headers, "www-authenticate": 'Bearer realm="cohear"'})

@@ -76,7 +76,9 @@ async def test_keys_and_client_secrets_let_in_and_nothing_else_does(tmp_path: Pa
             with pytest.raises(InvalidStatus, match="401"):
                 async with opened(running, "", *wrong):
                     pass
-        assert (await post(running)).status_code == 401
+        unknown = await post(running)
+        assert unknown.status_code == 401
+        assert unknown.json()["error"]["code"] == "unauthorized"
         assert (await post(running, key=secret)).status_code == 403, "a secret gets no other one"
         revoke_key(file, "a")
         with pytest.raises(InvalidStatus, match="401"):
@@ -124,10 +126,23 @@ async def test_an_append_may_be_fifteen_mebibytes_and_no_more() -> None:
         await socket.send(buffer("commit"))
         kinds = [(await heard(socket))["type"] for _ in range(5)]
         assert kinds[-1].endswith("transcription.completed")
-        with pytest.raises(ConnectionClosed):
+        with contextlib.suppress(ConnectionClosed):
             await socket.send("x" * 2 * MAX_APPEND_BYTES)
+        with pytest.raises(ConnectionClosed):
             await heard(socket)
         assert socket.close_code == 1009
+
+
+async def test_a_full_server_refuses_before_it_opens() -> None:
+    async with serving(FakeBackend(), max_streams=1) as running, opened(running) as first:
+        await heard(first)
+        with pytest.raises(InvalidStatus) as refused:
+            async with opened(running):
+                pass
+    response = refused.value.response
+    assert response.status_code == 429
+    assert int(response.headers["retry-after"]) > 0
+    assert json.loads(response.body or b"")["error"]["code"] == "overloaded"
 
 
 async def test_pages_of_strangers_may_not() -> None:

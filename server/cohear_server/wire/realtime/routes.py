@@ -11,18 +11,18 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ...config import allowed_origins
 from ...errors import ClientError, CohearError, OverloadError
 from ...live.service import Service
-from ..channel import WebSocketChannel, caller_of
+from ..channel import Gone, WebSocketChannel, caller_of
 from ..connection import serve
 from ..credentials import secret_of
 from ..sockets import allow_messages, retry_after
 from ..web import origin_allowed, sharing
 from .client_secrets import PREFIX, ClientSecrets, Wanted
-from .faults import fault_of
+from .faults import error_object
 from .realtime import RealtimeWire
 from .requests import MAX_MESSAGE_BYTES, Session
 from .settings import Offer, Settings
@@ -34,6 +34,9 @@ MAX_BODY_BYTES = 64 << 10
 BODY_S = 10.0
 """time for the body of a request"""
 
+BUSY = frozenset({"overloaded", "too_many_secrets"})
+"""more than there is room for; for other reasons to come back later there is 503"""
+
 Issue = Callable[[Headers, float], str]
 """A new secret for whoever sent these headers, that lets its bearer in for so many seconds. Raises ClientError."""
 
@@ -44,18 +47,17 @@ def routes(service: Service, issue: Issue) -> list[BaseRoute]:
     secrets = ClientSecrets()
 
     async def realtime(socket: WebSocket) -> None:
+        channel = RealtimeChannel(socket)
         if not origin_allowed(socket.headers, allowed_origins(service.config)):
             await socket.close()  # before it is accepted: the browser gets a 403
             return
         if not service.ready:
-            await socket.send_denial_response(refusal(WARMING_UP))
+            service.observer.refused(WARMING_UP.code)
+            await channel.refuse(WARMING_UP)
             return
-        offered = socket.scope.get("subprotocols", [])
-        beta = BETA_SUBPROTOCOL in offered or BETA_HEADER in socket.headers.get("openai-beta", "")
+        beta = BETA_SUBPROTOCOL in channel.offered or BETA_HEADER in socket.headers.get("openai-beta", "")
         settings = secrets.settings_of(secret_of(socket.scope, socket.headers)) or Settings.usual(offer_of(service))
-        allow_messages(socket.scope, MAX_MESSAGE_BYTES)
-        await socket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
-        await serve(WebSocketChannel(socket), RealtimeWire(settings, beta=beta), service, caller_of(socket))
+        await serve(channel, RealtimeWire(settings, beta=beta), service, caller_of(socket))
 
     async def client_secret(request: Request) -> Response:
         shared = sharing(request.headers, service)
@@ -73,6 +75,27 @@ def routes(service: Service, issue: Issue) -> list[BaseRoute]:
         return JSONResponse(told, headers={**shared, "cache-control": "no-store"})
 
     return [WebSocketRoute(PATH, realtime), Route(f"{PATH}/client_secrets", client_secret, methods=["POST"])]
+
+
+class RealtimeChannel(WebSocketChannel):
+    """A websocket that is opened when it has a stream. Its messages may hold much audio."""
+
+    @property
+    def offered(self) -> list[str]:
+        """Subprotocols of the client."""
+        kinds: list[str] = self._socket.scope.get("subprotocols", [])
+        return kinds
+
+    async def open(self) -> None:
+        allow_messages(self._socket.scope, MAX_MESSAGE_BYTES)
+        try:
+            await self._socket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in self.offered else None)
+        except (WebSocketDisconnect, RuntimeError):
+            raise Gone(for_good=True) from None
+
+    async def refuse(self, fault: CohearError) -> bool:
+        await self._socket.send_denial_response(refusal(fault))
+        return True
 
 
 def offer_of(service: Service) -> Offer:
@@ -106,8 +129,9 @@ def refusal(fault: CohearError, headers: dict[str, str] | None = None) -> Respon
     status, extra = 500, {}
     match fault:
         case OverloadError():
-            status, extra = 429 if fault.code == "too_many_secrets" else 503, retry_after(fault)
+            status, extra = 429 if fault.code in BUSY else 503, retry_after(fault)
         case ClientError():
             status = {"unauthorized": 403, "too_large": 413, "slow_request": 408}.get(fault.code, 400)
-    body = {"error": msgspec.to_builtins(fault_of(fault))}
-    return JSONResponse(body, status_code=status, headers={**(headers or {}), **extra, "cache-control": "no-store"})
+    return JSONResponse(
+        error_object(fault), status_code=status, headers={**(headers or {}), **extra, "cache-control": "no-store"}
+    )
