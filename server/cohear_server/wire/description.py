@@ -141,7 +141,11 @@ def _server() -> dict[str, Any]:
     anything = {"type": "object"}
     token = {"type": "object", "properties": {"token": {"type": "string"}, "expires_in_s": {"type": "number"}}}
     not_now = {"503": "Not now; `status` says why."}
+    secret = {"type": "object", "properties": {"value": {"type": "string"}, "expires_at": {"type": "integer"}}}
     return {
+        "/v1/realtime/client_secrets": {
+            "post": _operation("A short-lived secret for OpenAI's realtime clients", secret, STATE, "OpenAIError")
+        },
         "/v1/info": {"get": _operation("Version, model, languages and limits", anything, {**KEYED, **not_now})},
         "/v1/token": {"post": _operation("A short-lived token for a page, where there are keys", token, KEYED)},
         "/v1/status": {"get": _operation("The state of the server; wants an operator's key", anything, KEYED)},
