@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterable
 
 from ..core.commands import Audio, Command, Configure
-from ..core.events import Done, Failed
+from ..core.events import Done, Failed, Heard
 from ..errors import ClientError, CohearError, ServerError
 from ..live.caller import Caller
 from ..live.outbox import Outgoing
@@ -141,10 +141,13 @@ class _Connection:
             self._forgive(fault)
             return
         for command in commands:
-            if isinstance(command, Audio):
-                await self._take_audio(command.data)
-            else:
-                self._obey(command)
+            match command:
+                case Audio(data):
+                    await self._take_audio(data)
+                case Heard():
+                    self._stream.say(command)
+                case _:
+                    self._obey(command)
 
     async def _take_audio(self, data: bytes) -> None:
         if self._stream.stopping and (self._service.draining or self._stream.expelled):
