@@ -7,4 +7,4 @@ from hypothesis import settings
 
 def examples(share: float) -> settings:
     """For tests whose examples take long: this share of the profile's number."""
-    return settings(max_examples=max(1, round(settings.default.max_examples * share)))
+    return settings(max_examples=max(1, round(settings().max_examples * share)))
