@@ -66,7 +66,14 @@ class Script:
         self.said = list(said)
         self.got: list[Said] = []
         self.closed = 0
+        self.opened = False
         self._gone = gone
+
+    async def open(self) -> None:
+        self.opened = True
+
+    async def refuse(self, fault: CohearError) -> bool:
+        return False
 
     async def receive(self) -> Said:
         for _ in range(10):

@@ -46,12 +46,19 @@ async def serve(channel: Channel, wire: Wire, service: Service, caller: Caller) 
     except Gone:
         return
     else:
+        try:
+            await channel.open()
+        except Gone:
+            service.dismiss(stream)
+            return
         await _Connection(channel, wire, stream, service).run()
 
 
 async def refuse(channel: Channel, wire: Wire, fault: CohearError) -> None:
     """Send the error to a client that gets no stream, and close."""
     try:
+        if await channel.refuse(fault):
+            return
         for said in wire.tell(Outgoing(Failed(fault))):
             await channel.send(said)
     except Gone:
@@ -120,7 +127,11 @@ class _Connection:
         try:
             while True:
                 await self._stream.room()
-                said = await self._channel.receive()
+                try:
+                    said = await self._channel.receive()
+                except ClientError as fault:
+                    self._fail(fault)
+                    continue
                 self._heard_s = self._service.clock()
                 await self._take(said)
                 # many small messages may be there at once, and each may have an answer: the writer has its turn
