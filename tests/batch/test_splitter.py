@@ -6,7 +6,7 @@ from cohear_server.batch.speech import CHUNK_SAMPLES, make_detector
 from cohear_server.batch.splitter import Piece, SplitOptions, Splitter, Window
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, Pcm
 from cohear_server.core.vad import Probabilities
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -36,7 +36,6 @@ def split(pcm: Pcm, block: int = 50_000, options: SplitOptions = OPTIONS) -> lis
 stretches = st.lists(st.tuples(st.floats(0.01, 8.0), st.booleans()), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
 @given(stretches, st.integers(200, 90_000))
 def test_all_speech_is_in_a_window_once_in_order_and_windows_are_short_enough(
     made: list[tuple[float, bool]], block: int
@@ -56,7 +55,6 @@ def test_all_speech_is_in_a_window_once_in_order_and_windows_are_short_enough(
     assert np.all(covered[pcm != 0] == 1)
 
 
-@settings(max_examples=30, deadline=None)
 @given(stretches, st.integers(200, 90_000))
 def test_windows_do_not_depend_on_the_size_of_blocks(made: list[tuple[float, bool]], block: int) -> None:
     pcm = audio(*made)
@@ -155,7 +153,6 @@ def test_a_word_stays_inside_the_speech_that_most_of_it_lies_in(word: tuple[int,
 @given(
     st.lists(st.tuples(st.floats(0.1, 2), st.booleans()), max_size=9), st.integers(0, 90_000), st.integers(1, 20_000)
 )
-@settings(deadline=None)
 def test_a_word_is_never_placed_outside_its_window(made: list[tuple[float, bool]], begin: int, length: int) -> None:
     for window in split(audio(*made)):
         first, last = window.span(min(begin, len(window.pcm) - 1), min(begin + length, len(window.pcm)))

@@ -8,7 +8,7 @@ import soxr
 from cohear_client.protocol import ENCODINGS, Encoding
 from cohear_server.core.audio import AudioDecoder, AudioFormat
 from cohear_server.errors import ClientError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 
@@ -67,7 +67,6 @@ def test_streaming_resampling_equals_resampling_at_once(rate_hz: int) -> None:
     channels=st.integers(1, 8),
     sizes=st.lists(st.integers(0, 3_000), max_size=12),
 )
-@settings(deadline=None, max_examples=60)
 def test_every_sample_is_counted_once(rate_hz: int, encoding: Encoding, channels: int, sizes: list[int]) -> None:
     fmt = AudioFormat(rate_hz, encoding, channels)
     decoder = AudioDecoder(fmt)

@@ -31,7 +31,7 @@ from cohear_server.core.options import SessionOptions
 from cohear_server.core.segmenter import SegmenterOptions
 from cohear_server.core.session import MEMORY_BYTES, Session
 from cohear_server.errors import ClientError, ServerError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from .driver import RNG, Driver, says, silence, speech, utterance
@@ -426,7 +426,6 @@ def encoded(pcm: np.ndarray, fmt: AudioFormat) -> bytes:
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=60)
 def test_every_sample_is_accounted_for(data: st.DataObject) -> None:
     """transcribed + silent + shed == received, over random sizes, encodings, rates, faults and stop points."""
     fmt = AudioFormat(

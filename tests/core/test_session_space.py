@@ -32,7 +32,7 @@ from cohear_server.core.session import Session
 from cohear_server.core.state import from_json
 from cohear_server.core.vad import FRAME_SAMPLES
 from cohear_server.errors import ClientError, ServerError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 MOST_AUDIO_S = 60.0
@@ -262,7 +262,6 @@ def take(run: Watched, what: str, value: float | Configure) -> None:
     frame_s=st.sampled_from([0.02, 0.1, 0.333, 1.0]) | st.floats(0.01, 6.0) | st.just(0.0),
     engine=st.tuples(st.integers(0, 1 << 16), st.sampled_from([0.0, 0.0, 0.3, 1.0]), st.integers(0, 3)),
 )
-@settings(deadline=None, max_examples=100)
 def test_whatever_is_said_every_promise_holds(
     fmt: AudioFormat,
     options: SessionOptions,

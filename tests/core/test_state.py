@@ -16,7 +16,7 @@ from cohear_server.core.segmenter import SegmenterOptions
 from cohear_server.core.session import Session
 from cohear_server.core.state import from_json
 from cohear_server.errors import ClientError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from .driver import Driver, silence, speech, utterance
@@ -70,7 +70,6 @@ def run(driver: Driver, wave: np.ndarray, size: int, moves: Sequence[int]) -> No
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=150)
 def test_a_session_cut_where_it_is_settled_gives_the_same_finals(data: st.DataObject) -> None:
     rate_hz = data.draw(RATES, "rate")
     wave = timeline(data.draw(PARTS, "parts"), rate_hz)
@@ -93,7 +92,6 @@ def test_a_session_cut_where_it_is_settled_gives_the_same_finals(data: st.DataOb
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=100)
 def test_without_its_audio_it_goes_on_from_what_is_settled(data: st.DataObject) -> None:
     """The client says it again from there: no word is lost, none comes twice, and every sample counts once."""
     rate_hz = data.draw(RATES, "rate")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cohear_server.engine.cache import RETRY_S, Cache, key_of
 from cohear_server.errors import ClientError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 
@@ -131,7 +131,6 @@ def whole_file() -> bytes:
         return cache.path.read_bytes()
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.integers(0, 2**31), st.binary(min_size=1, max_size=64))
 def test_a_file_damaged_anywhere_raises_nothing_but_its_own_error(place: int, damage: bytes) -> None:
     whole = whole_file()

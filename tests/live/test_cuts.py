@@ -16,9 +16,10 @@ from cohear_client.protocol import Configure, Done, Final, Finalized, ServerMess
 from cohear_client.stream import Stream
 from cohear_server.core.jobs import Pcm
 from cohear_testing.fake import FakeBackend, FakeOptions, ServiceTime
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from ..examples import examples
 from ..serving import Running, serving
 from .test_reconnect import Network, hear
 
@@ -170,7 +171,7 @@ async def run(plan: Plan) -> Run:
     return made
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(0.1)
 @given(plans())
 def test_whatever_goes_nothing_is_lost_and_nothing_comes_twice(plan: Plan) -> None:
     made = asyncio.run(run(plan))

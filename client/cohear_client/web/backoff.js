@@ -1,4 +1,4 @@
-/** How long to wait between tries of a lost connection. */
+/** Waiting, and how long between tries of a lost connection. */
 
 /** Waits in ms; the last one repeats. */
 const WAITS_MS = [100, 200, 500, 1000, 2000];
@@ -12,7 +12,12 @@ const SPREAD = 0.2;
  */
 export function* backoffMs(random = Math.random) {
   for (let i = 0; ; i++) {
-    const wait = WAITS_MS[Math.min(i, WAITS_MS.length - 1)];
-    yield Math.round(wait * (1 - SPREAD + 2 * SPREAD * random()));
+    const waitMs = WAITS_MS[Math.min(i, WAITS_MS.length - 1)];
+    yield Math.round(waitMs * (1 - SPREAD + 2 * SPREAD * random()));
   }
+}
+
+/** @param {number} ms */
+export function wait(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

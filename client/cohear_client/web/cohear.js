@@ -15,8 +15,8 @@
  * for that: sources faster than real time wait for `room`; of others the oldest is dropped, and a `warning` named
  * `audio_lost` tells its place (`start_s`, `end_s`). Where audio comes from and where text goes is the caller's part.
  */
-import { backoffMs } from './backoff.js';
-import { CohearError, faultOf, isPassing, lostFault } from './errors.js';
+import { backoffMs, wait } from './backoff.js';
+import { audioLost, CohearError, faultOf, isPassing, lostFault } from './errors.js';
 import { Life } from './life.js';
 import { Requests } from './requests.js';
 import { Ring } from './ring.js';
@@ -240,9 +240,7 @@ export class Stream extends EventTarget {
 
   #tellLost(from, to) {
     this.droppedSamples += to - from;
-    const [start_s, end_s] = [from / this.#rateHz, to / this.#rateHz];
-    const message = `audio from ${start_s.toFixed(1)} s to ${end_s.toFixed(1)} s was lost`;
-    this.#emit('warning', { type: 'warning', code: 'audio_lost', message, start_s, end_s });
+    this.#emit('warning', audioLost(from / this.#rateHz, to / this.#rateHz));
   }
 
   /** @param {number} sample the place in the stream from which on the session wants audio */
@@ -346,8 +344,7 @@ export class Stream extends EventTarget {
 
   async #resume() {
     const { session_id, token } = this.ready;
-    const { sessionSeq: last_seq, lasting } = this.#timeline;
-    const resume = { session_id, token, last_seq, lasting };
+    const resume = { session_id, token, last_seq: this.#timeline.sessionSeq, lasting: this.#timeline.lasting };
     const opened = await openSocket(this.#url, { ...this.#requests.start, resume }, this.#token);
     const heard = this.#timeline.resume(opened.ready.next_sample);
     if (heard < this.#timeline.settled || heard > this.#replay.end) {
@@ -399,8 +396,4 @@ export class Stream extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-function wait(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

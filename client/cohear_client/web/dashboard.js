@@ -1,5 +1,6 @@
 /** The operator's view: asks the server how it fares, as often as it takes a reading, and shows the answer. */
 import { Access } from './access.js';
+import { wait } from './backoff.js';
 import { Charts, fill, made, NOTHING, orNothing, written } from './board.js';
 import { askForKey } from './key-dialog.js';
 
@@ -122,7 +123,7 @@ async function watch() {
   for (;;) {
     const everyMs = await look();
     if (everyMs === 0) return;
-    await new Promise((resolve) => setTimeout(resolve, everyMs));
+    await wait(everyMs);
     if (document.hidden) await shown(); // nobody looks
   }
 }

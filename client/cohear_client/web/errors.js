@@ -40,3 +40,9 @@ export function lostFault(code) {
   const why = code ? ` (code ${code})` : '';
   return new CohearError('connection_lost', `The connection was lost and could not be mended${why}`, 'start again');
 }
+
+/** The warning that audio between two places of the stream will not become text. */
+export function audioLost(start_s, end_s) {
+  const message = `audio from ${start_s.toFixed(1)} s to ${end_s.toFixed(1)} s was lost`;
+  return { type: 'warning', code: 'audio_lost', message, start_s, end_s };
+}

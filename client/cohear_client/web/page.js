@@ -1,6 +1,6 @@
 /** The page: what is pressed, dropped and said, joined to a recording and shown. Parts do the work; this wires them. */
 import { Access } from './access.js';
-import { backoffMs } from './backoff.js';
+import { backoffMs, wait } from './backoff.js';
 import { Chart } from './chart.js';
 import { Choices } from './choices.js';
 import { save } from './downloads.js';
@@ -284,7 +284,7 @@ async function greet() {
       }
       notify({ code: 'connection_failed', message: '' });
     }
-    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    await wait(waitMs);
   }
 }
 

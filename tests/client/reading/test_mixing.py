@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from cohear_client.reading.mixing import Mixer
 from cohear_client.reading.sound import Wave
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 RATE_HZ = 16_000
@@ -88,7 +88,6 @@ def test_a_film_with_an_empty_centre_is_heard_from_its_sides() -> None:
 
 
 @given(channels=st.integers(2, 8), sizes=st.lists(st.integers(0, 9_000), max_size=8), seed=st.integers(0, 99))
-@settings(deadline=None, max_examples=40)
 def test_any_channels_in_any_blocks_give_as_many_samples_no_louder(channels: int, sizes: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     mixer = Mixer(channels, int(rng.choice([8_000, 16_000, 48_000])))
