@@ -38,6 +38,11 @@ class Pace:
         self._ahead_s = 0.0
         self._seen_s = turns.clock()
 
+    @property
+    def silent_s(self) -> float:
+        """Since audio was taken last, or since the stream began."""
+        return self._turns.clock() - self._seen_s
+
     @contextlib.asynccontextmanager
     async def taking(self, audio_s: float) -> AsyncIterator[None]:
         """Wrap the work for so much audio; it waits for a turn if the audio is early."""
