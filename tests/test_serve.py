@@ -65,13 +65,21 @@ def serving(make_backend: str, settings: str = "") -> Iterator[Process]:
 import sys, threading, time
 from cohear_server import app
 from cohear_server.config import ServerConfig
-from cohear_testing.fake import FakeBackend, FakeOptions, ServiceTime
+from cohear_testing.fake import FakeBackend
 
 class Hanging(FakeBackend):
     '''Its thread never comes back, and Python would wait for it.'''
     async def aclose(self):
         import asyncio
         await asyncio.to_thread(threading.Event().wait)
+
+class Slow(FakeBackend):
+    '''It would take an hour for what clients say.'''
+    async def decode(self, batch):
+        import asyncio
+        if batch[0].session_id:
+            await asyncio.sleep(3600)
+        return await super().decode(batch)
 
 class Loading(FakeBackend):
     async def start(self):
@@ -145,9 +153,7 @@ def test_an_engine_that_hangs_does_not_keep_it(signals: list[signal.Signals]) ->
 
 
 def test_files_that_are_sent_fast_hear_their_end_at_a_signal() -> None:
-    """The engine would take an hour for what waits."""
-    slow = "return FakeBackend(FakeOptions(service=ServiceTime(fixed_ms=3_600_000)))"
-    with serving(slow, "admission=False") as process:
+    with serving("return Slow()", "admission=False") as process:
         process.until("/readyz", (200, "ready"))
         with contextlib.ExitStack() as stack:
             url = f"ws://127.0.0.1:{process.port}{PATH}"
