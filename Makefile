@@ -1,7 +1,7 @@
 # Cohear, in verbs. Each makes what it needs first: `make run` on a fresh checkout is enough.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test format lint types bench eval docs release
+.PHONY: help setup run demo test nightly cases format lint types bench eval docs release
 
 BIN := .venv/bin
 CODE := server client testing tests bench scripts
@@ -24,6 +24,12 @@ demo: $(READY)  ## the same once, on a free port
 
 test: lint types  ## lint, types, and all tests
 	$(BIN)/pytest
+
+nightly: $(READY)  ## 2,000 random recordings read and compared with what they were made of
+	COHEAR_RANDOM_FILES=2000 $(BIN)/pytest -q tests/cases/test_random_files.py --timeout 1800
+
+cases: $(READY)  ## recordings that transcribers read wrongly: files, a server and live, in one table
+	@$(BIN)/python scripts/cases.py
 
 format: $(READY)  ## put the code in order
 	$(BIN)/ruff format $(CODE)

@@ -64,6 +64,7 @@ def hearing_options(args: argparse.Namespace) -> HearingOptions:
     steps = int((1.0 - first) / step + 1e-6) if step else 0
     return HearingOptions(
         language=args.language,
+        languages=args.languages,
         task=args.task,
         choice=choice(args),
         prompt=args.prompt or "",

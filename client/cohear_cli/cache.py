@@ -1,4 +1,4 @@
-"""`cohear cache`: what `cohear transcribe`, and a server told to, remember of audio that they have heard."""
+"""`cohear cache`: the results that `cohear transcribe` and `cohear serve --cache` keep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files are meant by paths, folders and globs on the command line, and where their outputs go."""
+"""The files of the paths, folders and globs on the command line, and where their outputs go."""
 
 from __future__ import annotations
 

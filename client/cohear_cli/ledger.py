@@ -1,4 +1,4 @@
-"""What a run over files has done: takes its events, writes outputs, prints texts and faults, and sums up."""
+"""The results of a run over files: takes its events, writes outputs, prints texts and faults, and sums up."""
 
 from __future__ import annotations
 

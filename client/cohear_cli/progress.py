@@ -1,4 +1,4 @@
-"""How far a run over files has come: bars on a terminal (with rich), one JSON object a line for scripts, or nothing."""
+"""The progress of a run over files: bars on a terminal (with rich), one JSON object a line for scripts, or nothing."""
 
 from __future__ import annotations
 

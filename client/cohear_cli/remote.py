@@ -1,4 +1,4 @@
-"""Files transcribed by a server: each a stream of its own, some at a time, as fast as the server takes them."""
+"""Transcribes files on a server: one stream for each file, several at a time, as fast as the server takes them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .progress import settled_s
 
 _END = object()
 RETRIES = 10
-"""How often a file waits for a service that has no room, each time as long as that asks."""
+"""How often a file waits for a server without room, each time as long as the server asks."""
 
 PARTLY = DAMAGES | {"audio_lost"}
 """Faults of a file whose other audio has become text, which is given."""

@@ -1,4 +1,4 @@
-"""Latency of one stream, as its client saw it: collected event by event, shown as a small table."""
+"""The latency of one stream as its client sees it: collected event by event, shown as a small table."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 IN_PROCESS = (
     "hotwords",
+    "languages",
     "word_timestamps",
     "vad_filter",
     "beam_size",

@@ -1,6 +1,6 @@
-"""Standard input, output and error, whatever the caller made of them: closed, full, or in a narrow encoding.
+"""Standard input, output and error, also if the caller closed them, the disk is full, or the encoding is narrow.
 
-Output that cannot be written ends the command; remarks that cannot be written end nothing.
+Output that cannot be written ends the command; remarks that cannot be written do not.
 """
 
 from __future__ import annotations

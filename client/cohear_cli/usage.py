@@ -73,7 +73,7 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("transcription")
     group.add_argument(
         "--language",
-        type=_language,
+        type=language,
         metavar="LANG",
         help="language spoken, such as en, German or de-AT (default: the model finds out)",
     )
@@ -89,7 +89,8 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _language(text: str) -> str:
+def language(text: str) -> str:
+    """A flag's value as the code that models know."""
     try:
         return language_code(text)
     except ClientError as fault:

@@ -1,7 +1,7 @@
-"""A folder as an inbox: its files as they come, each when nobody writes it any more, and again when it was changed.
+"""A watched folder: its files as they come, each when no program writes it any more, and again when it has changed.
 
-It looks once a second. Whether a file is open for writing is asked of the system where that tells (a lease, on Linux);
-elsewhere a file that has not changed for a while counts as complete.
+It looks once a second. On Linux a lease shows whether a file is open for writing; elsewhere a file that has not changed
+for a while counts as complete.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
         async for event in stream:
             ...
 
-`connect_sync` and `transcribe_file` are the same without asyncio; every event is a dataclass of
+`connect_sync` and `transcribe_file` are the same without asyncio; every event is a struct of
 `cohear_client.protocol`, every failure a `CohearError`. Names are imported when first used, so that
 the command line and the server, which need only the protocol, start without numpy or websockets.
 """

@@ -1,7 +1,7 @@
 """Opens a stream: finds the endpoint, opens the websocket, says `start` and waits for `ready`.
 
-Every way in which that can fail becomes one exception of the family. What happens on the open
-stream, and when to open it again, is `stream`'s part.
+Every failure becomes one exception of the family. What happens on the open stream, and when to open it again, is in
+`stream`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .stream import Stream, parse
 
 logger = logging.getLogger(__name__)
 logger.setLevel(logging.INFO)
-"""the websocket's; in debug it would write each header, the key with them"""
+"""the websocket's logger; in debug it would log each header, with the key"""
 
 KEY_VARIABLE = "COHEAR_API_KEY"
 DEFAULT_URL = "ws://127.0.0.1:8765"
@@ -55,8 +55,8 @@ async def connect(
 ) -> AsyncIterator[Stream]:
     """Open a stream at `url`; `options` are fields of `Start`, and change `start` where both are given.
 
-    With `reconnect` a lost connection is mended and the session resumed, as long as the server holds it;
-    `warning` events tell of it. `api_key` is for servers that ask for one (default: the environment's COHEAR_API_KEY).
+    With `reconnect` a lost connection is opened again and the session resumed, while the server keeps it; `warning`
+    events report it. `api_key` is for servers that ask for one (default: the environment's COHEAR_API_KEY).
 
     Raises ClientError (`bad_url`, `unauthorized`, or what the server refused), OverloadError (no room now) or
     ServerError (`connection_refused`, `connection_lost`, `timeout`, `not_cohear`).

@@ -1,4 +1,4 @@
-"""Both directions of a stream at once: send all audio, hear every event, end in order.
+"""Both directions of a stream at once: send all audio, receive every event, end in order.
 
 It drives any `AudioStream`, remote or in one process, and knows no files, sockets or screens.
 """
@@ -28,9 +28,9 @@ async def converse(
 ) -> None:
     """Send `audio` and then `stop`, while `hear` gets each event up to `Done`.
 
-    When the audio itself fails, what came of it is still transcribed to the end; then its fault is
-    raised. Raises what ended the stream, and in the end ServerError: `ended_early` where the server was done
-    before the audio was, `audio_lost` where audio has no text.
+    If the audio itself fails, the audio before is still transcribed to the end, and then the fault is raised. Raises
+    what ended the stream, and at the end ServerError: `ended_early` if the server was done before the audio,
+    `audio_lost` if some audio has no text.
     """
     faults: list[CohearError] = []
     losses = Losses()
@@ -55,7 +55,7 @@ async def transcribe(
 ) -> Transcript:
     """Transcribe a file as fast as the service takes it; `start` must describe its audio.
 
-    Raises ClientError for a file that is damaged inside, and what `converse` raises: `hear` had all events before.
+    Raises ClientError for a file that is damaged inside, and what `converse` raises; `hear` has had all events by then.
     """
     heard = TranscriptBuilder()
 

@@ -1,9 +1,9 @@
-"""The one exception family: the client's fault, ours, or overload.
+"""The one exception family: the client's fault, the server's fault, or overload.
 
         CohearError              code, message, remedy: what happened, and what to do about it
         |-- ClientError          the request was wrong; sending it again unchanged fails again
-        |-- ServerError          our fault; the same request may succeed later or elsewhere
-        `-- OverloadError        nobody's fault; come back after `retry_after_s`
+        |-- ServerError          the server failed; the same request may succeed later or elsewhere
+        `-- OverloadError        there is no room now; try again after `retry_after_s`
 
 Both sides of the wire use it: the server turns one into an `error` message, the client turns an
 `error` message back into one. It is not for programming mistakes: those stay plain exceptions.
@@ -34,7 +34,7 @@ class ClientError(CohearError):
 
 
 class ServerError(CohearError):
-    """We failed. The caller did nothing wrong."""
+    """The server failed. The caller did nothing wrong."""
 
 
 class OverloadError(CohearError):

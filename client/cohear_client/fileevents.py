@@ -1,4 +1,4 @@
-"""What happens in a run over files, wherever the work is done: in this process or on a server."""
+"""Events of a run over files, in this process or on a server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of a file; both a transcript and a fault where it is damaged inside."""
+    """The result of a file; both a transcript and a fault if the file is damaged inside."""
 
     path: Path
     transcript: Transcript | None

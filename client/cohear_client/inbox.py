@@ -1,8 +1,7 @@
 """The events of one stream that wait for their reader, in one bounded queue.
 
-It knows nothing of sockets. A slow reader never costs a final and never stops the sender: partials
-and stats are coalesced (only the newest waits), all else is kept up to `limit` events, and a reader
-that far behind gets an error instead of a silent gap.
+It knows no sockets. A slow reader loses no final and never stops the sender: of partials and stats only the newest
+waits, and all other events are kept, up to `limit`. A reader that is further behind gets an error, not a silent gap.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Inbox:
         """Add an event. Raises ClientError (`slow_reader`) when `limit` events wait."""
         self._count += 1
         key: object = type(event) if isinstance(event, Partial | Stats) else self._count
-        # a newer partial takes its place at the end, so that events stay in the order of arrival
+        # a newer partial goes to the end, so that events stay in the order of arrival
         self._waiting.pop(key, None)
         if len(self._waiting) >= self._limit:
             raise ClientError(

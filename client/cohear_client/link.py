@@ -1,7 +1,7 @@
-"""One connection of a stream: says what the replay gives, and hands on what the server says, until one side is over.
+"""One connection of a stream: sends what the replay gives, and passes on what the server sends, until one side ends.
 
-It lives as long as bytes come, of whatever kind: a server that is busy answers no ping for a while, but still says how
-the stream fares. What a message means, and what follows a loss, is `stream`'s part.
+It counts as alive while bytes of any kind arrive: a busy server may not answer a ping for a while, but still sends
+statistics. What a message means, and what follows a loss, is in `stream`.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from .protocol import KeepAlive, Limits, encode
 from .replay import Replay
 
 PING_S = 20.0
-"""How often the server is asked for a sign of life."""
+"""Time between two pings."""
 
 DEAD_S = 60.0
-"""A connection on which no byte came for so long is lost: two pings and a loaded server's statistics were due."""
+"""A connection without a received byte for so long is lost: two pings and the statistics were due in that time."""
 
 KEEPALIVES = 3
-"""Keepalives that a silent client sends within the server's idle timeout."""
+"""How many keepalives a silent client sends within the server's idle timeout."""
 
 RECONNECT = "see the server's log, then open a new stream"
 
 
 class Socket(ClientConnection):
-    """A websocket that knows when its last byte came."""
+    """A websocket that knows when its last byte arrived."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -43,7 +43,7 @@ class Socket(ClientConnection):
 
 
 class Link:
-    """A connection that has said `start` and heard `ready` with these limits."""
+    """A connection after `start` and `ready`, with the limits of `ready`."""
 
     def __init__(self, socket: Socket, limits: Limits, replay: Replay) -> None:
         self._socket = socket
@@ -52,11 +52,12 @@ class Link:
         self._more = asyncio.Event()
 
     def wake(self) -> None:
-        """There is more to be sent."""
+        """There is more to send."""
         self._more.set()
 
     async def run(self, take: Callable[[str | bytes], bool]) -> ServerError | None:
-        """Both ways until `take`, which gets each frame, says that one was the last; or the loss, if that comes first.
+        """Send and receive until `take`, which gets each frame, returns True for the last one. Returns the loss of the
+        connection, if that comes first.
 
         Raises what `take` raises.
         """
@@ -71,7 +72,7 @@ class Link:
         return loss
 
     async def say(self, message: KeepAlive) -> None:
-        """Send a message that is of this moment only. A lost connection is the reader's to tell."""
+        """Send a message that matters only now. The reader reports a lost connection."""
         try:
             await self._socket.send(encode(message))
         except ConnectionClosed:

@@ -1,6 +1,6 @@
-"""Audio of a stream that has no text and will have none, by the stream's own events.
+"""The audio of a stream that was lost, from the stream's own events.
 
-It only adds up what is told: `error` and `warning` events with a place, and samples that `done` counts as shed.
+It only adds up `error` and `warning` events with a place, and samples that `done` counts as shed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from .errors import ServerError
 from .protocol import Done, Error, ServerMessage, Warning
 
 MAX_PLACES = 100
-"""Places that are kept; further ones make the last one longer."""
+"""Most places that are kept; further ones make the last one longer."""
 
 SHOWN = 5
 

@@ -1,7 +1,7 @@
 """The microphone as a source of audio blocks. Needs the extra `cohear[mic]` (sounddevice).
 
-The sound card's thread hands blocks to the event loop. A sender that is a minute behind costs the oldest blocks:
-silence takes their place, so that times stay those of the recording, and which places these are is kept.
+The sound card's thread hands blocks to the event loop. When the sender is a minute behind, the oldest blocks are
+dropped and replaced by silence, so that times stay those of the recording. The places of dropped blocks are kept.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from .protocol import Start
 RATE_HZ = 16_000
 BLOCK_S = 0.02
 QUEUE_S = 60.0
-"""Audio that may wait for the sender (1.9 MB), as during an outage; older audio is dropped and counted."""
+"""Most audio that waits for the sender, for example during an outage; older audio is dropped and counted."""
 
 MAX_PLACES = 100
-"""Dropped places that are kept; further ones make the last one longer."""
+"""Most dropped places that are kept; further ones make the last one longer."""
 
 
 class Microphone:
@@ -32,7 +32,7 @@ class Microphone:
         self.rate_hz = rate_hz
         self.dropped_samples = 0
         self.dropped: list[tuple[float, float]] = []
-        """places that became silence, as seconds [start, end) of the recording"""
+        """dropped places, as seconds [start, end) of the recording"""
         self._device = device
         # bounded: the oldest block goes when the sender is QUEUE_S behind, see `_push`
         self._blocks: deque[bytes] = deque()
@@ -47,7 +47,7 @@ class Microphone:
         return Start(sample_rate=self.rate_hz, **options)
 
     async def blocks(self) -> AsyncIterator[bytes]:
-        """Blocks of BLOCK_S as they are recorded, until `close`; silence in the place of what was dropped."""
+        """Blocks of BLOCK_S as they are recorded, until `close`; silence where audio was dropped."""
         while True:
             while self._blocks:
                 block = self._substitute() if self._missing else self._blocks.popleft()

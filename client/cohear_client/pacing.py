@@ -1,7 +1,7 @@
 """Plays recorded audio as if it were live.
 
-A block is due when its last sample would have been spoken, counted from the first block's start
-against one clock, so that lateness of single blocks never adds up.
+A block is due when its last sample would have been spoken. All blocks count from the start of the first one, so that
+delays of single blocks do not add up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Block = TypeVar("Block", Pcm, bytes)
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Where `paced` takes time from; tests give one that needs no waiting."""
+    """The clock of `paced`; tests use one that does not wait."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -1,4 +1,4 @@
-"""Audio as the wire wants it: arrays to bytes, and bytes cut into frames that a server accepts.
+"""Audio for the wire: arrays to bytes, and bytes cut into frames that a server accepts.
 
 It neither resamples nor converts between encodings; the server does that.
 """

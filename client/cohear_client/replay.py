@@ -1,7 +1,7 @@
-"""What may have to be said again after a lost connection: audio that is not settled, and requests in their places.
+"""What may have to be sent again after a lost connection: audio that is not settled, and requests at their positions.
 
-Places are the client's samples since the stream began, whatever sessions it took. It knows no sockets: `link` sends
-what `take` gives, and `timeline` knows what is settled.
+Positions are the client's samples since the stream began, over all its sessions. It knows no sockets: `link` sends what
+`take` gives, and `timeline` knows what is settled.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from .protocol import Configure, Finalize, Start, Stop
 Request: TypeAlias = Configure | Finalize | Stop
 
 KEEP_S = 60.0
-"""Bound of the audio that is kept (1.9 MB at 16 kHz). Whoever sends more waits until the oldest is settled."""
+"""Most audio that is kept. A sender of more waits until the oldest is settled."""
 
 PIECE_S = 1.0
 """Longest frame of audio that is sent."""
 
 MAX_REQUESTS = 1_000
-"""Bound of the requests that wait to be answered or settled. One more is refused."""
+"""Most requests that wait to be answered or settled. One more is refused."""
 
 
 class Replay:
-    """Audio of samples [`start`, `end`), of which those before `sent` went out over the present connection."""
+    """Audio of samples [`start`, `end`); those before `sent` were sent over the present connection."""
 
     def __init__(self, start: Start, keep_s: float = KEEP_S) -> None:
         self.options = start
-        """how a session that begins at `start` has to be started"""
+        """the options of a session that begins at `start`"""
         self.start = self.sent = self.end = 0
         self._frame_bytes = frame_bytes(start)
         self._keep = int(keep_s * start.sample_rate)
@@ -43,11 +43,11 @@ class Replay:
 
     @property
     def stopped(self) -> bool:
-        """Whether `stop` was asked."""
+        """Whether `stop` was requested."""
         return bool(self._requests) and isinstance(self._requests[-1][1], Stop)
 
     def fits(self, audio: bytes) -> bool:
-        """Whether so much more may be added now."""
+        """Whether there is room for this audio now."""
         return self.end - self.start + len(audio) // self._frame_bytes <= self._keep
 
     def append(self, audio: bytes) -> None:
@@ -56,18 +56,18 @@ class Replay:
         self.end += len(audio) // self._frame_bytes
 
     def ask(self, request: Request) -> None:
-        """Add a request behind the audio so far. Raises ClientError (`too_many_requests`)."""
+        """Add a request after the audio so far. Raises ClientError (`too_many_requests`)."""
         if len(self._requests) >= MAX_REQUESTS:
             text = f"{MAX_REQUESTS} requests wait for the server"
             raise ClientError("too_many_requests", text, "wait for `finalized` before the next one")
         self._requests.append((self.end, request))
 
     def awaits(self, mark: str) -> bool:
-        """Whether `finalize` was asked with this mark and is not answered."""
+        """Whether a `finalize` with this mark is not answered yet."""
         return any(_asks(request, mark) for _, request in self._requests)
 
     def answered(self, mark: str) -> bool:
-        """Take in the answer to `finalize`; False if it was answered before, or never asked."""
+        """Take in the answer to a `finalize`; False if it was answered before, or never requested."""
         for index, (_, request) in enumerate(self._requests):
             if _asks(request, mark):
                 self._forget(index)
@@ -75,7 +75,7 @@ class Replay:
         return False
 
     def take(self, max_bytes: int) -> bytes | Request | None:
-        """What is to be sent next, audio in frames of at most `max_bytes`; None when all went out."""
+        """What to send next, audio in frames of at most `max_bytes`; None when everything was sent."""
         here = self._requests[self._told] if self._told < len(self._requests) else None
         if here is not None and here[0] <= self.sent:
             self._told += 1
@@ -86,7 +86,7 @@ class Replay:
         return bytes(self._audio[first:last]) or None
 
     def settle(self, sample: int) -> None:
-        """No session will have to hear what lies before `sample`."""
+        """Audio before `sample` is settled: no session needs it again."""
         settled = max(self.start, min(sample, self.sent))
         del self._audio[: (settled - self.start) * self._frame_bytes]
         self.start = settled
@@ -97,12 +97,12 @@ class Replay:
                 self._forget(self._requests.index(entry))
 
     def resume(self, heard: int) -> None:
-        """Another connection to a session that heard the audio before `heard`, and what was asked before its end."""
+        """A new connection to the session, which has the audio before `heard` and the requests in it."""
         self.sent = heard
         self._told = bisect_left(self._requests, heard, key=_place)
 
     def renew(self) -> None:
-        """Another session: it has to hear all that is kept."""
+        """A new session: it needs everything that is kept."""
         self.sent, self._told = self.start, 0
 
     def _forget(self, index: int) -> None:

@@ -1,7 +1,7 @@
 """The same streams without asyncio, for scripts and notebooks.
 
-One thread runs an event loop for each open stream, and every call waits for it: nothing is written
-twice. Audio may be sent in one thread while another reads events.
+A thread runs an event loop for each open stream, and every call waits for it, so no logic is written twice. One thread
+may send audio while another reads events.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from cohear_server.access.caller import Caller
 from cohear_server.access.tokens import LIFE_S, Tokens
+from cohear_server.live.caller import Caller
 
 CALLER = Caller("a:b", "0123456789abcdef")
 

@@ -257,3 +257,15 @@ def test_a_model_that_does_not_load_ends_the_run(files: list[Path], refusal: Exc
     with pytest.raises(type(refusal), match="does not load"):
         list(pipeline(backend).run(files))
     assert backend.closed == 1
+
+
+def test_the_language_is_found_among_those_that_were_named(files: list[Path]) -> None:
+    backend = Echo(languages=("en", "de", "nl"))
+    backend.detect = lambda seconds: ("nl", 0.9) if seconds < 4 else ("de", 0.6)
+    split = SplitOptions(min_window_s=2.0, max_window_s=8.0, separate_s=1.0)
+    mixed = write(files[0].parent / "mixed.wav", bursts([2.5, 6.0, 6.0]))
+    for languages, expected in ((("en", "de"), "de"), (("en",), "en"), (("fr", "en"), "fr")):
+        hearing = HearingOptions(vad="energy", split=split, languages=languages)
+        (end,) = finished(pipeline(backend, hearing), [mixed]).values()
+        assert end.transcript is not None
+        assert {segment.language for segment in end.transcript.segments} == {expected}

@@ -23,7 +23,10 @@ from .files import MUXERS, RATE_HZ
 
 Wave = NDArray[np.float32]
 # as far as tiny.en agrees with itself
-ASK = r"and so,? my fellow americans.*ask(ed)? not what your country can do for you.*ask(ed)? what you can do for your"
+ASK = (
+    r"and so,? my fellow americans.*ask(ed)? not (to )?(what )?your country can do for you"
+    r".*as(k|ked)? what you can do for your"
+)
 BOOKS = r"produced the block books.*predecessors of the true printed book"
 DIGITS = r"(3|three)\W+(7|seven)\W+(5|five)"
 

@@ -64,3 +64,12 @@ def test_times_follow_presentation_and_words_the_speech_they_belong_to(tmp_path:
     assert first["you"]["end"] == pytest.approx(10.4, abs=0.3)
     starts = [segment["start"] for segment in texts["gap.webm"]["segments"]]
     assert min(start for start in starts if start > 12) == pytest.approx(19.2, abs=0.3)
+
+
+@pytest.mark.parametrize("level_db", [-20, -40])
+def test_nothing_is_made_up_of_quiet_noise(tmp_path: Path, tiny_en_dir: Path, level_db: float) -> None:
+    for name in ("room-bg_noise5", "synthetic-chords"):
+        softer = np.asarray(speech(name) * 10 ** (level_db / 20), np.float32)
+        (tmp_path / f"{name}.wav").write_bytes(written("WAV", softer, "PCM_24"))
+    _, _, texts = transcribed(tmp_path, sorted(tmp_path.glob("*.wav")))
+    assert {text["text"] for text in texts.values()} == {""}

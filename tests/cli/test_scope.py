@@ -6,7 +6,15 @@ import pytest
 from cohear_cli.flags import add_flags
 from cohear_cli.scope import IN_PROCESS, WITH_SERVER, misplaced
 
-VALUES = {"hotwords": "x", "model_dir": "m", "device": "cpu", "compute_type": "int8", "cache_dir": "c", "key": "k"}
+VALUES = {
+    "hotwords": "x",
+    "languages": "de,en",
+    "model_dir": "m",
+    "device": "cpu",
+    "compute_type": "int8",
+    "cache_dir": "c",
+    "key": "k",
+}
 
 
 def wrong(*arguments: str) -> str | None:

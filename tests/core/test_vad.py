@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from cohear_server.core.jobs import SAMPLE_RATE_HZ
-from cohear_server.core.vad import FRAME_SAMPLES, VAD_NAMES, CascadeVad, EnergyVad, VadName, level, make_vad
+from cohear_server.core.vad import FRAME_SAMPLES, CascadeVad, EnergyVad, VadName, level, make_vad
 from cohear_server.errors import ServerError
 from cohear_server.models.silero import load_silero
 
@@ -21,7 +23,7 @@ def voiced_run(probabilities: np.ndarray) -> int:
     return int(np.convolve(probabilities >= 0.5, np.ones(10)).max())
 
 
-@pytest.mark.parametrize("name", VAD_NAMES)
+@pytest.mark.parametrize("name", get_args(VadName))
 @pytest.mark.parametrize("sample", load_samples(speech=True), ids=str)
 def test_speech_is_found(name: VadName, sample: Sample) -> None:
     assert voiced_run(make_vad(name, load_silero()).push(frames_of(sample.pcm16k()))) >= 4
@@ -41,12 +43,12 @@ def test_the_default_hears_a_short_word_alone(word: tuple[float, float]) -> None
     assert voiced_run(CascadeVad(load_silero()).push(frames_of(pcm))) >= 4
 
 
-@pytest.mark.parametrize("name", VAD_NAMES)
+@pytest.mark.parametrize("name", get_args(VadName))
 def test_digital_silence_is_silence(name: VadName) -> None:
     assert voiced_run(make_vad(name, load_silero()).push(np.zeros((500, FRAME_SAMPLES), np.int16))) == 0
 
 
-@pytest.mark.parametrize("name", VAD_NAMES)
+@pytest.mark.parametrize("name", get_args(VadName))
 def test_how_frames_are_grouped_does_not_matter(name: VadName) -> None:
     frames = frames_of(load_samples(speech=True, at_least_s=2.0)[0].pcm16k())
     whole = make_vad(name, load_silero()).push(frames)

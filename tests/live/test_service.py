@@ -8,12 +8,12 @@ import threading
 from collections.abc import AsyncIterator
 
 import pytest
-from cohear_server.access.caller import ANYONE, Caller
 from cohear_server.config import ServerConfig
 from cohear_server.core.commands import Claim, Start
 from cohear_server.core.events import Closing, Done, Event, Failed, Final, Lost, Stats
 from cohear_server.errors import ClientError, OverloadError
 from cohear_server.live import companions
+from cohear_server.live.caller import ANYONE, Caller
 from cohear_server.live.places import SILENT_S, SPEAKS_WITHIN_S
 from cohear_server.live.service import Service
 from cohear_server.live.stream import Stream

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import ClientError
-from .caller import Caller
+from ..live.caller import Caller
 from .keys import Key, hash_of, read_keys
 
 logger = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from ..errors import ClientError
+from ..live.caller import ANYONE
 from ..live.service import Service
-from .caller import ANYONE
 from .keyring import Keyring
 
 EVERY_S = 0.5

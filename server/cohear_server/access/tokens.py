@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Callable
 
-from .caller import Caller
+from ..live.caller import Caller
 
 LIFE_S = 60
 """A token is needed only to open a connection; open connections stay open."""

@@ -15,8 +15,10 @@ MOST_WINDOWS = 5
 
 
 class FileLanguage:
-    def __init__(self, known: str | None = None) -> None:
-        self.language = known
+    def __init__(self, known: str | None = None, among: tuple[str, ...] = ()) -> None:
+        """`among`: one of these; none leaves it open."""
+        self.language = known or (among[0] if len(among) == 1 else None)
+        self._among = among
         """what is spoken, once that is settled"""
         self._sure_s: dict[str, float] = {}
         self._windows = 0
@@ -29,7 +31,7 @@ class FileLanguage:
             self.language = result.language or None
             return
         self._windows += 1
-        sure_s = seconds * result.language_probability**2
+        sure_s = seconds * result.language_probability**2 if self._may_be(result.language) else 0.0
         self._sure_s[result.language] = self._sure_s.get(result.language, 0.0) + sure_s
         first, *others = sorted(self._sure_s.values(), reverse=True)
         if first - (others[0] if others else 0.0) >= AHEAD_S or self._windows >= MOST_WINDOWS:
@@ -38,5 +40,9 @@ class FileLanguage:
     def settle(self) -> str | None:
         """The likeliest language, although more would be better; None if nothing was said."""
         if self.language is None and self._sure_s:
-            self.language = max(self._sure_s, key=self._sure_s.__getitem__)
+            likeliest = max(self._sure_s, key=self._sure_s.__getitem__)
+            self.language = likeliest if self._may_be(likeliest) else self._among[0]
         return self.language
+
+    def _may_be(self, language: str) -> bool:
+        return not self._among or language in self._among

@@ -24,6 +24,8 @@ class HearingOptions:
 
     language: str | None = None
     """None: found once a file, from its first window"""
+    languages: tuple[str, ...] = ()
+    """where the language is found: one of these, the first where none of them is heard"""
     task: Literal["transcribe", "translate"] = "transcribe"
     prompt: str = ""
     hotwords: str = ""

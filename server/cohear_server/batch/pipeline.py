@@ -161,7 +161,7 @@ class Pipeline:
         self._feed.end()
 
     def _read(self, path: Path) -> None:
-        file = _File(path, spoken=FileLanguage(self._hearing.language))
+        file = _File(path, spoken=FileLanguage(self._hearing.language, self._hearing.languages))
         count = 0
         try:
             file.key = self._memory.file_key(path)

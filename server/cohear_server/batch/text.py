@@ -44,6 +44,8 @@ class Heard:
     avg_logprob: float
     no_speech_prob: float
     temperature: float = 0.0
+    timed: bool = True
+    """word times were measured; estimated ones are too coarse to say which side of a pause a word is on"""
 
     @property
     def compression_ratio(self) -> float:
@@ -63,13 +65,23 @@ class WindowText:
 def heard(result: DecodeResult) -> Heard:
     """`result` must be without error."""
     words = tuple(HeardWord(w.text, w.start_samples, w.end_samples, round(w.probability, 4)) for w in result.words)
-    return Heard(result.language, result.text, words, result.mean_logprob, result.no_speech_prob, result.temperature)
+    return Heard(
+        result.language,
+        result.text,
+        words,
+        result.mean_logprob,
+        result.no_speech_prob,
+        result.temperature,
+        result.timed,
+    )
 
 
 def placed(window: Window, said: Heard) -> WindowText:
     words: list[Word] = []
     for word in said.words:
-        begin, end = window.span(word.start, word.end)
+        begin, end = window.place(word.start), window.place(word.end, end=True)
+        if said.timed:
+            begin, end = window.span(word.start, word.end)
         begin_s = max(begin / SAMPLE_RATE_HZ, words[-1].end_s if words else 0.0)
         words.append(Word(word.text, begin_s, max(end / SAMPLE_RATE_HZ, begin_s), word.probability))
     statistics = Statistics(

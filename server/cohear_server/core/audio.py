@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from cohear_client.reading.loudness import Loudness
 from cohear_client.reading.mixing import Mixer
 from cohear_client.signatures import HEAD_BYTES, recognised
 from numpy.typing import NDArray
@@ -81,7 +80,6 @@ class AudioDecoder:
         self.clipped = 0
         """float samples that were beyond full scale and have been limited to it"""
         self._produced = 0
-        self._loudness = Loudness(fmt.sample_rate_hz, from_quiet=False)
         self._mixer = Mixer(fmt.channels, fmt.sample_rate_hz)
         self._resampler = None if fmt.sample_rate_hz == SAMPLE_RATE_HZ else Resampler(fmt.sample_rate_hz)
 
@@ -106,7 +104,7 @@ class AudioDecoder:
         self.format.check(frame)
         if not self.received:
             self.format.check_beginning(frame)
-        mono = self._raised(self._mono(frame))
+        mono = self._mono(frame)
         self.received += len(mono)
         if self._resampler is None or not len(mono):
             self._produced += len(mono)
@@ -144,14 +142,6 @@ class AudioDecoder:
             return samples
         mixed: Pcm = np.rint(self._mixer.push(self._sides(samples))).astype(np.int16)
         return mixed
-
-    def _raised(self, mono: Pcm) -> Pcm:
-        wave = mono.astype(np.float32) / np.float32(32768.0)
-        raised = self._loudness.push(wave)
-        if raised is wave:
-            return mono
-        louder: Pcm = np.rint(raised * np.float32(32768.0)).clip(-32768, 32767).astype(np.int16)
-        return louder
 
     def _sides(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         return samples.astype(np.float32).reshape(-1, self.format.channels)

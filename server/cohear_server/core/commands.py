@@ -63,6 +63,8 @@ class Configure:
     endpoint_ms: int | None = None
     prompt: str | None = None
     prefer: Preference | None = None
+    format: AudioFormat | None = None
+    """what the audio is, for a client that tells it after the start; only before the first audio"""
 
 
 @dataclass(frozen=True, slots=True)

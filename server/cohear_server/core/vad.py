@@ -8,7 +8,7 @@ speech is the segmenter's part. The network is handed in: `models.silero` loads 
 from __future__ import annotations
 
 from collections import deque
-from typing import Literal, Protocol, TypeAlias, get_args
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 import webrtcvad
@@ -20,7 +20,6 @@ from .jobs import SAMPLE_RATE_HZ, Pcm
 FRAME_SAMPLES = SAMPLE_RATE_HZ // 50
 Probabilities = NDArray[np.float32]
 VadName = Literal["cascade", "webrtc", "silero", "energy"]
-VAD_NAMES: tuple[VadName, ...] = get_args(VadName)
 
 
 class Vad(Protocol):

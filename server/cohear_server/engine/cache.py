@@ -28,13 +28,13 @@ Out = TypeVar("Out")
 
 DEFAULT_LIMIT_BYTES = 1 << 30
 KEPT_SHARE = 0.9
-"""after the oldest entries of a full cache were dropped"""
+"""share of the limit that is kept when old entries of a full cache are dropped"""
 BUSY_S = 1.0
 """how long others may lock it before it is left alone: whoever asks waits meanwhile"""
 RETRY_S = 10.0
 """after a fault, until it is tried again"""
 USAGE_S = 5.0
-"""between two times that what is used is written down, so that others see it"""
+"""time between two writes of what was used, so that other processes see it"""
 FILE_NAME = "results.sqlite"
 COUNTERS = ("hits", "misses", "damaged")
 FAULTS = (sqlite3.Error, UnicodeDecodeError)
@@ -73,7 +73,7 @@ def default_folder() -> Path:
 
 
 def open_cache(folder: str, limit_mb: int) -> Cache:
-    """As settings tell it; no folder is the default one. Raises as Cache does."""
+    """The cache of these settings; without a folder, in the default one. Raises what `Cache` raises."""
     return Cache(Path(folder).expanduser() if folder else None, limit_mb << 20)
 
 
@@ -100,9 +100,9 @@ class Cache:
         self._touched: dict[str, float] = {}
         self._written_s = time.monotonic()
         self._counted: dict[str, int] = {}
-        """hits and misses that the table knows already"""
+        """hits and misses that are in the table already"""
         try:
-            # what people said is nobody else's to read
+            # only this user may read what people said
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.touch(mode=0o600)
             self._db = sqlite3.connect(self.path, timeout=BUSY_S, check_same_thread=False, isolation_level=None)
@@ -118,11 +118,11 @@ class Cache:
             ) from fault
 
     def get(self, key: str) -> bytes | None:
-        """What was put; None if it is not there, or no longer whole."""
+        """The value that was put; None if there is none, or it is damaged."""
         return self._guarded(lambda: self._get(key))
 
     def put(self, key: str, value: bytes) -> None:
-        """Keep it, unless it alone is over the limit."""
+        """Keep a value, unless it alone is larger than the limit."""
         if len(value) <= self.limit_bytes:
             self._guarded(lambda: self._put(key, value))
 
@@ -172,7 +172,7 @@ class Cache:
         return CacheInfo(self.path, entries, size, self.limit_bytes, hits, misses, damaged)
 
     def clear(self) -> int:
-        """Drop everything; how many entries that were."""
+        """Drop all entries. Returns their number."""
         with self._lock:
             dropped = self._db.execute("DELETE FROM entries").rowcount
             self._db.execute("DELETE FROM counters")

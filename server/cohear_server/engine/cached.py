@@ -1,8 +1,8 @@
-"""A backend that remembers: finals whose window was heard before never reach the engine behind it.
+"""A backend with a cache: finals whose window was decoded before do not reach the engine behind it.
 
-Partials are not looked up: a window that grows does not come again. Asking and keeping is done in threads; what was
-heard is kept after it is handed out, and a cache that breaks is as good as none (see `cache`). A doubtful text is not
-kept; that of its last second try is, as that of the window.
+Partials are not looked up, because a growing window does not come again. Threads read and write the cache; a result is
+written after it is handed out, and a broken cache is as good as none (see `cache`). A doubtful text is not kept, but
+the text of its last second try is, for the same window.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from .results import Results
 
 class CachedBackend:
     def __init__(self, backend: DecodeBackend, results: Results) -> None:
-        """Both are its own from now on, and closed with it."""
+        """It owns both from now on, and closes them."""
         self._backend = backend
         self._results = results
         self._keeping: set[asyncio.Task[None]] = set()
         self._running = False
         self._posted = 0
         self._idle = asyncio.Event()
-        """set while no batch is posted"""
+        """set while no batch is being decoded"""
         self._idle.set()
 
     @property
@@ -47,7 +47,7 @@ class CachedBackend:
         self._running = True
 
     async def decode(self, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
-        """As told by `DecodeBackend`; results that are known are marked as such."""
+        """As in `DecodeBackend`; results from the cache have `known` set."""
         if not self._running:
             raise BackendUnavailable("the engine is not running", "start the backend first; a closed one stays closed")
         if all(job.kind is not JobKind.FINAL for job in batch):
@@ -62,7 +62,7 @@ class CachedBackend:
                 self._idle.set()
 
     async def aclose(self) -> None:
-        """Idempotent, as any backend's."""
+        """Idempotent, as in any backend."""
         self._running = False
         await self._idle.wait()
         await self._backend.aclose()
@@ -80,7 +80,7 @@ class CachedBackend:
         return [next(fresh) if result is None else result for result in known]
 
     def _recall(self, batch: Sequence[DecodeJob]) -> list[DecodeResult | None]:
-        """What is known of each job; nothing of one whose second try this is."""
+        """The cached result of each job, if there is one; None for second tries."""
         found = [
             self._results.get(job) if job.kind is JobKind.FINAL and job.second_try is None else None for job in batch
         ]

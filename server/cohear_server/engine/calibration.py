@@ -1,8 +1,8 @@
-"""What a word's probability is worth: from what the decoder gives to how often such words are right.
+"""Calibration: from the decoder's probability of a word to how often such words are right.
 
 Whisper's token probabilities are not the share of right words. Platt scaling (J. Platt, Probabilistic outputs for
 support vector machines, 1999; for neural networks C. Guo et al., On calibration of modern neural networks, 2017)
-mends that with two numbers a model:
+corrects that with two numbers for each model:
 
     calibrated = sigmoid(slope * logit(p) + offset)
 
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 EDGE = 1e-3
-"""probabilities are held this far from 0 and 1: beyond it the decoder's last digits say nothing"""
+"""probabilities stay at least this far from 0 and 1: beyond it the decoder's digits mean nothing"""
 STEPS = 50
 BINS = 15
 
@@ -37,7 +37,7 @@ class Calibration:
 
 
 def calibration_of(table: Mapping[str, object]) -> Calibration:
-    """From a profile's table [calibration]. Raises ValueError if it says nothing useful."""
+    """The calibration of a profile's table [calibration]. Raises ValueError if the table is wrong."""
     slope, offset = table.get("slope"), table.get("offset")
     if not isinstance(slope, int | float) or not isinstance(offset, int | float) or not 0 < slope < math.inf:
         raise ValueError("[calibration] must have slope, above 0, and offset")

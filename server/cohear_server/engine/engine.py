@@ -9,8 +9,8 @@ One call of `decode`:
          -> reviewed: settled, or to be tried again as a job of its own (`second_try`)
          -> results in the order of the jobs
 
-What CTranslate2 wants equal within a call: the number of prompt tokens, that of states, and all options. Languages,
-tasks and texts may differ (measured: the same tokens as alone).
+Within a call, CTranslate2 wants the same number of prompt tokens, the same number of states, and the same options.
+Languages, tasks and texts may differ: the tokens are the same as alone.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ Out = TypeVar("Out")
 STATE_SAMPLES = 320
 PADDED_TOKENS_PER_S = 8.0
 PADDED_TOKENS_FLOOR = 10
-"""the token cap of a model without a profile: twice fluent speech"""
+"""least token cap of a model without a profile: twice fluent speech"""
 PARTIAL_TOKENS = 0.6
-"""A partial's share of the token cap, still more than fluent speech has. One in 15 windows that are broken off in
-mid-speech loops, and then holds up its whole batch until the cap."""
+"""A partial's share of the token cap, still more than fluent speech needs. Some windows that are cut in mid-speech
+loop, and then hold up their whole batch until the cap."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Encoded:
-    """The window of a job as the decoder takes it."""
+    """The window of a job as input of the decoder."""
 
     job: DecodeJob
     """as it is tried now"""
@@ -62,17 +62,17 @@ class _Encoded:
     short: bool
     """not padded to 30 s"""
     states: States
-    """with their tail"""
+    """encoder states with their tail"""
     language: str
     language_probability: float
-    """0 where it was told"""
+    """0 where the language was given"""
     prompt: Prompt
     max_tokens: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Decoded:
-    """What the decoder said of a window, after the guard, and where its words are (samples)."""
+    """The decoder's text of a window, after the guard, and where its words are (samples)."""
 
     source: _Encoded
     hypothesis: Hypothesis
@@ -80,7 +80,7 @@ class _Decoded:
     words: list[SpelledWord]
     times: list[tuple[int, int]]
     aligned: bool
-    """its word times are to be measured: they were asked for, or its rest may be decoded"""
+    """whether its word times must be measured: they are wanted, or the rest of the window may be decoded"""
 
 
 class WhisperEngine:
@@ -126,7 +126,7 @@ class WhisperEngine:
         return [self._result(next(timed)) if result is None else result for result in without]
 
     def _without_model(self, asked: DecodeJob) -> DecodeResult | None:
-        """The result of a job that the model need not or cannot decode."""
+        """The result of a job that needs no decoding, or that the model cannot decode; None for others."""
         job = as_tried(asked)
         fault = self._fault(job)
         if fault is not None:
@@ -166,7 +166,7 @@ class WhisperEngine:
         ]
 
     def _languages(self, jobs: Sequence[DecodeJob], states: Sequence[States]) -> list[tuple[str, float]]:
-        """Of each job, with its probability where it was found and not told."""
+        """The language of each job, with its probability where it was detected."""
         if only := self.info.only_language:
             return [(only, 0.0)] * len(jobs)
         asked = [i for i, job in enumerate(jobs) if job.options.language is None]
@@ -179,7 +179,7 @@ class WhisperEngine:
         return [detected.get(i, (job.options.language or "", 0.0)) for i, job in enumerate(jobs)]
 
     def _generate(self, windows: Sequence[_Encoded]) -> list[_Decoded]:
-        """What is heard in windows of one `_call_key`, with no more states at once than the options allow."""
+        """Decode windows of one `_call_key`, with no more states at once than the options allow."""
         most, options = self.options.states_at_once, windows[0].job.options
         size = len(windows) if most is None else max(1, most // len(windows[0].states))
         decoded: list[_Decoded] = []
@@ -202,7 +202,7 @@ class WhisperEngine:
         return _Decoded(window, verdict.hypothesis, verdict.rules, words, times, aligned)
 
     def _align(self, group: Sequence[_Decoded]) -> list[_Decoded]:
-        """The same with measured times, if those of the group are to be measured."""
+        """The same with measured word times, if the group needs them."""
         if not group[0].aligned:
             return list(group)
         alignments = self.model.align(
@@ -258,7 +258,7 @@ class WhisperEngine:
         return int(share * (floor + per_s * len(job.pcm) / SAMPLE_RATE_HZ))
 
     def _filled(self, job: DecodeJob, states: States) -> States:
-        """The states with their tail, as many as all windows of a call have; those of 30 s are full as they are."""
+        """The states with their tail, filled to the length of the call; those of 30 s are full already."""
         setting = self._setting(job)
         if setting is None or len(states) == MAX_STATES:
             return states
@@ -272,14 +272,14 @@ def _call_key(window: _Encoded) -> Hashable:
 
 
 def _alignment_key(one: _Decoded) -> Hashable:
-    """The same of alignments; None where none is wanted."""
+    """Texts with equal keys may share an alignment; None where none is wanted."""
     return (len(one.source.states), one.source.prompt.start) if one.aligned else None
 
 
 def _in_groups(
     items: Sequence[Item], key: Callable[[Item], Hashable], work: Callable[[list[Item]], Sequence[Out]]
 ) -> list[Out]:
-    """`work` on each group of items with equal keys; what it returns, in the order of the items."""
+    """Call `work` on each group of items with equal keys; returns its results in the order of the items."""
     groups: defaultdict[Hashable, list[int]] = defaultdict(list)
     for i, item in enumerate(items):
         groups[key(item)].append(i)

@@ -1,4 +1,4 @@
-"""From a window's samples to what the encoder takes, and where in it there is sound. No model in it."""
+"""The input of the encoder from the samples of a window, and where the window has sound. It knows no model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HOP_SAMPLES = 160
 
 VOICED_FRAME_SAMPLES = 320
 VOICED_SHARE = 0.08
-"""frames above this share of a loud frame's level count as sound (-22 dB): speech's own range, not room noise"""
+"""frames above this share of the level of a loud frame count as sound (-22 dB): the range of speech, not room noise"""
 
 
 def padded_length(samples: int, silence_ms: int, bucket_samples: int) -> int:
@@ -29,8 +29,8 @@ def waveform(pcm: Pcm, length: int) -> NDArray[np.float32]:
 
 
 def voiced_samples(pcm: Pcm) -> list[int]:
-    """Where in the window there is sound: the start of each frame of it, and the end of the last. The whole window
-    where nothing stands out. At least two places, in order."""
+    """Where the window has sound: the start of each such frame, and the end of the last one. If no frame stands out,
+    the whole window. At least two positions, in order."""
     frames = len(pcm) // VOICED_FRAME_SAMPLES
     blocks = pcm[: frames * VOICED_FRAME_SAMPLES].reshape(frames, VOICED_FRAME_SAMPLES).astype(np.float32)
     level = np.sqrt(np.square(blocks).mean(axis=1))

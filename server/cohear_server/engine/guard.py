@@ -24,7 +24,7 @@ from ..core.jobs import Pcm
 from .hypothesis import Hypothesis
 
 SILENT_PEAK = 16
-"""of 32768, -66 dB: below the noise of any microphone"""
+"""of 32768 (-66 dB): below the noise of any microphone"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,14 @@ class GuardOptions:
     unsure_logprob: float = -1.0
     compression_ratio: float = 2.4
     loop_rounds: int = 3
-    """repeated this often, a run of tokens at the end may be a loop"""
+    """a run of tokens at the end that repeats this often may be a loop"""
     loop_tokens: int = 8
-    """and it must fill this many tokens: "no, no, no" is speech"""
+    """and it must have this many tokens: "no, no, no" is speech"""
     loop_cap_share: float = 0.5
     """and the whole text this share of the cap, which fluent speech does not: a recipe, or a number, takes its time"""
     unlikely_logprob: float = -1.55
     phrase_tokens: int = 5
-    """fewer say too little: a single digit may be as improbable as noise"""
+    """fewer tokens are not judged: a single digit may be as improbable as noise"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ class Verdict:
 
 
 def judge(heard: Hypothesis, cap: int, spell: Callable[[Sequence[int]], str], options: GuardOptions) -> Verdict:
-    """`cap` is the most tokens that the window can hold; the decoder may have gone on for longer neighbours."""
+    """Apply the rules. `cap` is the most tokens that the window can hold; the decoder may have gone on for longer
+    windows of the same batch."""
     rules: list[str] = []
     kept = heard
     if len(kept.tokens) >= cap:  # at the cap too: alone a window is not decoded beyond it
@@ -83,13 +84,13 @@ def _without_last_mark(tokens: Sequence[int], spell: Callable[[Sequence[int]], s
 
 
 def is_silent(pcm: Pcm) -> bool:
-    """Nothing in the window stands above SILENT_PEAK."""
+    """Whether no sample of the window is above SILENT_PEAK."""
     # as Python integers: int16 has no 32768, and the absolute value of its lowest number is itself
     return max(int(pcm.max()), -int(pcm.min())) < SILENT_PEAK
 
 
 def loop_end(tokens: Sequence[int], options: GuardOptions) -> int | None:
-    """How many tokens to keep of a text that ends in a loop: all before it, and its first round. None if it does not.
+    """How many tokens to keep of a text that ends in a loop: those before it, and its first round. None without a loop.
 
     The last round may be cut short. The shortest period wins."""
     for period in range(1, len(tokens) // options.loop_rounds + 1):

@@ -1,7 +1,7 @@
-"""How the C library keeps memory that the decoder frees, which is 100 MB a batch and asked for again at once.
+"""How the C library keeps memory that the decoder frees and needs again with the next batch.
 
-With glibc's defaults each worker has a heap of its own, trimmed after every batch: a fifth of the time went into pages
-given back and got again. One heap that keeps its top is quicker, and smaller. Other C libraries are left alone.
+With glibc's defaults each worker has its own heap, which is trimmed after every batch: much time goes into returning
+pages and getting them again. One heap that keeps its top is faster and smaller. Other C libraries are not changed.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 BASE_BYTES, WORKER_BYTES = 290 << 20, 80 << 20
-"""from where on free pages go back after all: small results between big blocks would let the heap grow for ever"""
+"""above this size free pages are returned after all: small results between big blocks would let the heap grow for
+ever"""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 KEPT_BYTES = 256 << 20
 LARGEST_MMAP_THRESHOLD_BYTES = 32 << 20
 
 
 def keep_one_heap() -> None:
-    """For the whole process, from now on; call it before threads decode."""
+    """Use one heap for the whole process from now on. Call it before threads decode."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
@@ -32,7 +33,7 @@ def keep_one_heap() -> None:
 
 
 class HeapKeeper:
-    """Gives free pages back when the process has grown past what its workers need."""
+    """Returns free pages to the system when the process is larger than its workers need."""
 
     def __init__(self, workers: int) -> None:
         self._limit_bytes = BASE_BYTES + workers * WORKER_BYTES
@@ -48,8 +49,8 @@ class HeapKeeper:
 
     @contextlib.contextmanager
     def large_blocks(self) -> Iterator[None]:
-        """Around work that needs blocks too large for the heap: one worker at a time, free pages of the heap given
-        back before."""
+        """Wrap work that needs very large blocks: one worker at a time, and free pages of the heap are returned
+        before."""
         with self._large:
             if self._trim is not None:
                 self._trim(0)
@@ -57,7 +58,7 @@ class HeapKeeper:
 
 
 def _resident_bytes() -> int:
-    """0 where the system does not tell."""
+    """Memory of this process; 0 where the system does not say."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):

@@ -1,6 +1,6 @@
-"""What the decoder said about one window: tokens with their log probabilities, and the words they spell.
+"""The decoder's text of one window: tokens with their log probabilities, and the words that they spell.
 
-It knows no audio and no model, and does not judge: `guard` does.
+It knows no audio and no model, and does not judge the text; `guard` does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REPLACEMENT = "\ufffd"
 OPENING = frozenset("([{¿¡«“„‘「『（")
 PUNCTUATION = frozenset(string.punctuation) | OPENING | frozenset("。，！？：、；…»”’」』）")
 LONGEST_PIECE = 8
-"""tokens; a character is four bytes at most, so what is still broken after this many never was one"""
+"""most tokens of a character: it has at most four bytes, so what is not whole after so many tokens is no character"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class SpelledWord:
-    """A word and the tokens [first, last) that spell it. Punctuation after it is in the text only: it is not spoken,
-    its probability is a matter of taste, and an alignment gives it the pause."""
+    """A word and the tokens [first, last) that spell it. Punctuation after it is only in the text: it is not spoken,
+    its probability says little, and an alignment would give it the pause."""
 
     text: str
     first: int
@@ -73,7 +73,7 @@ def word_probability(word: SpelledWord, logprobs: Sequence[float]) -> float:
 
 
 def estimate_times(words: Sequence[SpelledWord], voiced: Sequence[int]) -> list[tuple[int, int]]:
-    """Samples [start, end) of each word: the voiced places of the window, shared out by number of characters."""
+    """Samples [start, end) of each word: the parts of the window with sound, shared out by number of characters."""
     if not words:
         return []
     lengths = [len(word.text) for word in words]

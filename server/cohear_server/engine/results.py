@@ -1,8 +1,8 @@
-"""What was heard in single windows, kept in the `cache`: the same window has one entry, whoever asks for it.
+"""Results of single windows in the `cache`: the same window has one entry, whoever asks for it.
 
-Its key is the hash of the model, of how that runs (`identity_of`), of the options that decide the text, and of the
-samples. Kept is a plain form of DecodeResult without the times that it took. How finely windows are filled, and whether
-tokens have probabilities of their own, does not count: that is how an engine is run, not what it is asked for.
+The key is the hash of the model and how it runs (`identity_of`), of the options that decide the text, and of the
+samples. The value is a DecodeResult without its times. How finely windows are filled, and whether tokens have their own
+probabilities, is no part of the key: that is how the engine runs, not what it is asked.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Results:
         self._identity = identity
 
     def get(self, job: DecodeJob) -> DecodeResult | None:
-        """What was heard in the window of such a job, as if in no time."""
+        """The result for the window of this job, with times of 0."""
         key = self._key(job)
         data = self.cache.get(key)
         if data is None:
@@ -47,7 +47,7 @@ class Results:
             return None
 
     def keep(self, job: DecodeJob, result: DecodeResult) -> None:
-        """Faults are not kept."""
+        """Keep a result; failed ones are not kept."""
         if result.error is None:
             timeless = replace(result, job_id="", wait_ms=0.0, decode_ms=0.0, batch_size=0, encode_ms=0.0, steps=0)
             self.cache.put(self._key(job), zlib.compress(msgspec.json.encode(timeless), 1))
@@ -58,7 +58,8 @@ class Results:
 
 
 def identity_of(options: EngineOptions) -> str:
-    """Of a model that is run so, with device and compute type settled. Reads model.bin where its hash is not known."""
+    """The identity of a model with these options; device and compute type must be settled. Reads model.bin if its hash
+    is not known."""
     sha256 = options.model_sha256 or _sha256(options.model_dir / "model.bin")
     profile = find_profile(options.model_name, options.profile_dir)
     windows = "padded" if profile is None else f"{profile.silence_ms} {profile.tail_states} {profile.short_windows}"

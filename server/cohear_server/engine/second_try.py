@@ -7,10 +7,10 @@
     it stops long before the sound does               the rest, as a window of its own `continued`
     improbable, or a loop, in a file                  at the next higher temperature
 
-It decodes nothing: `review` looks at what was heard in a job, and either settles it or says in `DecodeResult.again`
-what is to be tried. That is queued as a job of its own, so no second try holds up the batch in which the first one
-came. There are at most MAX_TRIES a temperature. The session has one more, which only it can decide on: a segment of
-which nothing was heard behind the speech before it is decoded alone (`core.session`).
+It decodes nothing: `review` looks at the text of a job, and either accepts it or says in `DecodeResult.again` what to
+try next. That try is queued as another job, so it does not hold up the batch of the first one. There are at most
+MAX_TRIES for each temperature. The session has one more second try of its own: a segment in which nothing was heard
+after its context is decoded alone (`core.session`).
 
 Why texts stop early: Whisper sometimes takes a pause in the middle of a window for its end, and fourteen seconds of
 speech become "She said,". Padding to 30 s has the same fault, on other windows. It shows as far too little text for
@@ -43,9 +43,9 @@ Decode = Callable[[Sequence[DecodeJob]], list[DecodeResult]]
 MAX_TRIES = 5
 
 CUT_RULES = frozenset({"loop", "unlikely", "no_speech", "repetitive"})
-"""of the guard: text was taken away that may have been said"""
+"""rules of the guard that may have removed text that was said"""
 MIN_SOUND_S = 0.3
-"""a window with less sound is a click, which no second try makes a word"""
+"""a window with less sound is a click: a second try finds no word in it"""
 
 PADDED_SAMPLES = 12 * SAMPLE_RATE_HZ
 """So long a window is with more silence. In 13 second tries 12 s had words where 30 s had some, for a fifth of the
@@ -55,18 +55,18 @@ PADDED_LONGEST_SAMPLES = 8 * SAMPLE_RATE_HZ
 
 WHOLE_SOUND_S = 2.5
 CHARACTERS_PER_S = 8.0
-"""of sound, pauses left out; read and free speech have 12 to 18 in languages with an alphabet"""
+"""fewer characters for each second of sound are too few: speech has 12 to 18 in languages with an alphabet"""
 IMPROBABLE_LOGPROB = -1.5
-"""a text that stops early and is less probable is not even kept as a beginning"""
+"""a text that stops early and is less probable is not kept, not even as a beginning"""
 BELIEVED_LOGPROB = -1.2
-"""a rest less probable than this adds nothing"""
+"""the text of the rest is not used if it is less probable"""
 STEP_SAMPLES = SAMPLE_RATE_HZ // 5
 """where to begin again if even the first words are improbable"""
 MIN_REST_SOUND_S = 0.75
 
 
 def as_tried(job: DecodeJob) -> DecodeJob:
-    """The job as it is decoded now: less of its window, another prompt or temperature, if this is a second try."""
+    """The job to decode now: in a second try, with a part of its window, another prompt or another temperature."""
     again = job.second_try
     if again is None:
         return job
@@ -79,12 +79,12 @@ def as_tried(job: DecodeJob) -> DecodeJob:
 
 
 def padded_samples(window_samples: int) -> int:
-    """How long a window is with much more silence behind it."""
+    """Length of a window with much more silence after it."""
     return PADDED_SAMPLES if window_samples <= PADDED_LONGEST_SAMPLES else MAX_WINDOW_SAMPLES
 
 
 def stops_early(job: DecodeJob, text: str, language: str) -> bool:
-    """A final with far less text than its sound could hold. Languages without an alphabet are left alone.
+    """Whether a final has far less text than its sound could hold. Languages without an alphabet are not judged.
 
     Word times of such a text must be measured: its rest begins where they end."""
     if job.kind is not JobKind.FINAL or language in UNSPACED:
@@ -94,7 +94,7 @@ def stops_early(job: DecodeJob, text: str, language: str) -> bool:
 
 
 def review(job: DecodeJob, heard: DecodeResult, *, short: bool) -> DecodeResult:
-    """What counts of a job in which `heard` was heard just now; `again` is set in it if a second try must follow.
+    """The result of a job that was decoded to `heard`; it has `again` set if a second try must follow.
 
     `short`: the window was not padded to 30 s."""
     if job.kind is not JobKind.FINAL:
@@ -110,7 +110,7 @@ def review(job: DecodeJob, heard: DecodeResult, *, short: bool) -> DecodeResult:
 
 
 def settled(decode: Decode, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
-    """The results of a batch after all second tries, for whoever has no dispatcher."""
+    """The results of a batch after all second tries, for callers without a dispatcher."""
     results = decode(batch)
     while doubtful := [i for i, result in enumerate(results) if result.again is not None]:
         again = decode([replace(batch[i], second_try=results[i].again) for i in doubtful])
@@ -120,7 +120,7 @@ def settled(decode: Decode, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
 
 
 def _next(job: DecodeJob, now: SecondTry, whole: DecodeResult | None, *, short: bool) -> SecondTry | None:
-    """The try that follows, or None if the text is settled."""
+    """The next try, or None if the text is accepted."""
     tried, part = as_tried(job), now.part
     assert part is not None
     early = stops_early(tried, part.text, part.language)
@@ -138,7 +138,7 @@ def _next(job: DecodeJob, now: SecondTry, whole: DecodeResult | None, *, short: 
 
 
 def _rest(job: DecodeJob, now: SecondTry, part: DecodeResult, whole: DecodeResult | None) -> SecondTry | None:
-    """The try of what is behind the text so far, if there is sound."""
+    """The try of the rest after the text so far, if it has sound."""
     if not part.words or part.mean_logprob < IMPROBABLE_LOGPROB:
         before, start = now.before, now.start_samples + STEP_SAMPLES
     elif whole is None:
@@ -181,18 +181,18 @@ def _joined(first: DecodeResult, rest: DecodeResult) -> DecodeResult:
 
 
 def _marked(job: DecodeJob, now: SecondTry, heard: DecodeResult) -> DecodeResult:
-    """With the rules and the temperature of its try."""
+    """The result with the rules and the temperature of its try."""
     dropped = ("prompt_dropped",) if job.options.prompt and not now.prompted else ()
     rules = (*heard.rules, *dropped)
     return replace(heard, rules=rules, temperature=_temperature(job.options, now))
 
 
 def _better(job: DecodeJob, now: SecondTry, again: DecodeResult) -> DecodeResult:
-    """One of two texts of the same part, the first and that of this try."""
+    """The better of two texts of the same part: the first, or that of this try."""
     first = now.part
     assert first is not None
     if again.error is not None or "loop" in again.rules:
-        kept = first  # a loop is never better than what was there
+        kept = first  # a loop is never better than the first text
     elif now.padded:
         kept = again if _evidence(again) > _evidence(first) else first
     else:
@@ -202,7 +202,7 @@ def _better(job: DecodeJob, now: SecondTry, again: DecodeResult) -> DecodeResult
 
 
 def _without_prompt_wins(job: DecodeJob, now: SecondTry, first: DecodeResult, again: DecodeResult) -> bool:
-    """A prompt may be written out, or end the text: then that is more probable than what was said."""
+    """Whether the text without the prompt is better. Whisper may write the prompt out, or stop early because of it."""
     if not first.words:
         return True
     if not again.words or again.mean_logprob < BELIEVED_LOGPROB:
@@ -214,7 +214,7 @@ def _without_prompt_wins(job: DecodeJob, now: SecondTry, first: DecodeResult, ag
 
 
 def _evidence(text: DecodeResult) -> tuple[bool, float]:
-    """Words before none, then the more probable."""
+    """Sort key: texts with words first, then the more probable ones."""
     return bool(text.words), text.mean_logprob
 
 
@@ -226,7 +226,7 @@ def _looks_wrong(options: DecodeOptions, text: DecodeResult) -> bool:
 
 
 def _likelier(job: DecodeJob, now: SecondTry, whole: DecodeResult) -> DecodeResult:
-    """The best of all temperatures so far, this one with it."""
+    """The best text of all temperatures so far, with this one."""
 
     def rank(text: DecodeResult) -> tuple[bool, bool, float]:
         looped = compression_ratio(text.text) > job.options.fallback.compression_ratio
@@ -240,7 +240,7 @@ def _temperature(options: DecodeOptions, now: SecondTry) -> float:
 
 
 def _moved(heard: DecodeResult, by_samples: int) -> DecodeResult:
-    """The same with its words counted from the start of the whole window."""
+    """The same result, with words that count from the start of the whole window."""
     words = tuple(
         HypothesisWord(word.text, word.start_samples + by_samples, word.end_samples + by_samples, word.probability)
         for word in heard.words

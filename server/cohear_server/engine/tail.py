@@ -1,22 +1,21 @@
 """Tail states: how a stock Whisper decodes a short window as well as one padded to 30 s.
 
-Whisper was trained on 30 s inputs. Given only the few seconds that were spoken it hears the words just
-as well, but does not know where to stop, and loops. Padding cures that at seven to twelve times the encoder's
-cost. Here only the short window is encoded, and vectors of *silence after speech* are appended to the
-encoder's output; the decoder sees "speech, then the usual end", and stops.
+Whisper was trained on inputs of 30 s. From only the few seconds that were spoken it hears the words just as well, but
+it does not know where to stop, and loops. Padding to 30 s solves that at many times the encoder's cost. Here only the
+short window is encoded, and vectors of *silence after speech* are appended to the encoder's output. The decoder sees
+"speech, then the usual end", and stops.
 
-The vectors are averages, position by position, of what the encoder itself gives for the silent rest of some
-padded clips (`profiling` makes them): no training, no change to the weights. Position-matched means
-that state n of a filled window is the average of the states that stood at n: the encoder adds positions to
-its input, so they are part of what a state says.
+The vectors are averages, position by position, of the encoder's output for the silent rest of some padded clips
+(`lab.profiling` makes them): no training, no change to the weights. State n of a filled window is the average of the
+states that were at position n, because the encoder adds positions to its input, so a state depends on its position.
 
-Better still are a few vectors trained for it, with the weights left as they are (`EndStates`, bench/train_tail.py): a
-tenth of the states, less silence before them, and nearer to what the decoder says of 30 s. Kin: the "hush word" of
-WhisperFlow (arXiv 2412.11272), which is learned too, but on the input side, before the encoder; and `audio_ctx` of
-whisper.cpp, which shortens the window but appends nothing to the encoder's output.
+A few vectors that are trained for it are better still; the weights do not change (`EndStates`, bench/train_tail.py).
+They need a tenth of the states and less silence before them, and the text is nearer to that of 30 s. Related work: the
+"hush word" of WhisperFlow (arXiv 2412.11272) is also learned, but before the encoder; `audio_ctx` of whisper.cpp
+shortens the window but appends nothing to the encoder's output.
 
-A tail is also the filler of a batch: windows of different lengths, each encoded at its own, become one tensor. They are
-filled to fixed lengths, so that a window gives the same words in any company.
+A tail also fills a batch: windows of different lengths, each encoded at its own, become one tensor. They are filled to
+fixed lengths, so that a window gives the same words whatever else is in its batch.
 """
 
 from __future__ import annotations
@@ -38,9 +37,8 @@ MAX_STATES = 1500
 
 
 FILLED_STATES = (350, 500, 750, 1000, 1250, MAX_STATES)
-"""How long filled windows are. How long a tail is must not depend on what else is in the batch, or the same window
-would give other words in other company (58 of 320 did, when a batch was as long as its longest window). A state costs
-the decoder 0.04 ms a window (tiny.en), so the first step suits partials: 20 ms with 350 states, 24 with 500."""
+"""The lengths of filled windows. The length of a tail must not depend on what else is in the batch, or the same window
+would give other words in other batches. The first length suits partials: each state costs the decoder time."""
 
 
 class Tail(Protocol):
@@ -50,13 +48,13 @@ class Tail(Protocol):
         ...
 
     def fill(self, states: States, frames: int) -> States:
-        """`states` followed by the tail up to `frames` states in all; unchanged if it is that long already."""
+        """`states` and then the tail, `frames` states in all; unchanged if there are as many already."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EndStates:
-    """Trained states: `rows[i]` is the i-th after the window, wherever that is; the last one repeats as filler."""
+    """Trained states: `rows[i]` is the i-th state after the window, at any position; the last one repeats as filler."""
 
     rows: States
 
@@ -86,12 +84,12 @@ class TailStates:
             raise ValueError(f"tail states of shape {self.rows.shape} from position {self.offset} do not end at 1500")
 
     def at(self, start: int, stop: int) -> States:
-        """The tail from position `start` up to `stop` <= MAX_STATES; before `offset` the first known row stands in."""
+        """The tail from position `start` up to `stop` <= MAX_STATES; before `offset`, the first known row is used."""
         places = np.maximum(np.arange(start, stop) - self.offset, 0)
         return np.take(self.rows, places // self.step, axis=0)
 
     def thinned(self, step: int) -> TailStates:
-        """The same with one row, the average, for `step` positions: they differ little, and a file is that smaller."""
+        """The same with one average row for each `step` positions: they differ little, and the file is smaller."""
         if self.step != 1:
             raise ValueError("thinned already")
         starts = np.arange(0, len(self.rows), step)
@@ -104,9 +102,9 @@ class TailStates:
 
 
 FINE_STATES = tuple(range(200, MAX_STATES + 1, 100))
-"""The same for work that can wait for windows of nearly one length: 8 % less in the decoder."""
+"""The same for work that can wait for windows of similar length; it is cheaper in the decoder."""
 
 
 def filled_length(states: int, tail: int, steps: Sequence[int] = FILLED_STATES) -> int:
-    """States of a window of `states` once it is filled: at least `tail` more, one of `steps`."""
+    """The length to which a window of `states` is filled: one of `steps`, with at least `tail` states more."""
     return next((filled for filled in steps if states + tail <= filled), MAX_STATES)

@@ -1,7 +1,7 @@
-"""Two models as one backend: each batch goes to the one that its jobs name, the main one unless that is the smaller.
+"""Two models as one backend. Batches whose jobs name the smaller model go there; all others go to the main one.
 
-Which model a job names is not decided here (see `stream`). Whoever calls posts at most `slots` batches at a time over
-both, so the two never take more of the machine than the main one alone would.
+Which model a job names is decided elsewhere (see `live.stream`). The caller has at most `slots` batches in both
+together, so the two never use more of the machine than the main model alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class TieredBackend:
         return replace(self._main.model, smaller=self._smaller.model)
 
     async def start(self) -> None:
-        """Both, one after the other: each then has the machine for its warm-up."""
+        """Start both, one after the other, so that each has the whole machine for its warm-up."""
         try:
             await self._main.start()
             await self._smaller.start()

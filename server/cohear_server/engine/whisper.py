@@ -28,15 +28,15 @@ from .tail import MAX_STATES, States
 from .tally import TALLY
 
 CUDA_ALIGNED_WINDOWS = 16
-"""at once: logits of all their tokens, 0.2 MB each, exist together, twice. A CPU takes windows one by one"""
+"""most windows aligned at once: the logits of all their tokens exist together, twice. A CPU aligns one by one"""
 CUDA_BUCKET_SAMPLES = 2 * SAMPLE_RATE_HZ
-"""a GPU wants windows of one length in one call; on a CPU a batch of encodes gains nothing (measured, tiny and base)"""
+"""a GPU wants windows of one length in one call; on a CPU a batch of encodes gains nothing"""
 
 LEAST_PROBABILITY = 1e-9
 
 CACHED_PRIMITIVES = 16
-"""oneDNN keeps the code that it makes for each window length: 1024 of them by default, 300 MB. They save nothing that
-could be measured where windows have the length of the speech (tiny.en: 37 s of CPU an hour, with 16 as with 1024)"""
+"""oneDNN keeps the code that it makes for each window length, by default for 1024 of them, which takes much memory.
+With windows as long as the speech, more than a few save no time that could be measured."""
 
 Batch = NDArray[np.float32]
 """encoder output of several windows, [windows, states, d_model]"""
@@ -49,7 +49,7 @@ def cuda_devices() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How tokens are looked for: the likeliest with beams, or, above temperature 0, drawn at random."""
+    """How tokens are searched: the likeliest ones, with beams, or at random above temperature 0."""
 
     beam_size: int
     max_tokens: int
@@ -61,7 +61,7 @@ class Alignment:
     """Where a text is in a window, and how probable each of its tokens is."""
 
     starts: tuple[int, ...]
-    """where each token begins, in states, and where the last one ends: one more number than tokens"""
+    """the state at which each token begins, and at which the last one ends: one number more than tokens"""
     logprobs: tuple[float, ...]
 
 
@@ -164,8 +164,8 @@ class WhisperModel:
 
 
 def max_length(new_tokens: int, prompt_tokens: int) -> int:
-    """What CTranslate2 must be told so that `new_tokens` can come, however long the prompt is: it takes the smaller of
-    half of it and what the prompt leaves of it (src/models/whisper.cc)."""
+    """The `max_length` for CTranslate2 with which `new_tokens` can come, however long the prompt is: it allows the
+    smaller of half of it, and of what the prompt leaves of it (src/models/whisper.cc)."""
     wanted = min(MAX_NEW_TOKENS, new_tokens)
     return max(2 * wanted, wanted + prompt_tokens)
 

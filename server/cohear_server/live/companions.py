@@ -1,4 +1,4 @@
-"""What runs beside the streams of a service: helpers that may fail, and are begun again. It knows none of them."""
+"""Background tasks of a service: a task that fails is started again. It knows none of the tasks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 logger = logging.getLogger(__name__)
 
 RESTART_S = 1.0
-"""until one that failed is begun again"""
+"""pause before a failed task is started again"""
 
 Companion = Callable[[], Coroutine[None, None, None]]
 
@@ -17,7 +17,7 @@ Companion = Callable[[], Coroutine[None, None, None]]
 class Companions:
     def __init__(self) -> None:
         self.faults = 0
-        """how often one of them failed"""
+        """how often a task failed"""
         self._all: list[Companion] = []
 
     def append(self, companion: Companion) -> None:

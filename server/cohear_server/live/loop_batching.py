@@ -1,12 +1,12 @@
-"""Loop batching: on a busy server the event loop takes up what came within a few milliseconds in one go.
+"""Loop batching: on a busy server the event loop handles together what arrived within a few milliseconds.
 
     loop:  | frames, frames, frames |  asleep, a few ms  | frames, frames, results | ...
                                        a result of the engine ends the sleep
 
-While decoders keep every core busy, each wake-up of the loop finds its code and data gone from the cache. Fewer
-wake-ups cost the loop less, and the engine decodes more beside it, which shortens the streams' lag by more than the
-sleep. An idle engine has nothing to gain, nor has one that leaves the cores to the loop, as a GPU does: the sleep grows
-with what is asked of the engine, up to a share of the time of a batch.
+While decoders keep every core busy, the loop's code and data are no longer in the cache when it wakes up. With fewer
+wake-ups the loop costs less and the engine decodes more, which shortens the streams' lag by more than the sleep. An
+idle engine gains nothing, nor does one that leaves the cores to the loop, such as a GPU. The sleep grows with the
+demand on the engine, up to a share of the time of a batch.
 
 The sleep blocks the loop's thread on purpose; it holds no lock of the interpreter.
 """
@@ -28,16 +28,16 @@ except ModuleNotFoundError:  # not on Windows
 Args = TypeVarTuple("Args")
 
 LONGEST_S = 0.05
-"""however long a batch takes: what comes this much later nobody notices"""
+"""longest sleep, however long a batch takes: nobody notices a delay of this size"""
 SHORTEST_S = 0.005
-"""where it would be shorter there is none, and what is asked for is looked up each `IDLE_S`"""
+"""a shorter sleep is left out, and the demand is then looked up each `IDLE_S`"""
 IDLE_S = 0.25
 ROUNDS = 6
-"""of the loop between two sleeps: a frame passes from the socket to its session in four"""
+"""rounds of the loop between two sleeps: a frame needs four to pass from the socket to its session"""
 
 
 class BatchingLoop(Loop):
-    """uvloop's, with which a live stream takes a sixth less of the loop; its thread may be woken from a sleep."""
+    """uvloop's loop, where it is installed; its thread can be woken from a sleep."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,18 +48,18 @@ class BatchingLoop(Loop):
         self, callback: Callable[[*Args], object], *args: *Args, context: Context | None = None
     ) -> asyncio.Handle:
         handle = super().call_soon_threadsafe(callback, *args, context=context)
-        with contextlib.suppress(RuntimeError):  # it rings already
+        with contextlib.suppress(RuntimeError):  # the bell rings already
             self._bell.release()
         return handle
 
     def rest(self, longest_s: float) -> None:
-        """Sleep until something is posted from a thread, or was since the last rest."""
+        """Sleep until a thread posts something, or has posted since the last rest."""
         self._bell.acquire(timeout=longest_s)
 
 
 async def batch_loop(demand: Callable[[], float], longest_s: Callable[[], float]) -> None:
-    """Let the running BatchingLoop sleep between its rounds, until cancelled: for `longest_s` when all of the engine is
-    asked for (`demand` 1), at half of it for a quarter."""
+    """Let the running BatchingLoop sleep between its rounds, until cancelled: `longest_s` when the demand is the whole
+    engine (`demand` 1), a quarter of it at half the demand."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, BatchingLoop)
     while True:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..access.caller import Caller, most_from
+from .caller import Caller, most_from
 from .stream import Stream
 
 SPEAKS_WITHIN_S = 1.0

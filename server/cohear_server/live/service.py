@@ -15,7 +15,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from ..access.caller import ANYONE, Caller
 from ..config import ServerConfig
 from ..core.commands import Claim, Start
 from ..core.events import Closing, Failed, Limits, Ready
@@ -28,6 +27,7 @@ from ..scheduling.ladder import Rung
 from ..scheduling.scheduler import Scheduler, SchedulerOptions
 from ..scheduling.shared import SharedEngine
 from .backend import make_backend
+from .caller import ANYONE, Caller
 from .companions import Companions
 from .observers import Observers
 from .pace import Turns
@@ -38,14 +38,14 @@ from .stream import Shared, Stream
 logger = logging.getLogger(__name__)
 
 GOVERN_S = 0.25
-"""how often the load is looked at"""
+"""interval of looking at the load"""
 
 RETRY_AFTER_S = 5.0
 
 TICK_S = 0.25
 
 LAST_WORDS_S = 2.0
-"""for clients to take the last events at a shutdown"""
+"""time for clients to read the last events at a shutdown"""
 
 NO_TIME = OverloadError(
     "draining", "this server shut down before the segment was decoded", "send its audio again", retry_after_s=1.0
@@ -85,7 +85,7 @@ class Service:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, config: ServerConfig) -> AsyncIterator[Service]:
-        """A service with the model that `config` names, warm when this returns.
+        """A service with the model of `config`, warm when this returns.
 
         Raises ClientError for a model that cannot be had, BackendUnavailable if it cannot be run."""
         service = cls(config, make_backend(config))
@@ -94,7 +94,7 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Warm up, dispatch, and on leaving finish what is in the engine."""
+        """Warm up and dispatch; on leaving, finish what is in the engine."""
         try:
             await self._backend.start()
             await self._sessions.load()
@@ -113,7 +113,7 @@ class Service:
             await self._backend.aclose()
 
     async def _tick(self) -> None:
-        """Tell each stream that has a client that time passes."""
+        """Send a tick to each stream that has a client."""
         while True:
             await asyncio.sleep(TICK_S)
             for stream in list(self.streams.values()):
@@ -149,7 +149,7 @@ class Service:
 
     @property
     def demand(self) -> float:
-        """Share of the engine that the streams ask for."""
+        """Demand of the streams, as a share of the engine."""
         return self.engine.capacity.demand(self.clock())
 
     @property
@@ -159,7 +159,7 @@ class Service:
 
     @property
     def streams(self) -> dict[str, Stream]:
-        """By the number of their session."""
+        """Session id -> stream."""
         return self.places.streams
 
     @property
@@ -169,7 +169,7 @@ class Service:
 
     @property
     def lost_streams(self) -> int:
-        """Streams whose connection was lost and which may be resumed; they are among `streams`."""
+        """How many of `streams` lost their connection and may be resumed."""
         return len(self.places.lost())
 
     @property
@@ -186,8 +186,8 @@ class Service:
         )
 
     def admit(self, start: Start, caller: Caller = ANYONE) -> Stream:
-        """A new stream, already told `ready`. Raises ClientError for what the model cannot do, OverloadError
-        when it is not ready or full."""
+        """A new stream with `Ready` in its outbox. Raises ClientError for what the model cannot do, OverloadError if
+        the server is not ready or full."""
         if self.draining:
             raise OverloadError("draining", "this server is shutting down", "connect again", retry_after_s=5.0)
         if not self.ready:
@@ -222,14 +222,14 @@ class Service:
                 raise overloaded(full)
 
     def _give_way(self, yielding: Sequence[Stream], full: str) -> None:
-        """The first of these streams ends. Raises OverloadError where there is none."""
+        """End the first of these streams. Raises OverloadError if there is none."""
         if not yielding:
             raise overloaded(full)
         logger.info("stream %s, that nobody speaks on, gives way to another one", yielding[0].session.id)
         self.expel(yielding[0], SILENT)
 
     async def _govern(self) -> None:
-        """Take the ladder's steps, and tell every stream of each, and how much accuracy to trade for speed."""
+        """Move on the ladder, and tell each stream its rung and how much accuracy to trade for speed."""
         capacity, rung = self.engine.capacity, Rung.USUAL
         while True:
             await asyncio.sleep(GOVERN_S)
@@ -247,7 +247,7 @@ class Service:
         stream.degrade(rung, self.model.smaller if rung is Rung.SMALLER else None)
 
     def resume(self, start: Start, wanted: Claim, caller: Caller = ANYONE) -> Stream:
-        """A stream whose connection was lost, told `ready` again. Raises ClientError(`unknown_session`)."""
+        """The stream that lost its connection, with `Ready` in its outbox. Raises ClientError(`unknown_session`)."""
         stream = self.streams.get(wanted.session_id)
         known = stream is not None and secrets.compare_digest(stream.token.encode(), wanted.token.encode())
         if stream is None or not known or stream.caller != caller or stream.fault:
@@ -261,8 +261,8 @@ class Service:
         return stream
 
     def detach(self, stream: Stream) -> None:
-        """The client is gone without `stop`; it may come back within the resume window, but not to a stream that was
-        expelled, nor to a server that shuts down."""
+        """The client is gone without `stop`. It may come back within the resume window, unless the stream was expelled
+        or the server shuts down."""
         window_s = self.config.resume_window_s
         if window_s == 0 or stream.session.done or stream.expelled or self.draining:
             self.dismiss(stream)
@@ -271,7 +271,7 @@ class Service:
         self.places.lose(stream, window_s, self.dismiss)
 
     def expel(self, stream: Stream, fault: CohearError) -> None:
-        """End a stream that may not go on: it hears why, its finals, and `done`."""
+        """End a stream in order: the client gets the fault, its finals, and `done`."""
         if self.places.is_lost(stream):
             self.dismiss(stream)
         elif not stream.expelled:
@@ -280,7 +280,7 @@ class Service:
             stream.stop()
 
     def dismiss(self, stream: Stream) -> None:
-        """The stream is over: its waiting work is given up and its place is free. Idempotent."""
+        """The stream is over: cancel its waiting work and free its place. Idempotent."""
         if self.places.leave(stream):
             stream.close()
             self.engine.capacity.closed(stream.session.id)
@@ -293,8 +293,8 @@ class Service:
         return Ready(session.id, stream.token, self.model.name, self.limits, session.samples().received)
 
     async def drain(self, within_s: float) -> None:
-        """Take no new streams and end the open ones in order: each hears `closing`, its finals, and `done`. What is
-        not decoded after `within_s` is told as lost, and `done` follows then."""
+        """Take no new streams and end the open ones in order: each gets `closing`, its finals, and `done`. What is not
+        decoded after `within_s` is told as lost, and `done` follows."""
         self.draining = True
         for stream in self.places.lost():
             self.dismiss(stream)

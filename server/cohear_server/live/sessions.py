@@ -6,7 +6,6 @@ import asyncio
 import secrets
 from dataclasses import replace
 
-from ..access.caller import Caller
 from ..config import ServerConfig
 from ..core.commands import Start
 from ..core.jobs import DecodeOptions
@@ -17,6 +16,7 @@ from ..core.session import Session
 from ..core.vad import SileroNetwork, VadName
 from ..engine.backend import ModelInfo
 from ..models.silero import load_silero
+from .caller import Caller
 
 
 class Sessions:

@@ -14,7 +14,6 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ..access.caller import ANYONE, Caller
 from ..core.commands import Audio, Claim, Command, Resume, Stop, Tick
 from ..core.effects import Cancel, Effect, Emit, Submit
 from ..core.events import Event, Failed, Final, Lost, Notice, Ready
@@ -25,6 +24,7 @@ from ..errors import CohearError, ServerError
 from ..scheduling.capacity import Capacity
 from ..scheduling.dispatcher import Dispatcher, JobTimes
 from ..scheduling.ladder import PARTIAL_SHARE, Rung
+from .caller import ANYONE, Caller
 from .log import Emitted, EventLog
 from .observer import UNOBSERVED, StreamObserver
 from .outbox import Outbox

@@ -1,1 +1,1 @@
-"""Which windows of which streams are decoded next, and in which batch."""
+"""The engine's time: which windows are decoded next and together, what that costs, and how many streams fit."""

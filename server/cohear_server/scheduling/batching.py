@@ -1,4 +1,4 @@
-"""Which windows may share an engine call: what the policies for live streams and for files have in common."""
+"""Which windows may share a batch, for the policies of live streams and of files."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob
 
 
 def batch_key(job: DecodeJob) -> tuple[object, ...]:
-    """Jobs with equal keys may share an engine call: languages, tasks and the wish for word times may differ, all else
-    must agree (CTranslate2: one option set a call, the same number of prompt tokens in each item). Second tries, which
-    are padded or of another temperature, hold up none but their like."""
+    """Jobs with equal keys may share a batch. Languages, tasks and the wish for word times may differ; all else must
+    agree (CTranslate2: one set of options for a call, the same number of prompt tokens in each item). Second tries,
+    which are padded or of another temperature, share batches only with their like."""
     options, again = job.options, job.second_try
     special = again and (again.padded, again.prompted, again.temperature)
     return job.kind, options.model, options.beam_size, options.prompt, options.temperature, special
 
 
 def length_class(job: DecodeJob, steps_s: Sequence[float]) -> int:
-    """Between which of these its window's length lies; windows of one class cost the model alike (see `ModelInfo`)."""
+    """The class of the window's length between these steps; windows of one class cost the same (see `ModelInfo`)."""
     return bisect_left(steps_s, len(job.pcm) / SAMPLE_RATE_HZ)

@@ -1,8 +1,8 @@
-"""Calls of the backend, made safe: each ends in time, with one result for every job or with one fault.
+"""Safe calls of the backend: each ends in time, with one result for every job, or with one fault.
 
-A backend may raise anything, answer with too few results, or never. Whoever calls here meets BackendUnavailable and
-nothing else. A call that hangs cannot be taken back, because a thread may be stuck in it: it keeps its slot of the
-engine until it returns, and what it says then is not used. When to try again is not decided here (see `dispatcher`).
+A backend may raise anything, return too few results, or never return. Callers of this module get only
+BackendUnavailable. A call that hangs cannot be cancelled, because a thread may be stuck in it: it keeps its slot of the
+engine until it returns, and its result is not used. The dispatcher decides when to try again.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from ..errors import BackendUnavailable
 logger = logging.getLogger(__name__)
 
 Patience = Callable[[Sequence[DecodeJob]], float]
-"""seconds after which a call with these jobs is taken to hang"""
+"""seconds after which a call with these jobs counts as hung"""
 
 Call: TypeAlias = "asyncio.Task[object]"
 
 
 def long_patience(batch: Sequence[DecodeJob]) -> float:
-    """For those who know nothing of the engine's speed: longer than a large model takes on a slow machine."""
+    """A limit without knowledge of the engine's speed: longer than a large model takes on a slow machine."""
     return 900.0
 
 
 class Calls:
-    """At most `slots` calls at a time, those that hang included."""
+    """At most `slots` calls at a time, hung ones included."""
 
     def __init__(self, backend: DecodeBackend, patience: Patience, freed: Callable[[], None]) -> None:
-        """`freed` is called when a slot that was hung is free again."""
+        """`freed` is called when a hung call has returned."""
         self._backend = backend
         self._patience = patience
         self._freed = freed
@@ -42,7 +42,7 @@ class Calls:
 
     @property
     def at_work(self) -> int:
-        """Calls that are waited for."""
+        """Running calls that are not hung."""
         return len(self._tasks) - len(self._hung)
 
     @property
@@ -65,7 +65,7 @@ class Calls:
         return call
 
     async def result(self, call: Call, batch: Sequence[DecodeJob]) -> list[DecodeResult]:
-        """The results in the order of the jobs. Raises BackendUnavailable for whatever went wrong."""
+        """The results in the order of the jobs. Raises BackendUnavailable for any failure."""
         limit_s = self._patience(batch)
         done, _ = await asyncio.wait({call}, timeout=limit_s)
         if not done:
@@ -77,13 +77,13 @@ class Calls:
             raise
         except asyncio.CancelledError:
             raise BackendUnavailable("the engine gave the call up") from None
-        except Exception as fault:  # the backend's boundary: what it raises must not end the server
+        except Exception as fault:  # the backend's boundary: its exceptions must not end the server
             logger.exception("the backend raised what it should not")
             raise BackendUnavailable(f"the engine failed: {type(fault).__name__}: {fault}") from fault
         return in_order(batch, answer)
 
     async def aclose(self) -> None:
-        """Wait for no call any longer."""
+        """Stop waiting for calls."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,15 +1,15 @@
-"""How much of an engine the streams ask for, and what follows: whether one more is let in, and how partials are made.
+"""The demand of the streams on an engine, and what follows: admission, the rung of the ladder, and economy.
 
     opened, heard, closed    what streams send, each by its own clock           --> demand:  share of the engine
     decoded                  what their windows cost, from the dispatcher       --> admits:  may one more come?
     costs                    what continuous speech would cost, until known     --> economy: accuracy against speed
                                                                                 --> step:    the rung of the ladder
 
-What counts is what is asked for, not what is done: a busy engine does all it can, and partials that it gets to late
-are merged. So a partial that waited is charged as often as its stream wanted one, and one of a lower cadence, of a
-small batch or of a smaller model as the usual one that it stands for. A stream that sends nothing asks for nothing,
-and a file sent faster than it was spoken asks for as much as one speaker. One object an engine and its models. A pure
-computation: no clock, no I/O; times are seconds of one monotonic clock.
+Demand counts, not use: a busy engine does all it can, and its late partials are merged. So a partial that waited is
+charged as often as its stream wanted one; and one of a lower cadence, of a small batch or of a smaller model is charged
+as the usual partial that it replaces. A stream that sends nothing demands nothing, and a file that is sent faster than
+real time demands as much as one speaker. There is one object for each engine and its models. A pure computation: no
+clock, no I/O; times are seconds of one monotonic clock.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from .ladder import PARTIAL_SHARE, Ladder, LadderOptions, Rung
 from .tuning import FINAL_S, PARTIAL_S, Tuner
 
 FINAL_EACH_S = 4.0
-"""how often a final comes while somebody speaks"""
+"""time between two finals of continuous speech"""
 
 MOVED_REMEMBERED = 0.02
-"""of each partial, in what is known of how many go to the smaller model"""
+"""weight of each partial in the average share that the smaller model decodes"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +35,23 @@ class CapacityOptions:
     slots: int = 1
     """batches that the engine works on at the same time"""
     interval_s: float = 0.4
-    """of a stream's partials, as usual"""
+    """usual time between two partials of a stream"""
     promised_lag_s: float = 1.0
-    """text is promised to be no further behind speech than this: partials may come later until it is"""
+    """the promise: text is at most so far behind speech. Partials may come later up to this"""
     keep: float = 0.76
-    """Share of the engine that may be asked for before finals come too late: batches cannot be taken back, so a final
-    waits for those that are at work."""
+    """Largest demand, as a share of the engine, with which finals are in time: batches cannot be cancelled, so a final
+    waits for those in the engine."""
     memory_s: float = 4.0
-    """time constant of what is remembered: a few utterances, and short against the 10 s in which to recover"""
+    """time constant of the averages: a few utterances"""
     settle_s: float = 2.0
-    """a stream that has sent less audio than this has not said enough; it is expected to ask for what others do"""
+    """a stream with less audio than this is too young to be measured; it counts as the others do"""
     prior_weight_s: float = 4.0
-    """the cost expected of continuous speech counts as much as so much audio"""
+    """The estimate for continuous speech is weighted like this much audio"""
     quiet_share: float = 0.25
-    """of continuous speech that a stream is expected to bring, however quiet all are now"""
+    """share of continuous speech that every stream is expected to have, even if all are quiet now"""
     economy_from: float = 0.2
     economy_full: float = 0.5
-    """shares of the engine asked for between which sessions go over from most accurate to least work"""
+    """economy grows from 0 to 1 between these two demands"""
     ladder: LadderOptions = field(default_factory=LadderOptions)
 
 
@@ -67,20 +67,20 @@ class Capacity:
         self._moved = 1.0
         """share of the partials on the rung SMALLER that the smaller model decodes: some streams stay with the main"""
         self._partials_a_final = 0.0
-        """remembered, for when no partials are decoded"""
+        """kept for times in which no partials are decoded"""
 
     def has_smaller(self, model: str) -> None:
         """There is a smaller model for partials, of this name."""
         self._smaller = model
         self._ladder.has_smaller = True
 
-    # --- what is told -----------------------------------------------------------------------------
+    # --- measurements -----------------------------------------------------------------------------
 
     def opened(self, session_id: str, now_s: float) -> None:
         self._accounts[session_id] = _Account(now_s, self.options.memory_s)
 
     def heard(self, session_id: str, audio_s: float, now_s: float) -> None:
-        """So much audio came on this stream, speech or not."""
+        """This stream sent so much audio, speech or not."""
         account = self._accounts.get(session_id)
         if account is not None:
             account.hear(audio_s, now_s)
@@ -116,14 +116,14 @@ class Capacity:
         self.rung = rung
         return rung
 
-    # --- what follows -----------------------------------------------------------------------------
+    # --- decisions --------------------------------------------------------------------------------
 
     def demand(self, now_s: float, rung: Rung | None = None) -> float:
-        """Share of the engine that the streams ask for on this rung (default: the present)."""
+        """Demand of the streams on this rung (default: the present one), as a share of the engine."""
         return self._asked(*self._rates(now_s), self.rung if rung is None else rung) / self.options.slots
 
     def economy(self, now_s: float) -> float:
-        """How far sessions are to trade accuracy for less work, 0 to 1."""
+        """How much accuracy sessions should trade for speed, 0 to 1."""
         options = self.options
         share = (self.demand(now_s) - options.economy_from) / (options.economy_full - options.economy_from)
         return min(1.0, max(0.0, share))
@@ -136,26 +136,26 @@ class Capacity:
         return len(self._accounts) + room / newcomer if newcomer else math.inf
 
     def admits(self, now_s: float) -> bool:
-        """Whether one more stream like those here would keep the promise. Not on any rung but the usual; the first one
-        always."""
+        """Whether one more stream like the present ones would keep the promise. Only on the usual rung; the first
+        stream is always admitted."""
         return not self._accounts or (self.rung is Rung.USUAL and len(self._accounts) + 1 <= self.fits(now_s))
 
     def speech_s(self) -> tuple[float, float]:
-        """Engine seconds that the finals and the partials of a second of continuous speech take, as the costs say."""
+        """Estimated engine seconds for the finals and for the partials of one second of continuous speech."""
         costs, size = self._costs.main, self._tuner.now.batch
         finals_s = costs.seconds(1, FINAL_S, timed=1) / FINAL_EACH_S
         return finals_s, costs.seconds(size, PARTIAL_S) / size / self.options.interval_s
 
     def _elastic(self) -> float:
-        """So much of the usual number of partials keeps the promise: a partial that comes `interval` after the one
-        before has waited for a batch, and was decoded in another."""
+        """The share of the usual partials that still keeps the promise. A partial may wait for one batch and be decoded
+        in the next."""
         options, tuning = self.options, self._tuner.now
         batch_s = self._costs.main.seconds(tuning.batch, PARTIAL_S)
         longest_s = max(options.interval_s, options.promised_lag_s - 2 * batch_s)
         return options.interval_s / longest_s
 
     def _smaller_share(self) -> float:
-        """What partials take on the rung SMALLER, as a share of the main model's."""
+        """The cost of partials on the rung SMALLER, as a share of their cost in the main model."""
         if self._smaller is None:
             return 1.0
         size = self._tuner.now.batch
@@ -168,7 +168,7 @@ class Capacity:
         return finals + self._elastic() * share * partials
 
     def _rates(self, now_s: float) -> tuple[float, float]:
-        """Engine seconds a second that all streams ask for: finals, and the usual number of partials."""
+        """Demand of all streams in engine seconds a second: for finals, and for the usual number of partials."""
         asked = [account.asks(now_s) for account in self._settled()]
         finals, partials = sum(one[0] for one in asked), sum(one[1] for one in asked)
         if self.rung is Rung.NO_PARTIALS:
@@ -176,7 +176,7 @@ class Capacity:
         return finals, partials
 
     def _expected(self, now_s: float) -> float:
-        """Engine seconds a second that all streams ask for, those included that began to send just now."""
+        """The same, with the expected demand of streams that have just begun to send."""
         asked = self._asked(*self._rates(now_s), self.rung)
         new = sum(0 < account.audio_s < self.options.settle_s for account in self._accounts.values())
         return asked + new * self._newcomer(now_s)
@@ -185,7 +185,7 @@ class Capacity:
         return [account for account in self._accounts.values() if account.audio_s >= self.options.settle_s]
 
     def _newcomer(self, now_s: float) -> float:
-        """Engine seconds a second that one more stream would ask for."""
+        """Expected demand of one more stream, in engine seconds a second."""
         speech = self._asked(*self.speech_s(), Rung.USUAL)
         asked = self._asked(*self._rates(now_s), Rung.USUAL)
         speakers = sum(account.rate(now_s) for account in self._settled())
@@ -194,8 +194,7 @@ class Capacity:
         return max(self.options.quiet_share * speech, mean)
 
     def _usual_s(self, job: DecodeJob, cost_s: float, batch: int) -> float:
-        """What a partial that took `cost_s` in a batch of so many would take as usual: in a full batch, and of the main
-        model."""
+        """The usual cost of a partial that took `cost_s` in a batch of so many: in a full batch of the main model."""
         costs, size = self._costs.of(job.options.model), self._tuner.now.batch
         window_s = len(job.pcm) / SAMPLE_RATE_HZ
         if self.rung is Rung.SMALLER:
@@ -214,15 +213,15 @@ def _each_s(costs: Costs, batch: int, window_s: float) -> float:
 
 
 class _Account:
-    """What one stream sent and cost of late: sums that fade with time."""
+    """The recent audio and cost of one stream: sums that fade with time."""
 
     def __init__(self, opened_s: float, memory_s: float) -> None:
         self.opened_s = opened_s
         self.audio_s = 0.0
-        """sent in all; this does not fade"""
+        """all audio of the stream; this does not fade"""
         self._memory_s = memory_s
         self._heard_s = self._finals_s = self._partials_s = 0.0
-        """audio, engine seconds of finals, and of as many partials as it wanted"""
+        """audio; engine seconds of its finals; and of as many partials as it wanted"""
         self._at_s = opened_s
 
     def hear(self, audio_s: float, now_s: float) -> None:
@@ -236,23 +235,23 @@ class _Account:
         self._partials_s += partials_s
 
     def set_partials(self, a_final: float) -> None:
-        """They ask for so many times what its finals ask for."""
+        """Set the demand of its partials to a multiple of that of its finals."""
         self._partials_s = self._finals_s * a_final
 
     def rate(self, now_s: float) -> float:
-        """Seconds of audio a second; no more than a speaker's."""
+        """Seconds of audio a second, at most 1."""
         self._fade(now_s)
         return min(1.0, self._heard_s / self._whole_s())
 
     def asks(self, now_s: float) -> tuple[float, float]:
-        """Engine seconds a second, for finals and for partials. Audio that came faster than it was spoken asks for no
-        more than a speaker's."""
+        """Demand in engine seconds a second, for finals and for partials. Audio faster than real time counts as one
+        speaker."""
         self._fade(now_s)
         whole_s = max(self._whole_s(), self._heard_s)
         return self._finals_s / whole_s, self._partials_s / whole_s
 
     def _whole_s(self) -> float:
-        """What the fading sum of one second a second would be by now."""
+        """The present value of a fading sum that gets one second every second."""
         return self._memory_s * (1 - math.exp(-max(0.1, self._at_s - self.opened_s) / self._memory_s))
 
     def _fade(self, now_s: float) -> None:

@@ -1,9 +1,9 @@
-"""What decoding costs on this machine with this model, in seconds of a slot of the engine.
+"""The cost model: what decoding costs on this machine with this model, in seconds of a slot of the engine.
 
     batch of n windows  =  encode(window) x together(n)  +  decoder steps x step(n)  +  word times
 
-The curves are measured at warm-up (see `warmup`) and put right by every batch that is decoded. All that depends on the
-speed of a machine follows from them: see `tuning` for batches, `capacity` for streams. A pure computation.
+The curves are measured at warm-up (see `warmup`) and corrected by every decoded batch. Everything that depends on the
+speed of a machine follows from them: batches in `tuning`, streams in `capacity`. A pure computation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult
 
 TOKENS_A_SECOND = 3.4
-"""of speech, until text was decoded: people say 2.6 words a second, and a word has 1.3 tokens"""
+"""tokens of a second of speech, until text was decoded: people say 2.6 words a second, and a word has 1.3 tokens"""
 
 FIRST_STEPS = 2.0
 """decoder steps of a window without text: one over its prompt, one that ends it"""
@@ -27,20 +27,20 @@ CALL_STEPS = 8.0
 property of Whisper's shape, not of a machine."""
 
 WORD_TIMES_SHARE = 0.6
-"""what the word times of a window take of its encoding, until some were measured"""
+"""cost of the word times of a window, as a share of its encoding, until some were measured"""
 
 SCALE_LEARNS, CURVES_LEARN = 0.1, 0.02
-"""Share of a batch's error (as a logarithm) that is put right: by the scale of all curves, and by the curves near it.
-Most errors are of the first kind, as when the machine was busier at warm-up than it is now."""
+"""Share of a batch's error (as a logarithm) that is corrected: in the scale of all curves, and in the curves near it.
+Most errors are of the first kind, for example when the machine was busier at warm-up than now."""
 
 LARGEST_ERROR = 2.0
-"""A batch that took longer than so many times what was expected counts as that: it may have been disturbed."""
+"""A slow batch counts as at most so many times its expected cost: other programs may have disturbed it."""
 
 LEAST_S = 1e-7
 
 
 class Curve:
-    """A positive function given by points: straight between them, and beyond them as between the last two."""
+    """A positive function given by points: linear between them; beyond them, the last piece goes on."""
 
     def __init__(self, points: Mapping[float, float]) -> None:
         self._x = sorted(points)
@@ -51,11 +51,11 @@ class Curve:
             return self._y[0]
         i = self._left(x)
         part = (x - self._x[i]) / (self._x[i + 1] - self._x[i])
-        # a line through two measured points may fall: it is not followed below the lower of them by much
+        # a line through two measured points may fall: it is not followed far below the lower one
         return max(self._y[i] + part * (self._y[i + 1] - self._y[i]), min(self._y) / 4)
 
     def learn(self, x: float, ratio: float, weight: float = 1.0) -> None:
-        """At `x` it is `ratio` times as much as we say: the points there take a little of that."""
+        """The true value at `x` is `ratio` times the present one: move the points near it a little."""
         error = weight * CURVES_LEARN * math.log(ratio)
         i = self._left(x) if len(self._x) > 1 else 0
         step = self._x[i + 1] - self._x[i] if len(self._x) > 1 else 1.0
@@ -67,45 +67,45 @@ class Curve:
         return dict(zip(self._x, self._y, strict=True))
 
     def _left(self, x: float) -> int:
-        """Number of the point where the piece of `x` begins."""
+        """Index of the point where the piece of `x` begins."""
         return min(max(0, bisect_right(self._x, x) - 1), len(self._x) - 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One batch as it was decoded."""
+    """The measured cost of one batch."""
 
     windows: int
     window_s: float
-    """of each"""
+    """length of each window"""
     total_s: float
     encode_s: float = 0.0
-    """of it; 0: the engine does not say, and half is taken for it"""
+    """part for encoding; 0: the engine does not say, and half is assumed"""
     steps: int = 0
-    """decoder steps; 0: the engine does not say, and those of speech are taken"""
+    """decoder steps; 0: the engine does not say, and those of speech are assumed"""
 
 
 class Costs:
-    """Of one model."""
+    """The cost model of one model."""
 
     def __init__(self, encode: Curve, together: Curve, step: Curve) -> None:
         self.encode = encode
         """seconds for one window alone, by its length in seconds"""
         self.together = together
-        """by the number of windows: how many times that one alone they take, encoded in one batch"""
+        """by the number of windows: cost of encoding them in one batch, as a multiple of one alone"""
         self.step = step
         """seconds of a decoder step, by the number of windows"""
         self.word_times = Curve({x: WORD_TIMES_SHARE * y for x, y in encode.points().items()})
         """seconds for the word times of one window, by its length"""
         self.scale = 1.0
-        """of all of them"""
+        """factor of all curves"""
         self.tokens_a_second = TOKENS_A_SECOND
         self.batches = 0
-        """from which it has learnt"""
+        """batches from which it has learnt"""
 
     @classmethod
     def of(cls, measured: Sequence[Measured]) -> Costs:
-        """From the batches of a warm-up: of growing size with equal windows, and one window of another length."""
+        """The costs from the batches of a warm-up: growing sizes of equal windows, and one window of another length."""
         first = next(one for one in measured if one.windows == 1)
         alike = [one for one in measured if one.window_s == first.window_s]
         alone = [one for one in measured if one.windows == 1]
@@ -115,19 +115,19 @@ class Costs:
         return cls(encode, Curve(_rising(together)), Curve(_rising(step)))
 
     def seconds(self, windows: int, window_s: float, *, timed: float = 0.0) -> float:
-        """Expected of a batch of so many windows of speech of this length, `timed` of them with word times."""
+        """Expected seconds of a batch of so many windows of speech of this length, `timed` of them with word times."""
         encode_s = self.encode.at(window_s) * self.together.at(windows)
         decode_s = self._steps(window_s) * self.step.at(windows)
         return self.scale * (encode_s + decode_s + timed * self.word_times.at(window_s))
 
     def of_batch(self, jobs: Sequence[DecodeJob]) -> float:
-        """The same for these jobs. A step takes as long for a window whose text has ended, so the longest counts."""
+        """Expected seconds for these jobs. Steps go on for windows whose text has ended, so the longest one counts."""
         encode_s, decode_s, times_s = self._parts(jobs, self._steps(_longest_s(jobs)))
         return encode_s + decode_s + times_s
 
     def observe(self, jobs: Sequence[DecodeJob], results: Sequence[DecodeResult], busy_s: float) -> None:
-        """A batch was decoded and kept a slot so long: put right what is expected of the next. Nothing is learnt from
-        one that was answered from a cache, failed in part, or was a second try: that is padded."""
+        """A batch was decoded and kept a slot so long: correct the curves. Nothing is learnt from batches that came
+        from a cache, failed in part, or were second tries, which are padded."""
         odd = any(result.known or result.error is not None for result in results)
         if busy_s <= 0 or odd or any(job.second_try is not None for job in jobs):
             return
@@ -150,7 +150,7 @@ class Costs:
             self.word_times.learn(mean_s, rest_ratio, times_s / (times_s + decode_s))
 
     def report(self) -> dict[str, Any]:
-        """Plain data for `/v1/status`: ms, by window length or number of windows."""
+        """JSON-ready data for `/v1/status`: ms, by window length or number of windows."""
         return {
             "encode_ms": {f"{x:g}": round(1000 * y, 2) for x, y in self.encode.points().items()},
             "together": {f"{x:g}": round(y, 2) for x, y in self.together.points().items()},
@@ -173,7 +173,7 @@ class Costs:
 
 
 class CostBook:
-    """The costs of each model of a backend. Those of one that was not measured are unknown: next to nothing."""
+    """The costs of each model of a backend. A model that was not measured counts as nearly free."""
 
     def __init__(self, main: str = "") -> None:
         self._main = main
@@ -186,7 +186,7 @@ class CostBook:
 
     @property
     def main(self) -> Costs:
-        """Of the model that decodes finals."""
+        """The costs of the model that decodes finals."""
         return self.of(self._main)
 
     def of(self, model: str) -> Costs:
@@ -196,7 +196,7 @@ class CostBook:
         return self.of(jobs[0].options.model).of_batch(jobs)
 
     def observe(self, jobs: Sequence[DecodeJob], results: Sequence[DecodeResult], busy_s: float) -> None:
-        """A batch was decoded: see `Costs.observe`. Nothing is learnt of a model that was not measured."""
+        """A batch was decoded: see `Costs.observe`. A model that was not measured learns nothing."""
         costs = self._costs.get(jobs[0].options.model)
         if costs is not None:
             costs.observe(jobs, results, busy_s)
@@ -217,7 +217,7 @@ def _encode_s(one: Measured) -> float:
 
 
 def _rising(points: Mapping[float, float]) -> dict[float, float]:
-    """More windows take no less time, whatever disturbed the measurement."""
+    """The points made rising: more windows never take less time, even if a measurement was disturbed."""
     most, found = 0.0, {}
     for x in sorted(points):
         most = found[x] = max(most, points[x])

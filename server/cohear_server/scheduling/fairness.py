@@ -1,8 +1,8 @@
-"""Whose turn it is among tenants: who had least of the engine of late, as fair queueing does it.
+"""Fair queueing among tenants: the next turn goes to the tenant that had least of the engine recently.
 
-Service fades: what was had a minute ago counts 1/e, so nobody pays for hours gone by. A tenant who comes, or comes
-back, begins where those stand who are served now: it neither waits for them nor makes them wait (start-time fair
-queueing: Goyal, Vin and Cheng 1996). A pure computation; tenants who are gone and whose service faded are forgotten.
+Service fades: what a tenant had a minute ago counts 1/e, so nobody pays for past hours. A tenant that comes, or comes
+back, begins where the tenants that are served now stand: it neither waits for them nor makes them wait (start-time fair
+queueing: Goyal, Vin and Cheng 1996). A pure computation; tenants that are gone and whose service faded are forgotten.
 """
 
 from __future__ import annotations

@@ -5,12 +5,12 @@ A stream has one waiting partial, where the newest wins, and its finals in order
 1. Finals that must begin now to be ready when they are due. They take along others that would be next: two cost less
    than one after the other.
 2. Partials. While the engine is at work, few of them wait for more to come, as long as they have time.
-3. Finals that are not due yet. Each is a guess that its speaker has come to the end, and half of the guesses are taken
-   back: an idle engine has them ready, and a busy one loses nothing to them.
+3. Finals that are not due yet. They are speculative: half of them are cancelled because speech goes on. An idle engine
+   has them ready in time, and a busy one loses nothing by them.
 
-Within a class the earliest deadline comes first, and among equals the tenant who had least (`fairness`). A batch is of
-one class: a final would wait for the encoding of the partials. How large it is, how long partials wait and when a final
-must begin follow from what decoding costs here (`costs`, `tuning`).
+Within a class the earliest deadline comes first, and among equals the tenant that had least (`fairness`). A batch is of
+one class, because a final would wait for the encoding of the partials. Its size, how long partials wait and when a
+final must begin follow from the cost model (`costs`, `tuning`).
 
 Finals are never dropped; a partial is dropped when its own stream sends a newer one. So memory is bounded by the
 sessions: a slot each, and finals only as far as `Session.backlog_s` lets the connection read on.
@@ -34,11 +34,11 @@ DEADLINE_SLOT_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class SchedulerOptions:
-    """The operator's limits; within them the size of batches is found by what they cost."""
+    """The operator's limits; within them the cost model decides the size of batches."""
 
     max_batch: int = MOST
     max_batch_s: float = 1_000.0
-    """seconds of audio in a batch: bounds its memory"""
+    """most seconds of audio in a batch: bounds its memory"""
 
 
 @dataclass(slots=True)
@@ -73,12 +73,12 @@ class Scheduler:
         tuner: Tuner | None = None,
         share: Callable[[str], float] = equal_shares,
     ) -> None:
-        """`share` is what each tenant is to have."""
+        """`share` is the share of each tenant."""
         self.options = options
         self.window_steps_s: Mapping[str, tuple[float, ...]] = {}
-        """by model: windows between two of these cost it alike, and only such are put together (see `ModelInfo`)"""
+        """by model: only windows between the same two steps share a batch (see `ModelInfo`)"""
         self.replaced = 0
-        """partials that a newer one of the same stream made needless"""
+        """partials that were replaced by a newer one of the same stream"""
         self._costs = costs or CostBook()
         self._tuner = tuner or Tuner(self._costs, options.max_batch)
         self._fair = FairShare(share)
@@ -99,7 +99,7 @@ class Scheduler:
         return {JobKind.PARTIAL: partials, JobKind.FINAL: sum(len(lane.finals) for lane in lanes)}
 
     def submit(self, job: DecodeJob, now_s: float) -> DecodeJob | None:
-        """Take a job in. Returns the partial that it replaces, which will not be decoded."""
+        """Add a job. Returns the partial that it replaces, which will not be decoded."""
         lane = self._lanes.setdefault(job.session_id, _Lane())
         self._order += 1
         waiting = _Waiting(job, now_s + job.deadline_s, self._order)
@@ -112,7 +112,7 @@ class Scheduler:
             return None
         self.replaced += 1
         self._fair.waits_no_more(job.tenant)
-        # the newer window takes over the older one's place, or a busy stream would never come to its turn
+        # the newer window keeps the older one's deadline, or a busy stream would never get its turn
         waiting.due_s = min(waiting.due_s, old.due_s)
         return old.job
 
@@ -129,7 +129,7 @@ class Scheduler:
     def next_batch(self, now_s: float, busy: int = 0) -> list[DecodeJob]:
         """The jobs to decode now, taken out of the queue; empty if none should be. All share one `batch_key`.
 
-        `busy` batches are in the engine already. Who is held back is asked for again when a batch ends."""
+        `busy` batches are in the engine already. Jobs that are held back get their chance when a batch ends."""
         for ranked in self._ranked(now_s):
             batch = self._fill(ranked) if ranked else []
             if batch and not (busy and self._may_wait(batch, now_s)):
@@ -139,7 +139,7 @@ class Scheduler:
         return []
 
     def finished(self, batch: list[DecodeJob]) -> None:
-        """The engine is through with these; their streams may have a next partial decoded."""
+        """These jobs are decoded; their streams may have another partial decoded."""
         for job in batch:
             if job.kind is JobKind.PARTIAL:
                 self._lanes[job.session_id].partials_decoding -= 1
@@ -149,7 +149,7 @@ class Scheduler:
         """What may go now, class by class, each made only when it is asked for."""
 
         def rank(waiting: _Waiting) -> tuple[int, float, float, int]:
-            # all that is overdue is equally urgent: under overload the tenants' shares decide, not their numbers
+            # everything overdue is equally urgent: under overload the tenants' shares decide
             slot = max(0, int((waiting.due_s - now_s) / DEADLINE_SLOT_S))
             return slot, self._fair.rank(waiting.job.tenant), waiting.due_s, waiting.order
 
@@ -159,7 +159,7 @@ class Scheduler:
         for final in sorted((waiting for lane in lanes for waiting in lane.finals), key=rank):
             (urgent if self._must_begin(final, now_s) else early).append(final)
         yield urgent and urgent + early
-        # one at a time a stream: a second would be decoded without knowing what the first committed
+        # one partial of a stream at a time: a second one would not know what the first commits
         yield sorted((lane.partial for lane in lanes if lane.partial and not lane.partials_decoding), key=rank)
         yield early
 
@@ -171,7 +171,7 @@ class Scheduler:
         return few and batch[0].due_s - now_s > self.tuning.slack_s
 
     def _fill(self, ranked: list[_Waiting]) -> list[_Waiting]:
-        """The first, and of those behind it all that may share its call and are worth the time."""
+        """The first job, and all others that may share its batch and are worth the time."""
         key = self._key(ranked[0].job)
         batch: list[_Waiting] = []
         for waiting in ranked:

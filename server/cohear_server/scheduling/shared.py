@@ -1,6 +1,7 @@
-"""One engine and all that decides over it: what it costs, which windows are next, how many streams it carries.
+"""One engine and the parts that decide about it: its costs, its scheduler, its capacity.
 
-Several models, engines or gateways have one such object each. It makes and joins the parts; each decides its own.
+Several models, engines or gateways have one such object each. It makes the parts and connects them; each part decides
+for itself.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ logger = logging.getLogger(__name__)
 
 PATIENCE_S = 10.0
 PATIENCE_FACTOR = 20.0
-"""A call hangs when it takes longer than so many seconds, and so many times what was expected of it."""
+"""A call counts as hung after so many seconds, and so many times its expected cost."""
 
 PAUSE_SHARE = 0.25
-"""of a batch's time: the loop's results wait so much longer at most"""
+"""longest pause of the loop, as a share of a batch's time"""
 
 
 class SharedEngine:
@@ -36,7 +37,7 @@ class SharedEngine:
         interval_s: float,
         observers: Sequence[Decoded] = (),
     ) -> None:
-        """`interval_s` is that of a stream's partials, as usual."""
+        """`interval_s` is the usual time between two partials of a stream."""
         self._backend = backend
         self._clock = clock
         self.costs = CostBook()
@@ -47,7 +48,7 @@ class SharedEngine:
         self.dispatcher = Dispatcher(backend, self.scheduler, clock, told, self._patience)
 
     async def measure(self) -> None:
-        """Once the backend is started: what its models cost. Raises BackendUnavailable."""
+        """Measure the costs of the started backend's models. Raises BackendUnavailable."""
         main, smaller = self._backend.model, self._backend.model.smaller
         self.scheduler.window_steps_s = {model.name: model.window_steps_s for model in (main, smaller) if model}
         self.costs.enter(main.name, await measure(self._backend, main, self._clock), main=True)

@@ -1,12 +1,12 @@
-"""Which waiting windows of files are decoded next, and together: as full a batch as can be, since nobody waits for one.
+"""The policy of files: which waiting windows are decoded next, and together, in the fullest batches.
 
     submit --> a lane for each batch key and length class --> next_batch: the lane of a job that somebody waits for;
                                                               one that was passed by too often; the oldest full one;
                                                               the longest, when nothing more comes soon
 
-While more windows are to come only full batches go. When none are, what is left is shared out evenly over the slots of
-the engine, so that all of them end at the same time. A pure decision, as `scheduler` is for live streams: no clock, no
-I/O, no threads. Whoever submits bounds how much waits.
+While more windows are to come, only full batches go. At the end, the rest is shared out evenly over the slots of the
+engine, so that all of them end at the same time. A pure decision, as `scheduler` is for live streams: no clock, no I/O,
+no threads. The caller bounds how much waits.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class ThroughputOptions:
     slots: int = 1
     """batches that the engine works on at the same time"""
     capacity: int = 96
-    """windows that may wait, at most: with so many none can come, and the longest lane goes as it is"""
+    """most windows that may wait: with so many none can come, and the longest lane goes as it is"""
     patience: int = 12
-    """batches that may pass by a window whose lane does not fill"""
+    """batches that may go before a window whose lane does not fill"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class ThroughputScheduler:
         return {kind: counts[kind] for kind in JobKind}
 
     def submit(self, job: DecodeJob, now_s: float) -> None:
-        """Take a job in; it replaces none. With `deadline_s` 0 it goes next, with whatever may go with it."""
+        """Add a job; it replaces none. With `deadline_s` 0 it goes next, with whatever may share its batch."""
         self._lanes.setdefault(self._lane(job), []).append(_Waiting(job, self._batches))
 
     def cancel(self, job_id: str, session_id: str) -> bool:
@@ -95,7 +95,7 @@ class ThroughputScheduler:
         return [one.job for one in waiting[:size]]
 
     def finished(self, batch: list[DecodeJob]) -> None:
-        """The engine is through with these; nothing depends on it."""
+        """These jobs are decoded; nothing depends on it."""
 
     def _choose(self) -> Hashable | None:
         wanted = [lane for lane, waiting in self._lanes.items() if any(one.wanted for one in waiting)]
@@ -110,7 +110,7 @@ class ThroughputScheduler:
         return max(full, key=self._age) if full else max(self._lanes, key=lambda lane: len(self._lanes[lane]))
 
     def _age(self, lane: Hashable) -> int:
-        """Batches that passed by its oldest job."""
+        """Batches that went before its oldest job."""
         return self._batches - self._lanes[lane][0].batches_before
 
     def _nothing_comes(self) -> bool:

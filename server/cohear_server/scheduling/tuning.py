@@ -1,7 +1,7 @@
-"""What the scheduler goes by, from what decoding costs: how large a batch is worth its time, and who may wait for it.
+"""The scheduler's parameters, from the cost model: how large a batch is worth its time, and which windows wait for it.
 
-All constants here are shares, or times that people notice: none depends on a machine. `bench/simulate.py` compares what
-is found here with the best that can be set by hand, on machines of several kinds.
+All constants here are shares, or times that people notice; none depends on a machine. `bench/simulate.py` compares the
+result with the best parameters that can be set by hand, on machines of several kinds.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from dataclasses import dataclass
 from .costs import CostBook, Costs
 
 PARTIAL_S = 3.0
-"""the window of a usual partial: people say a few words a breath"""
+"""length of a usual partial's window"""
 
 FINAL_S = 6.0
-"""that of a usual final, with the speech before it"""
+"""length of a usual final's window, with its context"""
 
 WORTH = 0.05
 """a batch of twice the size must save this share of the time of each window, or its windows only wait for each other"""
 
 LONGEST_S = 0.3
-"""A batch is no longer than this, if it can be shorter: nothing in the engine can be taken back, and a final that waits
-for it comes so much later."""
+"""A batch takes no longer than this, if it can be smaller: nothing in the engine can be cancelled, and a final that
+waits for it comes so much later."""
 
 MOST = 64
-"""windows in a batch, whatever they cost: more are not measured"""
+"""most windows in a batch, whatever they cost: more are not measured"""
 
 BATCHES_BETWEEN = 8
-"""decoded before it is found anew"""
+"""batches between two computations of the parameters"""
 
 SLACK_BATCHES = 1.5
-"""A partial is held back for others until so many times its batch's time are left before it is due."""
+"""A partial waits for others until only so many times its batch's time are left before it is due."""
 
 URGENT_S = 0.12
-"""A final that must begin this soon goes before all partials. One whose endpoint is known always must: it has a little
-less time than this."""
+"""A final that must begin this soon goes before all partials. A final whose endpoint is known always does, because it
+has less time than this."""
 
 URGENT_BATCHES = 0.75
 """So does one that must begin before this much of a batch of partials has passed, for it may have to wait for such a
@@ -44,7 +44,7 @@ batch. And the earlier, the less two finals save together (`_apart`): where they
 @dataclass(frozen=True, slots=True)
 class Tuning:
     batch: int
-    """windows that are worth one batch, at most"""
+    """most windows that are worth one batch"""
     few: int
     """fewer partials than this wait for others, as long as they have time"""
     slack_s: float
@@ -52,11 +52,11 @@ class Tuning:
     urgent_s: float
     """a final that must be begun this soon goes before all partials"""
     longest_s: float = LONGEST_S
-    """of a batch of several windows, as expected"""
+    """longest expected time of a batch of several windows"""
 
 
 def tuned(costs: Costs, limit: int = MOST) -> Tuning:
-    """For an engine that costs this; `limit` is the operator's for the size of batches."""
+    """The parameters for an engine with these costs; `limit` is the operator's limit for the size of batches."""
     batch = worthwhile(costs, min(limit, MOST))
     batch_s = costs.seconds(batch, PARTIAL_S)
     urgent_s = max(URGENT_S, (URGENT_BATCHES + _apart(costs)) * batch_s)
@@ -75,13 +75,13 @@ def worthwhile(costs: Costs, limit: int) -> int:
 
 
 def _apart(costs: Costs) -> float:
-    """What a second final adds to the time of one, as a share of that: 1 where they save nothing together."""
+    """What a second final adds to the time of the first, as a share of it; 1 if they save nothing together."""
     one_s, two_s = costs.seconds(1, FINAL_S), costs.seconds(2, FINAL_S)
     return min(1.0, max(0.0, two_s / one_s - 1))
 
 
 class Tuner:
-    """What holds now, found anew as more is learnt of the costs. `by_hand` is for trying out what else could be."""
+    """The present parameters, computed again as the costs are learnt. `by_hand` sets others, for experiments."""
 
     def __init__(self, costs: CostBook, limit: int = MOST, by_hand: Tuning | None = None) -> None:
         self._costs = costs

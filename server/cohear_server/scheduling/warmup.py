@@ -1,12 +1,13 @@
-"""What decoding costs here, measured before the first client in about a second: batches of noise of growing size.
+"""Measures the costs before the first client, in about a second: with batches of noise of growing size.
 
-A first guess: noise is not speech, and the machine may be busy with other things just now. What is decoded later puts
-it right (see `costs`). All slots of the engine are kept busy, as they are when it matters.
+It is a first guess: noise is not speech, and the machine may be busy with other things. Later batches correct it (see
+`costs`). All slots of the engine are busy meanwhile, as they are under load.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -18,20 +19,30 @@ from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, JobKind
 from ..engine.backend import DecodeBackend, ModelInfo
 from .costs import Costs, Measured
 
+logger = logging.getLogger(__name__)
+
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 WINDOW_S, LONG_WINDOW_S = 2.0, 6.0
 TRIES = 2
-"""the quickest counts: others may be at work on a machine that starts up"""
+"""the fastest try counts: other programs may use a machine that starts up"""
 ENOUGH_S = 0.25
-"""A batch that takes longer is tried once, and no larger one is: a slow model must not keep the first client waiting.
-Two sizes are measured nevertheless, for there is no curve through one."""
+"""A batch that takes longer is tried once, and no larger one is tried: a slow model must not keep the first client
+waiting. Two sizes are always measured, because a curve needs two points."""
+LONGEST_S = 10.0
+"""for one window: a longer one is not waited for, and it counts as this long"""
 SLOW_S = 1.0
-"""for one window: then nothing else is measured, and two are taken for twice as much until some were decoded"""
+"""if one window takes longer, nothing else is measured; two are assumed to take twice as long until some were
+decoded"""
 
 
 async def measure(backend: DecodeBackend, model: ModelInfo, clock: Callable[[], float]) -> Costs:
-    """What this model of the backend costs. Raises BackendUnavailable."""
-    long = await _quickest(backend, model, 1, LONG_WINDOW_S, clock)
+    """The costs of this model of the backend. Raises BackendUnavailable."""
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            long = await _quickest(backend, model, 1, LONG_WINDOW_S, clock)
+    except TimeoutError:
+        logger.warning("%s takes more than %.0f s for a window of %.0f s", model.name, LONGEST_S, LONG_WINDOW_S)
+        long = Measured(1, LONG_WINDOW_S, LONGEST_S)
     if long.total_s > SLOW_S:
         return Costs.of([long, replace(long, windows=2, total_s=2 * long.total_s, encode_s=2 * long.encode_s)])
     measured = [long]
@@ -59,7 +70,7 @@ async def _quickest(
 
 
 def _undisturbed(measured: Measured, spent_s: float) -> Measured:
-    """The same without the time for which other programs had the cores: a batch takes no longer than it computes."""
+    """The measurement without the time in which other programs had the cores."""
     share = min(1.0, spent_s / measured.total_s) if measured.total_s else 1.0
     return replace(measured, total_s=share * measured.total_s, encode_s=share * measured.encode_s)
 

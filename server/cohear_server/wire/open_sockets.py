@@ -1,4 +1,4 @@
-"""All open connections of a server: how many there may be, and which of them gives way to another. It reads none."""
+"""All open connections of a server: how many there may be, and which one is closed for a new one. It reads none."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Protocol
 
 from uvicorn.server import ServerState
 
-from ..access.caller import most_from
 from ..errors import OverloadError
+from ..live.caller import most_from
 
 
 @dataclass(frozen=True, slots=True)

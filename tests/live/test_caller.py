@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cohear_server.access.caller import most_from, network_of
+from cohear_server.live.caller import most_from, network_of
 
 
 @pytest.mark.parametrize(
