@@ -14,6 +14,7 @@ from cohear_server.core.events import Closing, Done, Event, Failed, Final, Lost,
 from cohear_server.errors import ClientError, OverloadError
 from cohear_server.live import companions
 from cohear_server.live.caller import ANYONE, Caller
+from cohear_server.live.places import SILENT_S, SPEAKS_WITHIN_S
 from cohear_server.live.service import Service
 from cohear_server.live.stream import Stream
 from cohear_server.models.silero import load_silero
@@ -103,6 +104,87 @@ async def test_one_caller_has_so_many_places_and_no_more(settings: dict[str, int
             service.admit(Start(), same)
         for _ in range(2):
             service.admit(Start(), other)
+
+
+async def test_streams_of_other_addresses_do_not_give_way_to_one_that_may_have_no_more() -> None:
+    """Without keys all callers are alike but for their addresses."""
+    here, there = Caller(address="10.0.0.1"), Caller(address="10.0.0.2")
+    async with running(max_streams_per_address=1) as service:
+        elsewhere = lost(service, there)
+        service.admit(Start(), here)
+        with pytest.raises(OverloadError, match="your key or your address"):
+            service.admit(Start(), here)
+        assert elsewhere.session.id in service.streams
+
+
+async def test_one_address_of_the_internet_cannot_have_all_places_but_a_network_behind_a_proxy_can() -> None:
+    async with running(max_streams=4) as service:
+        for _ in range(2):
+            service.admit(Start(), Caller(address="8.8.8.8"))
+        with pytest.raises(OverloadError, match="your key or your address"):
+            service.admit(Start(), Caller(address="8.8.8.8"))
+        for address in ("127.0.0.1", "172.17.0.1"):
+            service.admit(Start(), Caller(address=address))
+    async with running(max_streams=4) as service:
+        for _ in range(4):
+            service.admit(Start(), Caller(address="172.17.0.1"))
+
+
+def test_streams_that_send_no_audio_give_way_to_one_that_wants_in_and_are_told() -> None:
+    """Whatever else they send: a keepalive is no speech."""
+    clock = SimClock()
+    service = Service(ServerConfig(vad="energy", max_streams=3), FakeBackend(), clock)
+
+    async def scenario() -> None:
+        async with service.running():
+            talker, quitter, mute = (service.admit(Start()) for _ in range(3))
+            for stream in (talker, quitter):
+                await stream.take(burst(0.2), clock())
+            with pytest.raises(OverloadError, match="all 3 streams"):
+                service.admit(Start())  # the mute one has just begun
+            await asyncio.sleep(SPEAKS_WITHIN_S + 0.1)
+            first = service.admit(Start())
+            assert [e.fault.code for e in await heard(mute) if isinstance(e, Failed)] == ["overloaded"]
+            for stream in (talker, first):
+                await stream.take(burst(0.2), clock())
+            with pytest.raises(OverloadError, match="all 3 streams"):
+                service.admit(Start())  # a pause is not the end
+            await asyncio.sleep(SILENT_S)
+            await talker.take(burst(0.2), clock())
+            await first.take(burst(0.2), clock())
+            service.admit(Start())
+            assert isinstance((await heard(quitter))[-1], Done)
+            assert not talker.expelled
+            assert not first.expelled
+
+    clock.run(scenario())
+
+
+def test_one_whose_speech_still_waits_for_its_text_does_not_give_way() -> None:
+    clock = SimClock()
+    engine = FakeOptions()
+    service = Service(ServerConfig(vad="energy", max_streams=1), FakeBackend(engine), clock)
+
+    async def scenario() -> None:
+        async with service.running():
+            engine.hangs = True
+            stream = service.admit(Start())
+            await stream.take(SPEECH, clock())
+            await asyncio.sleep(SILENT_S + 1)
+            with pytest.raises(OverloadError):
+                service.admit(Start())
+            engine.hangs = False
+
+    clock.run(scenario())
+
+
+async def test_one_that_was_told_to_go_is_not_there_to_come_back_to() -> None:
+    """Else such as come and go would be held, and held by nobody's limit."""
+    async with running(max_streams=1) as service:
+        stream = service.admit(Start())
+        service.expel(stream, ClientError("key_revoked", "the key of this stream was revoked"))
+        service.detach(stream)
+        assert not service.streams
 
 
 async def test_whoever_may_have_no_more_gives_way_to_himself_alone() -> None:
@@ -243,7 +325,7 @@ async def test_silero_is_loaded_before_the_first_stream_and_off_the_loop(monkeyp
         loaded_in.append(threading.current_thread())
         return load_silero()
 
-    monkeypatch.setattr("cohear_server.live.service.load_silero", watched)
+    monkeypatch.setattr("cohear_server.live.sessions.load_silero", watched)
     service = Service(ServerConfig(vad="cascade"), FakeBackend())
     async with service.running():
         assert len(loaded_in) == 1

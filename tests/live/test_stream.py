@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Callable
 
 import pytest
 from cohear_server.core.audio import AudioFormat
@@ -11,7 +12,8 @@ from cohear_server.core.events import Done
 from cohear_server.core.jobs import DecodeJob, DecodeOptions, JobKind
 from cohear_server.core.options import SessionOptions
 from cohear_server.core.session import Session
-from cohear_server.live.stream import Stream
+from cohear_server.live.pace import Turns
+from cohear_server.live.stream import Shared, Stream
 from cohear_server.scheduling.dispatcher import Dispatcher
 from cohear_server.scheduling.scheduler import Scheduler, SchedulerOptions
 from cohear_testing.fake import FakeBackend, FakeOptions, ServiceTime
@@ -22,6 +24,10 @@ from ..serving import burst, quiet
 FRAME_BYTES = 640
 
 
+def shared(dispatcher: Dispatcher, clock: Callable[[], float]) -> Shared:
+    return Shared(dispatcher, clock, Turns(clock))
+
+
 class Live:
     """A stream and an engine that decodes when it is told to."""
 
@@ -29,7 +35,7 @@ class Live:
         self.now_s = 0.0
         self.dispatcher = Dispatcher(FakeBackend(), Scheduler(SchedulerOptions()), lambda: self.now_s)
         self.session = Session("s", AudioFormat(), DecodeOptions("fake"), SessionOptions(vad="energy"))
-        self.stream = Stream(self.session, self.dispatcher, lambda: self.now_s)
+        self.stream = Stream(self.session, shared(self.dispatcher, lambda: self.now_s))
 
     def hear(self, audio: bytes, frame_s: float) -> None:
         for at in range(0, len(audio), int(frame_s * 32_000)):
@@ -57,7 +63,7 @@ def test_no_trace_of_a_job_outlives_it(frame_s: float) -> None:
             FakeBackend(FakeOptions(service=ServiceTime(fixed_ms=250))), Scheduler(SchedulerOptions()), clock
         )
         session = Session("s", AudioFormat(), DecodeOptions("fake"), SessionOptions(vad="energy"))
-        stream = Stream(session, dispatcher, clock)
+        stream = Stream(session, shared(dispatcher, clock))
         engine = asyncio.create_task(dispatcher.run())
         audio = (quiet(0.4) + burst(1.0) + quiet(0.3) + burst(0.6) + quiet(0.8)) * 5
         for at in range(0, len(audio), int(frame_s * 32_000)):
@@ -72,8 +78,7 @@ def test_no_trace_of_a_job_outlives_it(frame_s: float) -> None:
         return stream
 
     stream = clock.run(scenario())
-    assert stream._traces == {}
-    assert stream._sent == {}
+    assert len(stream._underway) == 0
 
 
 def test_windows_that_newer_ones_replaced_are_forgotten() -> None:
@@ -81,7 +86,7 @@ def test_windows_that_newer_ones_replaced_are_forgotten() -> None:
     clock = SimClock()
     dispatcher = Dispatcher(FakeBackend(), Scheduler(SchedulerOptions()), clock)  # not run: all that is asked for waits
     session = Session("replaced", AudioFormat(), DecodeOptions("fake"), SessionOptions(vad="energy"))
-    stream = Stream(session, dispatcher, clock)
+    stream = Stream(session, shared(dispatcher, clock))
     audio = burst(5.0)
     for at in range(0, len(audio), FRAME_BYTES):
         stream.receive(audio[at : at + FRAME_BYTES], at / 32_000)

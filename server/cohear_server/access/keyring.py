@@ -1,9 +1,13 @@
-"""The valid keys: those of the file, read again when it changes. A damaged file is logged and changes nothing."""
+"""The valid keys: those of the file, read again when it changes. A damaged or empty file is logged and changes nothing;
+no key is taken away while the file may still be written.
+"""
 
 from __future__ import annotations
 
 import hmac
 import logging
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import ClientError
@@ -14,11 +18,18 @@ logger = logging.getLogger(__name__)
 
 KEY_ID_CHARS = 16
 
+WRITTEN_S = 0.5
+"""a file is complete when it has not changed for so long"""
+
+_Stamp = tuple[int, int, int]
+"""when a file was changed, in ns; its size; its inode"""
+
 
 class Keyring:
-    def __init__(self, path: Path) -> None:
-        """Raises ClientError(`bad_keys`) for a file that cannot be used."""
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        """`clock`: as that of the files. Raises ClientError(`bad_keys`) for a file that cannot be used."""
         self._path = path
+        self._clock = clock
         self._stamp = _stamp(path)
         self._keys = read_keys(path)
 
@@ -33,6 +44,10 @@ class Keyring:
         except ClientError as fault:
             logger.error("the keys stay as they were: %s", fault)
             return False
+        missing = [key for key in self._keys if key not in keys]
+        if missing and stamp and abs(self._clock() - stamp[0] / 1e9) < WRITTEN_S:
+            keys = (*missing, *keys)  # they may still be written
+            self._stamp = None
         changed = keys != self._keys
         self._keys = keys
         if changed:
@@ -58,7 +73,7 @@ def _caller(key: Key) -> Caller:
     return Caller(key.name, key.sha256[:KEY_ID_CHARS], frozenset(key.scopes))
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: Path) -> _Stamp | None:
     try:
         status = path.stat()
     except OSError:

@@ -45,7 +45,8 @@ class Key:
 
 
 def read_keys(path: Path) -> tuple[Key, ...]:
-    """All keys of a file. Raises ClientError(`bad_keys`) if it is missing, damaged, or others may write to it."""
+    """All keys of a file. Raises ClientError(`bad_keys`) if it is missing, empty, damaged, or others may write to it. A
+    file whose keys were all revoked is not empty."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise _bad(path, "is no file", "name a file of keys")  # opening a pipe would wait for who writes to it
@@ -53,7 +54,10 @@ def read_keys(path: Path) -> tuple[Key, ...]:
             status = os.fstat(file.fileno())
             if status.st_size > MOST_BYTES:
                 raise _bad(path, f"has {status.st_size} bytes", "is it a file of keys?")
-            data = tomllib.load(file)
+            text = file.read().decode()
+            if not text.strip():
+                raise _bad(path, "is empty", "add a key; to take keys away, use `cohear keys revoke`")
+            data = tomllib.loads(text)
     except FileNotFoundError as fault:
         raise _bad(path, "there is no such file", f"make it: cohear keys add NAME --keys {path}") from fault
     except OSError as fault:
@@ -78,7 +82,7 @@ def add_key(path: Path, name: str, scopes: Sequence[str] = (STREAM,)) -> str:
     if not _NAME.fullmatch(name):
         remedy = "use 1 to 64 letters, digits, dots, underscores and dashes, beginning with a letter or digit"
         raise ClientError("bad_name", f"{name!r:.80} is no name for a key", remedy)
-    keys = read_keys(path) if path.exists() else ()
+    keys = read_keys(path) if path.exists() and path.stat().st_size else ()
     if any(key.name == name for key in keys):
         raise ClientError("bad_name", f"there is a key {name!r} already", "choose another name, or revoke it first")
     secret = PREFIX + secrets.token_urlsafe(32)

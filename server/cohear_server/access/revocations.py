@@ -9,7 +9,7 @@ from ..live.caller import ANYONE
 from ..live.service import Service
 from .keyring import Keyring
 
-EVERY_S = 1.0
+EVERY_S = 0.5
 
 REVOKED = ClientError("key_revoked", "the key of this stream was revoked", "ask the operator for another one")
 

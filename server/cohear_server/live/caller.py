@@ -36,3 +36,18 @@ def network_of(host: str) -> str:
             return str(address.ipv4_mapped)
         return str(ipaddress.ip_network((address, 64), strict=False))
     return host
+
+
+def most_from(address: str, limit: int, most: int) -> int:
+    """How many of `most` places one address may hold: so many as the limit says; where that is 0, all of them if the
+    address is in a private network, where a proxy may speak for everybody, and else half."""
+    if limit:
+        return limit
+    return most if _is_private(address) else max(1, most // 2)
+
+
+def _is_private(address: str) -> bool:
+    try:
+        return not ipaddress.ip_network(address, strict=False).is_global
+    except ValueError:
+        return True  # no network address, such as that of a socket file

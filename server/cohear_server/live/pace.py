@@ -42,6 +42,11 @@ class Pace:
         self._ahead_s = 0.0
         self._seen_s = turns.clock()
 
+    @property
+    def silent_s(self) -> float:
+        """Since audio was taken last, or since the stream began."""
+        return self._turns.clock() - self._seen_s
+
     def taking(self, audio_s: float) -> contextlib.AbstractAsyncContextManager[None]:
         """Wrap the work for so much audio; it waits for a turn if the audio is early."""
         now_s = self._turns.clock()

@@ -1,4 +1,4 @@
-"""The places of a server: which streams hold one, which of them lost their client, and how many each caller may hold.
+"""The places of a server: which streams hold one, how many each caller may hold, and which of them give way to others.
 It ends no stream itself; the service does."""
 
 from __future__ import annotations
@@ -7,8 +7,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .caller import Caller
+from .caller import Caller, most_from
 from .stream import Stream
+
+SPEAKS_WITHIN_S = 1.0
+"""a stream that had no audio for so long after its start gives way"""
+
+SILENT_S = 30.0
+"""and so does one whose audio ended so long ago, whatever else its client says"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +23,7 @@ class PlaceLimits:
     per_key: int = 0
     """most streams of one key; 0: no limit"""
     per_address: int = 0
-    """most streams from one address; 0: no limit"""
+    """most streams from one address; 0: see `most_from`"""
 
 
 class Places:
@@ -58,15 +64,37 @@ class Places:
 
     def lost(self) -> list[Stream]:
         """Streams without a client: first those that never had audio, then by the time since they lost it."""
-        streams = [self.streams[session_id] for session_id in self._lost]
-        return sorted(streams, key=lambda stream: stream.session.samples().received > 0)
+        return sorted((self.streams[session_id] for session_id in self._lost), key=_had_audio)
+
+    def yielding(self) -> list[Stream]:
+        """Those that give way to one that wants in, in this order: streams without a client, then such as send no
+        audio, first those that never did, then by the length of their silence."""
+        silent = [stream for stream in self._held() if not self.is_lost(stream) and _is_silent(stream)]
+        return self.lost() + sorted(silent, key=lambda stream: (_had_audio(stream), -stream.silent_s))
 
     def full(self) -> bool:
-        return len(self.streams) >= self.limits.streams
+        return len(self._held()) >= self.limits.streams
 
-    def full_for(self, caller: Caller) -> bool:
-        """Whether the caller's key or address holds as many places as it may."""
-        held = [stream.caller for stream in self.streams.values()]
-        of_key = sum(bool(caller.key_id) and one.key_id == caller.key_id for one in held)
-        from_address = sum(bool(caller.address) and one.address == caller.address for one in held)
-        return 0 < self.limits.per_key <= of_key or 0 < self.limits.per_address <= from_address
+    def crowd(self, caller: Caller) -> list[Stream]:
+        """The streams with which the caller's key, or else its address, holds as many places as it may; none while it
+        may have one more."""
+        limits, held = self.limits, self._held()
+        of_key = [stream for stream in held if caller.key_id and stream.caller.key_id == caller.key_id]
+        if 0 < limits.per_key <= len(of_key):
+            return of_key
+        nearby = [stream for stream in held if caller.address and stream.caller.address == caller.address]
+        return nearby if len(nearby) >= most_from(caller.address, limits.per_address, limits.streams) else []
+
+    def _held(self) -> list[Stream]:
+        """Streams that hold a place: not those that were told to go, and only say their last words."""
+        return [stream for stream in self.streams.values() if not stream.expelled]
+
+
+def _had_audio(stream: Stream) -> bool:
+    return stream.session.samples().received > 0
+
+
+def _is_silent(stream: Stream) -> bool:
+    """Whether nobody seems to speak there, and all that was said is text."""
+    limit_s = SILENT_S if _had_audio(stream) else SPEAKS_WITHIN_S
+    return stream.silent_s > limit_s and not stream.session.backlog_s and not stream.stopping

@@ -14,24 +14,17 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
 
 from ..config import ServerConfig
 from ..core.commands import Claim, Start
 from ..core.events import Closing, Failed, Limits, Ready
-from ..core.jobs import DecodeOptions
-from ..core.options import SessionOptions
-from ..core.segment import PartialOptions
-from ..core.segmenter import SegmenterOptions
-from ..core.session import Session
-from ..core.vad import SileroNetwork, VadName
 from ..engine.backend import DecodeBackend, ModelInfo
+from ..engine.cache import Cache
 from ..engine.cached import CachedBackend
 from ..errors import ClientError, CohearError, OverloadError
-from ..models.silero import load_silero
-from ..scheduling.dispatcher import DecodedBatch
+from ..scheduling.dispatcher import DecodedBatch, Dispatcher
 from ..scheduling.ladder import Rung
-from ..scheduling.scheduler import SchedulerOptions
+from ..scheduling.scheduler import Scheduler, SchedulerOptions
 from ..scheduling.shared import SharedEngine
 from .backend import make_backend
 from .caller import ANYONE, Caller
@@ -39,7 +32,8 @@ from .companions import Companions
 from .observers import Observers
 from .pace import Turns
 from .places import PlaceLimits, Places
-from .stream import Stream
+from .sessions import Sessions
+from .stream import Shared, Stream
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +49,13 @@ LAST_WORDS_S = 2.0
 
 NO_TIME = OverloadError(
     "draining", "this server shut down before the segment was decoded", "send its audio again", retry_after_s=1.0
+)
+
+SILENT = OverloadError(
+    "overloaded",
+    "this stream sent no audio, and gave its place to another one",
+    "begin a new stream when there is audio to send",
+    retry_after_s=RETRY_AFTER_S,
 )
 
 
@@ -75,18 +76,11 @@ class Service:
         """are told what happens; added before the first stream"""
         self.companions = Companions()
         """run beside the dispatcher, from `running` until it is left"""
-        self._turns = Turns(clock)
         self._backend = backend
-        self.cache = backend.cache if isinstance(backend, CachedBackend) else None
-        """what finals are kept in, for its figures"""
         limits = SchedulerOptions(config.max_batch, config.max_batch_s)
         self.engine = SharedEngine(backend, clock, limits, config.partial_interval_ms / 1000, (self._decoded,))
-        self.scheduler, self.dispatcher = self.engine.scheduler, self.engine.dispatcher
-        segmenter = SegmenterOptions(endpoint_ms=config.endpoint_ms, max_segment_s=config.max_segment_s)
-        partials = PartialOptions(interval_ms=config.partial_interval_ms)
-        self._options = SessionOptions(segmenter, partials, vad=config.vad)
-        self._network: SileroNetwork | None = None
-        """of the speech detectors, once it is loaded"""
+        self._shared = Shared(self.dispatcher, clock, Turns(clock), self.engine.capacity)
+        self._sessions = Sessions(config)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -103,7 +97,7 @@ class Service:
         """Warm up and dispatch; on leaving, finish what is in the engine."""
         try:
             await self._backend.start()
-            self._network = await load_network(self.config.vad)
+            await self._sessions.load()
             await self.engine.measure()
             async with asyncio.TaskGroup() as group:
                 beside = [self.companions.run(work) for work in (self._govern, self._tick, *self.companions)]
@@ -134,6 +128,19 @@ class Service:
         if not self.ready:
             return "warming up"
         return "ready" if self.dispatcher.health.up else "engine down"
+
+    @property
+    def scheduler(self) -> Scheduler:
+        return self.engine.scheduler
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        return self.engine.dispatcher
+
+    @property
+    def cache(self) -> Cache | None:
+        """What finals are kept in, for its figures."""
+        return self._backend.cache if isinstance(self._backend, CachedBackend) else None
 
     @property
     def slots(self) -> int:
@@ -183,19 +190,9 @@ class Service:
         the server is not ready or full."""
         self.check_open()
         self._check_room(caller)
-        self.model.check(start)
-        options = DecodeOptions(
-            model=self.model.name,
-            language=start.language or self.model.only_language,
-            task=start.task,
-            word_times=start.words,
-            prompt=start.prompt or "",
-        )
-        session = Session(secrets.token_hex(8), start.format, options, self._narrowed(start, caller), self._network)
+        session = self._sessions.make(start, caller, self.model)
         session.economize(self.engine.capacity.economy(self.clock()))
-        stream = Stream(session, self.dispatcher, self.clock, self.observer.opened(session), self._turns)
-        stream.capacity = self.engine.capacity
-        stream.caller = caller
+        stream = Stream(session, self._shared, caller, self.observer.opened(session))
         self.places.take(stream)
         self.engine.capacity.opened(session.id, self.clock())
         stream.say(self._ready(stream))
@@ -220,37 +217,26 @@ class Service:
         if self.engine.capacity.rung is not Rung.USUAL:
             raise overloaded("the streams of this server take all of its engine")
 
-    def _narrowed(self, start: Start, caller: Caller) -> SessionOptions:
-        """The options of all streams, changed by those of this client."""
-        segmenter = self._options.segmenter.with_endpoint(start.endpoint_ms)
-        return replace(
-            self._options,
-            segmenter=segmenter,
-            tenant=caller.tenant,
-            show_partials=start.partials,
-            prefer=start.prefer,
-        )
-
     def _check_room(self, caller: Caller) -> None:
         """Raises OverloadError when one more stream would break the promise made to those that are here. A stream
-        without a client gives way first."""
-        while self.places.full_for(caller):
-            own = [stream for stream in self.places.lost() if stream.caller == caller]
+        without a client gives way first, or one on which nobody speaks."""
+        while crowd := self.places.crowd(caller):
+            own = [stream for stream in self.places.yielding() if stream in crowd]
             self._give_way(own, "your key or your address holds all the streams that it may")
         while self.places.full():
-            self._give_way(self.places.lost(), f"all {self.config.max_streams} streams of this server are taken")
+            self._give_way(self.places.yielding(), f"all {self.config.max_streams} streams of this server are taken")
         if self.config.admission and not self.engine.capacity.admits(self.clock()):
             full = f"this server's engine is taken by its {len(self.streams)} streams"
             self._give_way(self.places.lost(), full)
             if not self.engine.capacity.admits(self.clock()):
                 raise overloaded(full)
 
-    def _give_way(self, lost: Sequence[Stream], full: str) -> None:
+    def _give_way(self, yielding: Sequence[Stream], full: str) -> None:
         """End the first of these streams. Raises OverloadError if there is none."""
-        if not lost:
+        if not yielding:
             raise overloaded(full)
-        logger.info("stream %s, whose client is gone, gives way to another one", lost[0].session.id)
-        self.dismiss(lost[0])
+        logger.info("stream %s, that nobody speaks on, gives way to another one", yielding[0].session.id)
+        self.expel(yielding[0], SILENT)
 
     async def _govern(self) -> None:
         """Move on the ladder, and tell each stream its rung and how much accuracy to trade for speed."""
@@ -285,10 +271,10 @@ class Service:
         return stream
 
     def detach(self, stream: Stream) -> None:
-        """The client is gone without `stop`. It may come back within the resume window, unless the server shuts
-        down."""
+        """The client is gone without `stop`. It may come back within the resume window, unless the stream was expelled
+        or the server shuts down."""
         window_s = self.config.resume_window_s
-        if window_s == 0 or stream.session.done or self.draining:
+        if window_s == 0 or stream.session.done or stream.expelled or self.draining:
             self.dismiss(stream)
             return
         stream.outbox.close()
@@ -336,11 +322,6 @@ class Service:
             async with asyncio.timeout(limit_s):
                 await self.vacant.wait()
         return self.vacant.is_set()
-
-
-async def load_network(vad: VadName) -> SileroNetwork | None:
-    """What detectors of this kind need; None if nothing. Raises ServerError(`no_vad`)."""
-    return await asyncio.to_thread(load_silero) if vad in ("cascade", "silero") else None
 
 
 def overloaded(why: str) -> OverloadError:

@@ -12,12 +12,12 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..core.commands import Audio, Claim, Command, Resume, Stop, Tick
 from ..core.effects import Cancel, Effect, Emit, Submit
 from ..core.events import Event, Failed, Final, Lost, Notice, Ready
-from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult, JobKind
+from ..core.jobs import DecodeResult
 from ..core.session import Session
 from ..engine.backend import ModelInfo
 from ..errors import CohearError, ServerError
@@ -30,6 +30,7 @@ from .observer import UNOBSERVED, StreamObserver
 from .outbox import Outbox
 from .pace import Pace, Turns
 from .timing import JobTrace
+from .underway import Underway
 
 logger = logging.getLogger(__name__)
 
@@ -50,48 +51,36 @@ RUNG_TEXTS = {
 }
 
 
-@dataclass(slots=True)
-class _Sent:
-    """A job that the dispatcher has. The job itself, with its audio, is only there."""
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the streams of one service share."""
 
-    kind: JobKind
-    window_s: float
-    arrived_s: float
-    taken_s: float
-    wanted: bool = True
-    """False: it was cancelled in the engine, and its result is still to come"""
+    dispatcher: Dispatcher
+    clock: Callable[[], float]
+    turns: Turns
+    capacity: Capacity | None = None
+    """is told of the audio that comes"""
 
 
 class Stream:
     def __init__(
-        self,
-        session: Session,
-        dispatcher: Dispatcher,
-        clock: Callable[[], float],
-        observer: StreamObserver = UNOBSERVED,
-        turns: Turns | None = None,
+        self, session: Session, shared: Shared, caller: Caller = ANYONE, observer: StreamObserver = UNOBSERVED
     ) -> None:
         self.session = session
+        self.caller = caller
+        """who owns the stream"""
         self.token = secrets.token_urlsafe(16)
         """proof that a client may resume this stream"""
         self.outbox = Outbox(observer)
-        self.capacity: Capacity | None = None
-        """is told of the audio that comes; set at admission"""
-        self.caller: Caller = ANYONE
-        """the caller that owns the stream; set at admission"""
         self.expelled = False
         """the server ended the stream and said so; audio that was on its way already is no fault"""
         self.fault: ServerError | None = None
         """a failure of the stream's own code; the stream is then over"""
-        self._partial_model: ModelInfo | None = None
-        """a smaller model, for partials that it can decode; None: all go to the session's model"""
+        self._shared = shared
         self._observer = observer
         self._log = EventLog()
-        self._pace = Pace(turns or Turns(clock))
-        self._dispatcher = dispatcher
-        self._clock = clock
-        self._sent: dict[str, _Sent] = {}
-        self._traces: dict[str, JobTrace] = {}
+        self._pace = Pace(shared.turns)
+        self._underway = Underway(shared.dispatcher, session, self._deliver)
         self._room = asyncio.Event()
 
     @property
@@ -99,14 +88,19 @@ class Stream:
         """No more audio is taken."""
         return self.session.stopping
 
+    @property
+    def silent_s(self) -> float:
+        """How long no audio came, or none since the stream began."""
+        return self._pace.silent_s
+
     def receive(self, data: bytes, arrived_s: float) -> None:
         """Take in audio, at most one slice (`AudioFormat.slices`): more would hold up the other streams.
 
         Raises ClientError(`bad_audio`) for audio that cannot be used."""
-        taken_s = self._clock()
+        taken_s = self._shared.clock()
         self._carry_out(self.session.handle(Audio(data), arrived_s), arrived_s, taken_s)
-        if self.capacity is not None:
-            self.capacity.heard(self.session.id, self.session.format.seconds(data), taken_s)
+        if self._shared.capacity is not None:
+            self._shared.capacity.heard(self.session.id, self.session.format.seconds(data), taken_s)
 
     async def take(self, data: bytes, arrived_s: float) -> None:
         """Take in audio of any length, slice by slice, with the loop free between slices. The rest is dropped if the
@@ -123,7 +117,7 @@ class Stream:
 
     def handle(self, command: Command) -> None:
         """Handle a command of the client that is not audio."""
-        now_s = self._clock()
+        now_s = self._shared.clock()
         self._carry_out(self.session.handle(command, now_s), now_s, now_s)
 
     def stop(self) -> None:
@@ -135,14 +129,14 @@ class Stream:
 
     def say(self, event: Event) -> None:
         """Queue an event that is not the session's own."""
-        self._put(event, self._clock())
+        self._put(event, self._shared.clock())
 
     def degrade(self, rung: Rung, partial_model: ModelInfo | None = None) -> None:
         """The server has moved to this rung: partials come at its pace, from this model if it knows their language and
         task, and the client is told."""
         with self._contained():
             self.session.pace(PARTIAL_SHARE[rung])
-        self._partial_model = partial_model
+        self._underway.partial_model = partial_model
         self.say(Notice("degraded" if rung else "restored", RUNG_TEXTS[rung]))
 
     def fail(self) -> None:
@@ -156,10 +150,8 @@ class Stream:
 
     def give_up(self, fault: CohearError) -> None:
         """All that still waits for the engine is lost; after `stop`, `Done` follows at once."""
-        for job_id in list(self._sent):
-            self._dispatcher.cancel(job_id, self.session.id)
-            del self._sent[job_id]
-            now_s = self._clock()
+        for job_id in self._underway.give_up():
+            now_s = self._shared.clock()
             with self._contained():
                 self._carry_out(self.session.resolve(DecodeResult(job_id, error=fault), now_s), now_s, now_s)
 
@@ -168,7 +160,7 @@ class Stream:
         it missed. Raises ClientError(`unknown_session`) where they are not kept."""
         missed = self._log.missed(claim)
         self.outbox.close()
-        self.outbox = Outbox(self._observer, [Emitted(ready, self._clock()), *missed])
+        self.outbox = Outbox(self._observer, [Emitted(ready, self._shared.clock()), *missed])
         self._observer.resumed()
         self.handle(Resume())
         self._room.set()
@@ -182,9 +174,7 @@ class Stream:
 
     def close(self) -> None:
         """Nobody listens any more: cancel what waits for the engine."""
-        for job_id in list(self._sent):
-            self._dispatcher.cancel(job_id, self.session.id)
-        self._sent.clear()
+        self._underway.give_up()
         self.outbox.close()
         self._observer.ended(self.session.samples())
         self._room.set()
@@ -194,34 +184,14 @@ class Stream:
         for effect in effects:
             match effect:
                 case Submit(job):
-                    self._submit(self._routed(job), arrived_s, taken_s)
+                    self._underway.submit(job, arrived_s, taken_s)
                 case Cancel(job_id):
-                    self._cancel(job_id)
+                    self._underway.cancel(job_id)
                 case Emit(event, job_id, origin_s):
-                    self._put(event, self._clock(), self._traces.get(job_id), origin_s)
+                    self._put(event, self._shared.clock(), self._underway.trace(job_id), origin_s)
                     if isinstance(event, Final | Lost):
                         # not before, because a speculative final shows as a partial first
-                        self._traces.pop(job_id, None)
-
-    def _submit(self, job: DecodeJob, arrived_s: float, taken_s: float) -> None:
-        self._sent[job.id] = _Sent(job.kind, len(job.pcm) / SAMPLE_RATE_HZ, arrived_s, taken_s)
-        replaced = self._dispatcher.submit(job, self._deliver, self.session.begun)
-        if replaced is not None:
-            self._sent.pop(replaced, None)
-
-    def _cancel(self, job_id: str) -> None:
-        self._traces.pop(job_id, None)
-        if self._dispatcher.cancel(job_id, self.session.id):
-            self._sent.pop(job_id, None)
-        elif job_id in self._sent:
-            self._sent[job_id].wanted = False
-
-    def _routed(self, job: DecodeJob) -> DecodeJob:
-        """The job, with the model that decodes it now."""
-        model = self._partial_model
-        if model is None or job.kind is not JobKind.PARTIAL or not model.knows(job.options):
-            return job
-        return replace(job, options=replace(job.options, model=model.name))
+                        self._underway.forget(job_id)
 
     def _put(self, event: Event, now_s: float, trace: JobTrace | None = None, origin_s: float = 0.0) -> None:
         self._observer.emitted(event, now_s, trace, origin_s)
@@ -230,16 +200,12 @@ class Stream:
         self.outbox.put(emitted)
 
     def _deliver(self, result: DecodeResult, times: JobTimes) -> None:
-        sent = self._sent.pop(result.job_id, None)
-        if sent is not None:
-            self._traces[result.job_id] = JobTrace(
-                sent.arrived_s, sent.taken_s, times, result.batch_size, sent.window_s
-            )
-        now_s = self._clock()
+        passing = self._underway.returned(result, times)
+        now_s = self._shared.clock()
         with self._contained():
             self._carry_out(self.session.resolve(result, now_s), now_s, now_s)
-        if sent is not None and (sent.kind is JobKind.PARTIAL or not sent.wanted):
-            self._traces.pop(result.job_id, None)
+        if passing:
+            self._underway.forget(result.job_id)
         self._room.set()
 
     @contextlib.contextmanager

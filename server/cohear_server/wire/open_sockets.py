@@ -9,6 +9,7 @@ from typing import Protocol
 from uvicorn.server import ServerState
 
 from ..errors import OverloadError
+from ..live.caller import most_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class SocketLimits:
     connections: int = 960
     """open at the same time; one more takes the place of the one that has been silent longest"""
     per_address: int = 0
-    """of them from one address (IPv6: one /64 network); 0: all"""
+    """of them from one address (IPv6: one /64 network); 0: see `most_from`"""
     spare: int = 16
     """of them that websockets cannot have: health checks are answered on a full server"""
     head_s: float = 10.0
@@ -104,7 +105,8 @@ class OpenSockets(ServerState):
 
     def check_websocket(self, connection: Socket) -> None:
         """Raises OverloadError if one more websocket would be too many, and no other connection can be closed."""
-        if 0 < self.limits.per_address < self.by_address[connection.address]:
+        address, limits = connection.address, self.limits
+        if self.by_address[address] > most_from(address, limits.per_address, limits.connections):
             raise CROWDED
         most = max(1, self.limits.connections - self.limits.spare)
         if self._websockets >= most and not self._make_way(websocket=True):
