@@ -12,11 +12,11 @@ from cohear_server.config import ServerConfig
 from cohear_server.core.commands import Claim, Start
 from cohear_server.core.events import Closing, Done, Event, Failed, Final, Lost, Stats
 from cohear_server.errors import ClientError, OverloadError
-from cohear_server.live import companions
+from cohear_server.live import companions, places
 from cohear_server.live.caller import ANYONE, Caller
 from cohear_server.live.places import SILENT_S, SPEAKS_WITHIN_S
 from cohear_server.live.service import Service
-from cohear_server.live.stream import Stream
+from cohear_server.live.stream import ALWAYS_S, Stream
 from cohear_server.models.silero import load_silero
 from cohear_testing.fake import FakeBackend, FakeOptions, ServiceTime
 from cohear_testing.simclock import SimClock
@@ -174,6 +174,40 @@ def test_one_whose_speech_still_waits_for_its_text_does_not_give_way() -> None:
             with pytest.raises(OverloadError):
                 service.admit(Start())
             engine.hangs = False
+
+    clock.run(scenario())
+
+
+def test_the_speech_of_one_caller_that_waits_is_bounded_and_holds_up_nobody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Many files at once, all sent as fast as they are taken; and a live stream of the same caller and of another."""
+    monkeypatch.setattr(places, "CALLER_BACKLOG_S", 20.0)
+    clock = SimClock()
+    engine = FakeOptions()
+    service = Service(ServerConfig(vad="energy", admission=False, max_batch=1), FakeBackend(engine), clock)
+
+    async def scenario() -> None:
+        async with service.running():
+            engine.service = ServiceTime(fixed_ms=5_000)
+            files = [service.admit(Start(partials=False), ALICE) for _ in range(10)]
+
+            async def send(stream: Stream) -> None:
+                for _ in range(40):
+                    await stream.room()
+                    await stream.take(SPEECH, clock())
+
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(send(stream)) for stream in files]
+                await asyncio.sleep(20.0)
+                waiting_s = sum(stream.session.backlog_s for stream in files)
+                assert 20.0 < waiting_s < 20.0 + 10 * (ALWAYS_S + 2)
+                for caller in (ALICE, BOB):
+                    async with asyncio.timeout(1.0):
+                        await service.admit(Start(), caller).room()
+                engine.service = ServiceTime(fixed_ms=10)
+                await asyncio.wait(tasks, timeout=600.0)
+            assert all(task.done() for task in tasks), "and what waited goes on"
 
     clock.run(scenario())
 

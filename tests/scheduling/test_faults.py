@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from cohear_server.core.jobs import DecodeJob, DecodeResult, JobKind
 from cohear_server.errors import BackendUnavailable
-from cohear_server.scheduling.calls import in_order
+from cohear_server.scheduling.answers import in_order
 from cohear_server.scheduling.dispatcher import PAUSE_S, DecodedBatch, Dispatcher
 from cohear_server.scheduling.scheduler import Scheduler, SchedulerOptions
 from cohear_testing.fake import FAULT_MARKER, FakeBackend, FakeOptions, ServiceTime

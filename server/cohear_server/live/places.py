@@ -4,7 +4,7 @@ It ends no stream itself; the service does."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .caller import Caller, most_from
@@ -15,6 +15,10 @@ SPEAKS_WITHIN_S = 1.0
 
 SILENT_S = 30.0
 """and so does one whose audio ended so long ago, whatever else its client says"""
+
+CALLER_BACKLOG_S, BACKLOG_S = 600.0, 1_800.0
+"""Finished speech of the streams of one key or address, and of all, that may wait for its text: some 300 MiB and 1 GiB
+with the speech before each window. Beyond it, streams have what they always have (`stream.ALWAYS_S`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +82,30 @@ class Places:
     def crowd(self, caller: Caller) -> list[Stream]:
         """The streams with which the caller's key, or else its address, holds as many places as it may; none while it
         may have one more."""
-        limits, held = self.limits, self._held()
-        of_key = [stream for stream in held if caller.key_id and stream.caller.key_id == caller.key_id]
+        limits, (of_key, nearby) = self.limits, _with(caller, self._held())
         if 0 < limits.per_key <= len(of_key):
             return of_key
-        nearby = [stream for stream in held if caller.address and stream.caller.address == caller.address]
         return nearby if len(nearby) >= most_from(caller.address, limits.per_address, limits.streams) else []
+
+    def crowded(self, caller: Caller) -> bool:
+        """Whether so much speech of this caller, or of all, waits for its text that no stream should have much more."""
+        streams = list(self.streams.values())
+        own = _with(caller, streams)[0 if caller.key_id else 1]
+        return _backlog_s(own) > CALLER_BACKLOG_S or _backlog_s(streams) > BACKLOG_S
 
     def _held(self) -> list[Stream]:
         """Streams that hold a place: not those that were told to go, and only say their last words."""
         return [stream for stream in self.streams.values() if not stream.expelled]
+
+
+def _with(caller: Caller, streams: Sequence[Stream]) -> tuple[list[Stream], list[Stream]]:
+    """Those of the same key, and those from the same address."""
+    of_key = [stream for stream in streams if caller.key_id and stream.caller.key_id == caller.key_id]
+    return of_key, [stream for stream in streams if caller.address and stream.caller.address == caller.address]
+
+
+def _backlog_s(streams: Sequence[Stream]) -> float:
+    return sum(stream.session.backlog_s for stream in streams)
 
 
 def _had_audio(stream: Stream) -> bool:

@@ -79,7 +79,7 @@ class Service:
         self._backend = backend
         limits = SchedulerOptions(config.max_batch, config.max_batch_s)
         self.engine = SharedEngine(backend, clock, limits, config.partial_interval_ms / 1000, (self._decoded,))
-        self._shared = Shared(self.dispatcher, clock, Turns(clock), self.engine.capacity)
+        self._shared = Shared(self.dispatcher, clock, Turns(clock), self.engine.capacity, self.places.crowded)
         self._sessions = Sessions(config)
 
     @classmethod

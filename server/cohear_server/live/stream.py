@@ -39,6 +39,9 @@ MAX_BYTES = 48 << 20
 with the speech before it: as many as make the session `full`. The rest is the open segment, the log, and the outbox,
 which holds most of the log. What lies in the socket is counted there (`wire.sockets`)."""
 
+ALWAYS_S = 5.0
+"""so much finished speech of a stream may wait for its text, however much of others does"""
+
 INTERNAL = ServerError("internal", "the server failed on this stream", "connect again")
 
 
@@ -60,6 +63,8 @@ class Shared:
     turns: Turns
     capacity: Capacity | None = None
     """is told of the audio that comes"""
+    crowded: Callable[[Caller], bool] = lambda _: False
+    """whether so much speech of this caller, or of all, waits for its text that each stream may have only a little"""
 
 
 class Stream:
@@ -168,9 +173,14 @@ class Stream:
     async def room(self) -> None:
         """Wait until the stream may take more audio. Meanwhile the connection does not read, so the client's socket
         fills: a file that is sent too fast waits, and nothing is shed."""
-        while self.session.full and not self.outbox.closed.is_set() and self.fault is None:
+        while self._is_full() and not self.outbox.closed.is_set() and self.fault is None:
             self._room.clear()
             await self._room.wait()
+
+    def _is_full(self) -> bool:
+        if self.session.backlog_s <= ALWAYS_S:
+            return False
+        return self.session.full or self._shared.crowded(self.caller)
 
     def close(self) -> None:
         """Nobody listens any more: cancel what waits for the engine."""

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from ..core.jobs import DecodeJob, DecodeResult
 from ..engine.backend import DecodeBackend
 from ..errors import BackendUnavailable
+from .answers import in_order
 
 logger = logging.getLogger(__name__)
 
@@ -99,14 +100,3 @@ class Calls:
         fault = None if task.cancelled() else task.exception()
         logger.warning("a call that had hung came back: %s", fault or "its slot is free again")
         self._freed()
-
-
-def in_order(batch: Sequence[DecodeJob], answer: object) -> list[DecodeResult]:
-    """The results in the order of the jobs, whatever their order was. Raises BackendUnavailable if there is not exactly
-    one for each."""
-    if not isinstance(answer, list | tuple):
-        raise BackendUnavailable(f"the engine answered with {type(answer).__name__}, not with a list of results")
-    results = {one.job_id: one for one in answer if isinstance(one, DecodeResult)}
-    if len(answer) != len(batch) or results.keys() != {job.id for job in batch}:
-        raise BackendUnavailable(f"the engine answered {len(batch)} jobs with {len(answer)} results, or with others'")
-    return [results[job.id] for job in batch]
