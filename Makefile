@@ -5,21 +5,26 @@
 
 BIN := .venv/bin
 CODE := server client testing tests bench scripts
+RUNS := .venv/.runs
 READY := .venv/.ready
 
 help:  ## show this
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY)  ## .venv with everything in it, weights of tiny.en and base included
+setup: $(READY)  ## .venv with all that tests and benchmarks need, the weights of base included
 
-$(READY): requirements.lock pyproject.toml scripts/setup.sh
+$(RUNS): requirements-run.lock pyproject.toml scripts/setup.sh
 	@scripts/setup.sh
 	@touch $@
 
-run: $(READY)  ## start the service on 127.0.0.1:8765, stream a sample through it, stay up
+$(READY): requirements.lock pyproject.toml scripts/setup.sh
+	@scripts/setup.sh dev
+	@touch $(RUNS) $@
+
+run: $(RUNS)  ## start the service on 127.0.0.1:8765, stream a sample through it, stay up
 	@$(BIN)/python scripts/demo.py --stay
 
-demo: $(READY)  ## the same once, on a free port
+demo: $(RUNS)  ## the same once, on a free port
 	@$(BIN)/python scripts/demo.py
 
 test: lint types  ## lint, types, and all tests

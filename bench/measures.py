@@ -33,7 +33,7 @@ HISTOGRAM_EDGES_MS = tuple(round(10 * 10 ** (i / 5), 1) for i in range(16))
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Received:
     """What the listener of one stream received, and when somebody was speaking in it."""
 
     events: Sequence[Shown]
@@ -81,7 +81,7 @@ def jitter_share(intervals: Sequence[float]) -> float | None:
 # --- latency --------------------------------------------------------------------------------------
 
 
-def first_partials_ms(heard: Heard, *, with_words: bool = False) -> list[float]:
+def first_partials_ms(heard: Received, *, with_words: bool = False) -> list[float]:
     """Time from the start of speech until a segment's first partial, or until its first partial with words.
 
     Speech starts with the first spurt that ends after the segment's start, but not before the previous segment ended.
@@ -124,7 +124,7 @@ class FinalWait:
         return self.service_ms if self.total_ms is None else None
 
 
-def final_waits(heard: Heard, endpoint_ms: float) -> list[FinalWait]:
+def final_waits(heard: Received, endpoint_ms: float) -> list[FinalWait]:
     """The waits of finals that ended with a pause or at the longest length; not those that ended with the stream."""
     return [
         _wait(at_s, event, heard.spurts, endpoint_ms)
@@ -143,12 +143,12 @@ def _wait(at_s: float, final: Final, spurts: Sequence[Span], endpoint_ms: float)
     return FinalWait(total_ms, level_ms, total_ms - endpoint_ms, service_ms)
 
 
-def partial_ages_ms(heard: Heard) -> list[float]:
+def partial_ages_ms(heard: Received) -> list[float]:
     """Age of the last sample that a partial covers, when the partial arrives."""
     return [1000 * (at_s - e.audio_end_s) for at_s, e in heard.events if isinstance(e, Partial) and heard.counts(at_s)]
 
 
-def cursor_lags_ms(heard: Heard) -> list[float]:
+def cursor_lags_ms(heard: Received) -> list[float]:
     """Each 50 ms while somebody speaks: the age of the oldest sound that no partial or final has covered yet.
 
     Silence needs no words, so a pause does not count as lag."""
@@ -167,7 +167,7 @@ def cursor_lags_ms(heard: Heard) -> list[float]:
     return lags
 
 
-def partial_intervals_ms(heard: Heard) -> list[float]:
+def partial_intervals_ms(heard: Received) -> list[float]:
     """Times between successive partials of a segment while the speaker does not pause. Each has more audio than the one
     before: a partial that shows the rest of a cut segment again does not count."""
     intervals = []

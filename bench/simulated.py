@@ -35,7 +35,7 @@ from cohear_server.scheduling.ladder import PARTIAL_SHARE
 from cohear_server.scheduling.scheduler import Scheduler, SchedulerOptions
 from cohear_server.scheduling.tuning import Tuner, Tuning
 from cohear_server.wire.native import to_message
-from measures import Heard, Shown, cursor_lags_ms, final_waits, percentile
+from measures import Received, Shown, cursor_lags_ms, final_waits, percentile
 from voice import Spoken, Voice
 
 SECONDS, SETTLE_S, FRAME_S = 30.0, 6.0, 0.1
@@ -253,7 +253,7 @@ class Run:
         """In ms, of what is promised, as capacity.py has it."""
         found: dict[str, list[float]] = {name: [] for name in BOUNDS_MS}
         for i, (_, spurts) in enumerate(self._speakers):
-            heard = Heard(self._shown[i], spurts, SETTLE_S, SECONDS - SETTLE_S / 2)
+            heard = Received(self._shown[i], spurts, SETTLE_S, SECONDS - SETTLE_S / 2)
             waits = final_waits(heard, ENDPOINT_MS)
             found["cursor_lag"] += cursor_lags_ms(heard)
             found["final_over_endpoint"] += [wait.over_ms for wait in waits if wait.over_ms is not None]

@@ -40,7 +40,7 @@ from cohear_server.core.stabilizer import StabilizerOptions
 from cohear_server.core.words import normalised
 from cohear_server.models.silero import load_silero
 from marks import fill_in, measured_on, table
-from measures import Heard, matched, unstable_words, word_delays_s, words_of
+from measures import Received, matched, unstable_words, word_delays_s, words_of
 from playback import Decoder, Event, Playback
 from speech import Clip, Errors, choose, circumstances, error_rate, flags, read_clips, word_errors, write_result
 
@@ -104,7 +104,7 @@ class Score:
 
 def judge(events: Sequence[Event], score: Score) -> None:
     """Add one clip's events to the score, segment by segment."""
-    segments = Heard(events, ()).segments()
+    segments = Received(events, ()).segments()
     for shown, follower in zip(segments, [*segments[1:], []], strict=True):
         final = next((event for _, event in shown if isinstance(event, Final)), None)
         if final is None:

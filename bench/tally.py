@@ -10,7 +10,7 @@ from cohear_client.messages import tag_of
 from cohear_client.protocol import Done, Final, Partial, SampleCount, ServerMessage, Warning
 from livestream import StreamLog
 from measures import (
-    Heard,
+    Received,
     Shown,
     cursor_lags_ms,
     final_waits,
@@ -77,14 +77,14 @@ class Tally:
         # audio that was prepared but not sent was not spoken
         spurts = [(start, min(end, log.sent_s)) for start, end in voice.spurts if start < log.sent_s]
         since_s, until_s = max(0.0, steady[0] - log.origin_s), min(log.sent_s, steady[1] - log.origin_s)
-        heard = Heard(shown, spurts, since_s, until_s)
+        heard = Received(shown, spurts, since_s, until_s)
         self.audio_s += until_s - since_s
         self.speaking_s += sum(max(0.0, min(end, until_s) - max(start, since_s)) for start, end in spurts)
         self._add_latencies(heard, endpoint_ms)
         self._add_words(heard, voice, log.sent_s)
         self._count([event for _, event in events])
 
-    def _add_latencies(self, heard: Heard, endpoint_ms: float) -> None:
+    def _add_latencies(self, heard: Received, endpoint_ms: float) -> None:
         self.ms["first_partial"] += first_partials_ms(heard)
         self.ms["first_words"] += first_partials_ms(heard, with_words=True)
         self.ms["partial_age"] += partial_ages_ms(heard)
@@ -106,7 +106,7 @@ class Tally:
             if heard.counts(at_s):
                 self.windows[tag_of(event)][round(2 * event.timing.window_s) / 2] += 1
 
-    def _add_words(self, heard: Heard, voice: Voice, sent_s: float) -> None:
+    def _add_words(self, heard: Received, voice: Voice, sent_s: float) -> None:
         segments = heard.segments()
         for segment, follower in zip(segments, [*segments[1:], []], strict=True):
             final = segment[-1][1]

@@ -41,14 +41,14 @@ from speech import (
 
 FRAMES_MS = (20, 40, 60, 100)
 STREAMED = {"streaming": (1e6, 2e6), "in_haste": (-2.0, -1.0)}
-"""Where haste begins and is full, as shares of the engine: never, and always."""
+"""Where economy begins and where it is full, as shares of the engine: never, and always."""
 WAYS = (*STREAMED, "whole_file")
 SILENCE_S = 0.3
 """silence sent after each clip: some clips end right after the last word, where a live stream would go on"""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ClipTexts:
     """One clip and its texts."""
 
     clip: Clip
@@ -74,7 +74,7 @@ def main() -> int:
         else:
             texts[way] = transcribe_all(clips, args)
         elapsed_s[way] = round(time.perf_counter() - begun_s, 1)
-    heard = [Heard(clip, {way: texts[way][i] for way in WAYS}) for i, clip in enumerate(clips)]
+    heard = [ClipTexts(clip, {way: texts[way][i] for way in WAYS}) for i, clip in enumerate(clips)]
     result = {
         "benchmark": "wer",
         **circumstances(),
@@ -165,9 +165,9 @@ def transcribe_all(clips: Sequence[Clip], args: argparse.Namespace) -> list[str]
     return texts
 
 
-def summary(heard: Sequence[Heard]) -> dict[str, Any]:
+def summary(heard: Sequence[ClipTexts]) -> dict[str, Any]:
     spoken, unspoken = [h for h in heard if h.clip.reference], [h for h in heard if not h.clip.reference]
-    corpora: defaultdict[str, list[Heard]] = defaultdict(list)
+    corpora: defaultdict[str, list[ClipTexts]] = defaultdict(list)
     for h in spoken:
         corpora[h.clip.corpus].append(h)
     groups = {"all": spoken, **dict(sorted(corpora.items()))}
@@ -180,7 +180,7 @@ def summary(heard: Sequence[Heard]) -> dict[str, Any]:
     }
 
 
-def compare(heard: Sequence[Heard]) -> dict[str, Any]:
+def compare(heard: Sequence[ClipTexts]) -> dict[str, Any]:
     counts = {way: [word_errors(h.clip.reference, h.texts[way], h.clip.lang) for h in heard] for way in WAYS}
     return {
         **{way: error_rate(counts[way]) for way in WAYS},

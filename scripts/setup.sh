@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes .venv with the locked packages, each checked by its hash, and Cohear itself, editable.
+# Makes .venv with Cohear, editable, and the locked packages, each checked by its hash: `scripts/setup.sh` those that run
+# it, `scripts/setup.sh dev` also those that test and measure it, with the weights of `base` and a browser.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -40,8 +41,11 @@ get_chromium() {
   echo "setup: no Chromium: tests of the page will be skipped (on Debian, as root: apt-get install -y chromium)" >&2
 }
 
+lock=requirements-run.lock
+[ "${1:-}" != dev ] || lock=requirements.lock
 [ -x .venv/bin/pip ] || make_venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+echo "setup: installing the packages of $lock in .venv; this takes some minutes" >&2
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-get_chromium > .venv/chromium.log
+[ "${1:-}" != dev ] || get_chromium > .venv/chromium.log
 echo "setup: .venv is ready ($(.venv/bin/python --version))"

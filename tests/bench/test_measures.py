@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from measures import (
     HISTOGRAM_EDGES_MS,
     POST_ROLL_S,
-    Heard,
+    Received,
     Shown,
     cursor_lags_ms,
     final_waits,
@@ -73,8 +73,8 @@ EVENTS: list[Shown] = [
 
 class TestLatency:
     def test_first_partial_counts_from_the_first_sound_of_its_segment(self) -> None:
-        assert first_partials_ms(Heard(EVENTS, SPURTS)) == approx([400, 800])
-        assert first_partials_ms(Heard(EVENTS, SPURTS), with_words=True) == approx([900, 800])
+        assert first_partials_ms(Received(EVENTS, SPURTS)) == approx([400, 800])
+        assert first_partials_ms(Received(EVENTS, SPURTS), with_words=True) == approx([900, 800])
 
     def test_a_segment_that_goes_on_after_a_cut_has_no_first_partial(self) -> None:
         events: list[Shown] = [
@@ -82,13 +82,13 @@ class TestLatency:
             (3.2, partial("we", 3.0, segment=1)),
             (6.6, final("we", (2.5, 6.2), segment=1)),
         ]
-        assert first_partials_ms(Heard(events, [(1.0, 6.0)])) == []
+        assert first_partials_ms(Received(events, [(1.0, 6.0)])) == []
 
     def test_a_noise_that_the_server_did_not_take_for_speech_is_no_start(self) -> None:
-        assert first_partials_ms(Heard(EVENTS, [(0.1, 0.3), *SPURTS])) == approx([400, 800])
+        assert first_partials_ms(Received(EVENTS, [(0.1, 0.3), *SPURTS])) == approx([400, 800])
 
     def test_final_waits_from_the_last_voiced_frame(self) -> None:
-        first, second = final_waits(Heard(EVENTS, SPURTS), endpoint_ms=500)
+        first, second = final_waits(Received(EVENTS, SPURTS), endpoint_ms=500)
         assert [first.total_ms, first.level_ms, first.over_ms] == approx([600, 600, 100])
         assert [first.service_ms, first.endpoint_wait_ms] == approx([30, 570])
         assert [second.total_ms, second.service_ms] == approx([700, 120])
@@ -99,23 +99,23 @@ class TestLatency:
             (9.0, final("so", (1.0, 5.0), reason="max_length", decode_ms=40.0)),
             (9.5, final("end", (5.0, 9.0), segment=1, reason="stop")),
         ]
-        (wait,) = final_waits(Heard(events, [(1.0, 9.0)]), endpoint_ms=500)
+        (wait,) = final_waits(Received(events, [(1.0, 9.0)]), endpoint_ms=500)
         assert (wait.total_ms, wait.endpoint_wait_ms, wait.over_ms, wait.cut_ms) == (None, None, None, 40)
 
     def test_only_the_steady_time_counts(self) -> None:
-        heard = Heard(EVENTS, SPURTS, since_s=3.5, until_s=5.0)
+        heard = Received(EVENTS, SPURTS, since_s=3.5, until_s=5.0)
         assert first_partials_ms(heard) == approx([800])
         assert final_waits(heard, endpoint_ms=500) == []
         assert len(partial_ages_ms(heard)) == 1
         assert len(cursor_lags_ms(heard)) == 20
 
     def test_partial_age_is_that_of_the_end_of_its_audio(self) -> None:
-        assert partial_ages_ms(Heard(EVENTS, SPURTS)) == approx([100, 100, 200, 100, 300])
+        assert partial_ages_ms(Received(EVENTS, SPURTS)) == approx([100, 100, 200, 100, 300])
 
 
 class TestCursorLag:
     def test_it_grows_until_an_event_covers_the_sound(self) -> None:
-        lags = cursor_lags_ms(Heard([(2.02, partial("a", 1.5))], [(1.0, 3.0)]))
+        lags = cursor_lags_ms(Received([(2.02, partial("a", 1.5))], [(1.0, 3.0)]))
         assert len(lags) == 40
         assert max(lags[:21]) == approx(1000)
         assert lags[21] == approx(550)
@@ -123,25 +123,25 @@ class TestCursorLag:
 
     def test_silence_is_no_lag(self) -> None:
         events: list[Shown] = [(3.6, final("a", (0.8, 3.2)))]
-        lags = cursor_lags_ms(Heard(events, [(1.0, 3.0), (10.0, 10.5)]))
+        lags = cursor_lags_ms(Received(events, [(1.0, 3.0), (10.0, 10.5)]))
         assert lags[-10:] == approx([50 * n for n in range(10)])
 
     def test_speech_never_covered_is_not_forgotten_in_a_pause(self) -> None:
-        lags = cursor_lags_ms(Heard([], [(1.0, 2.0), (5.0, 6.0)]))
+        lags = cursor_lags_ms(Received([], [(1.0, 2.0), (5.0, 6.0)]))
         assert max(lags) == approx(4950)
 
     def test_an_older_event_does_not_take_back_what_was_covered(self) -> None:
         events: list[Shown] = [(1.5, partial("a", 1.4)), (1.6, final("b", (0.0, 0.9)))]
-        assert max(cursor_lags_ms(Heard(events, [(1.0, 1.9)]))) == approx(450)
+        assert max(cursor_lags_ms(Received(events, [(1.0, 1.9)]))) == approx(450)
 
 
 class TestCadence:
     def test_intervals_are_within_speech_and_a_segment(self) -> None:
-        assert partial_intervals_ms(Heard(EVENTS, SPURTS)) == approx([500, 600, 400])
+        assert partial_intervals_ms(Received(EVENTS, SPURTS)) == approx([500, 600, 400])
 
     def test_a_pause_is_no_interval(self) -> None:
         events: list[Shown] = [(1.5, partial("a", 1.4)), (2.9, partial("b", 2.8)), (3.4, partial("c", 3.3))]
-        assert partial_intervals_ms(Heard(events, [(1.0, 1.6), (2.0, 4.0)])) == approx([500])
+        assert partial_intervals_ms(Received(events, [(1.0, 1.6), (2.0, 4.0)])) == approx([500])
 
 
 class TestWords:
@@ -191,5 +191,5 @@ class TestWords:
 
 def test_segments_are_in_order() -> None:
     shuffled: list[Shown] = [(2.0, partial("b", 2.0, segment=1)), (1.0, partial("a", 1.0))]
-    segments = Heard(shuffled, ()).segments()
+    segments = Received(shuffled, ()).segments()
     assert [[e.volatile for _, e in shown if isinstance(e, Partial)] for shown in segments] == [["a"], ["b"]]

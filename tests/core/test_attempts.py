@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from cohear_server.core.attempts import Attempt, Attempts, Window
+from cohear_server.core.attempts import Attempt, Attempts, Span
 from cohear_server.core.jobs import DecodeResult
 
 
 def attempt(name: str, end: int = 16_000) -> Attempt:
-    return Attempt(name, Window(0, end), 0.0)
+    return Attempt(name, Span(0, end), 0.0)
 
 
 def test_a_partial_that_waits_gives_way_to_a_newer_one_and_one_in_the_engine_does_not() -> None:
@@ -15,7 +15,7 @@ def test_a_partial_that_waits_gives_way_to_a_newer_one_and_one_in_the_engine_doe
     attempts.partial(attempt("old"))
     attempts.partial(attempt("new"))
     assert attempts.begun("old") is None
-    assert attempts.begun("new") == Window(0, 16_000)
+    assert attempts.begun("new") == Span(0, 16_000)
     attempts.partial(attempt("newest"))
     assert attempts.resolve(DecodeResult("old")) is None
     assert attempts.resolve(DecodeResult("new")) is not None

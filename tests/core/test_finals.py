@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cohear_server.core.attempts import Attempt, Window
+from cohear_server.core.attempts import Attempt, Span
 from cohear_server.core.context import Said
 from cohear_server.core.finals import MAX_MARKS, Finals, Mark, PendingFinal
 from cohear_server.core.jobs import SAMPLE_RATE_HZ, DecodeOptions, DecodeResult, HypothesisWord
@@ -14,7 +14,7 @@ HZ = SAMPLE_RATE_HZ
 
 def pending(number: int, length_s: int = 1) -> PendingFinal:
     start = number * 10 * HZ
-    window = Window(start, start + length_s * HZ)
+    window = Span(start, start + length_s * HZ)
     return PendingFinal(number, Said(window.start, window.end), "endpoint", 0.0, Attempt(str(number), window, 0.0))
 
 

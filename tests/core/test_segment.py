@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cohear_server.core.attempts import Attempt, Window
+from cohear_server.core.attempts import Attempt, Span
 from cohear_server.core.jobs import SAMPLE_RATE_HZ
 from cohear_server.core.segment import OpenSegment, PartialOptions
 
@@ -21,7 +21,7 @@ def segment() -> OpenSegment:
     return OpenSegment(0, at(1.0), at(1.3), OPTIONS)
 
 
-def wanted(segment: OpenSegment, until_s: float, begin: bool) -> list[Window]:
+def wanted(segment: OpenSegment, until_s: float, begin: bool) -> list[Span]:
     """The windows asked for while 20 ms frames come; `begin`: an idle engine takes each at once."""
     windows = []
     for step in range(65, round(until_s * 50) + 1):

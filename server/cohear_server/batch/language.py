@@ -18,8 +18,8 @@ class FileLanguage:
     def __init__(self, known: str | None = None, among: tuple[str, ...] = ()) -> None:
         """`among`: one of these; none leaves it open."""
         self.language = known or (among[0] if len(among) == 1 else None)
-        self._among = among
         """what is spoken, once that is settled"""
+        self._among = among
         self._sure_s: dict[str, float] = {}
         self._windows = 0
 

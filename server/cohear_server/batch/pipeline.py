@@ -31,7 +31,7 @@ from .options import HearingOptions
 from .sources import Source
 from .speech import make_detector
 from .splitter import Splitter, Window
-from .text import Heard, WindowText, heard, placed, transcript
+from .text import WindowText, placed, transcript
 
 EVENTS = 256
 """that may wait for the caller; the dispatcher waits while there are as many"""
@@ -52,7 +52,7 @@ class _File:
     """the window that is decoded to tell the language"""
     parked: list[_Item] = field(default_factory=list)
     """windows that wait for the language"""
-    doubtful: list[tuple[_Item, Heard]] = field(default_factory=list)
+    doubtful: list[tuple[_Item, DecodeResult]] = field(default_factory=list)
     """windows that were decoded before the language was settled"""
     over: bool = False
     """its last window was accepted"""
@@ -235,11 +235,11 @@ class Pipeline:
 
     def _heard(self, item: _Item, result: DecodeResult) -> None:
         """Take in what was heard in a window."""
-        file, said = item.file, heard(result)
+        file = item.file
         if file.spoken.language is not None:
-            self._settle(item, placed(item.window, said))
+            self._settle(item, placed(item.window, result))
             return
-        file.doubtful.append((item, said))
+        file.doubtful.append((item, result))
         file.spoken.observe(result, len(item.window.pcm) / SAMPLE_RATE_HZ)
         self._conclude(file)
 
@@ -277,9 +277,9 @@ class Pipeline:
         if language is None and not over:
             return
         doubtful, file.doubtful = file.doubtful, []
-        for item, said in doubtful:
-            if not said.words or said.language == language:
-                self._settle(item, placed(item.window, said))
+        for item, result in doubtful:
+            if not result.words or result.language == language:
+                self._settle(item, placed(item.window, result))
             elif not self._recall(item):
                 self._decode(item, again=True)
 

@@ -25,34 +25,6 @@ ABBREVIATIONS = frozenset({"mr.", "mrs.", "ms.", "dr.", "st.", "prof.", "vs.", "
 
 
 @dataclass(frozen=True, slots=True)
-class HeardWord:
-    """A word and its samples in the window."""
-
-    text: str
-    start: int
-    end: int
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What was heard in one window, wherever that is. Plain: it is what the cache keeps."""
-
-    language: str
-    text: str
-    words: tuple[HeardWord, ...]
-    avg_logprob: float
-    no_speech_prob: float
-    temperature: float = 0.0
-    timed: bool = True
-    """word times were measured; estimated ones are too coarse to say which side of a pause a word is on"""
-
-    @property
-    def compression_ratio(self) -> float:
-        return compression_ratio(self.text) if self.text else 1.0
-
-
-@dataclass(frozen=True, slots=True)
 class WindowText:
     """The words of one window at their places in the file."""
 
@@ -62,36 +34,23 @@ class WindowText:
     statistics: Statistics
 
 
-def heard(result: DecodeResult) -> Heard:
-    """`result` must be without error."""
-    words = tuple(HeardWord(w.text, w.start_samples, w.end_samples, round(w.probability, 4)) for w in result.words)
-    return Heard(
-        result.language,
-        result.text,
-        words,
-        result.mean_logprob,
-        result.no_speech_prob,
-        result.temperature,
-        result.timed,
-    )
-
-
-def placed(window: Window, said: Heard) -> WindowText:
+def placed(window: Window, result: DecodeResult) -> WindowText:
+    """The words of a window, at their places in the file. `result` must be without error."""
     words: list[Word] = []
-    for word in said.words:
-        begin, end = window.place(word.start), window.place(word.end, end=True)
-        if said.timed:
-            begin, end = window.span(word.start, word.end)
+    for word in result.words:
+        start, end = word.start_samples, word.end_samples
+        # estimated word times are too coarse to say which side of a pause a word is on
+        begin, end = window.span(start, end) if result.timed else (window.place(start), window.place(end, end=True))
         begin_s = max(begin / SAMPLE_RATE_HZ, words[-1].end_s if words else 0.0)
-        words.append(Word(word.text, begin_s, max(end / SAMPLE_RATE_HZ, begin_s), word.probability))
+        words.append(Word(word.text, begin_s, max(end / SAMPLE_RATE_HZ, begin_s), round(word.probability, 4)))
     statistics = Statistics(
         window.start / SAMPLE_RATE_HZ,
-        said.avg_logprob,
-        said.no_speech_prob,
-        said.compression_ratio,
-        said.temperature,
+        result.mean_logprob,
+        result.no_speech_prob,
+        compression_ratio(result.text) if result.text else 1.0,
+        result.temperature,
     )
-    return WindowText(said.language, tuple(words), statistics)
+    return WindowText(result.language, tuple(words), statistics)
 
 
 def transcript(texts: Iterable[WindowText], model: str) -> Transcript:

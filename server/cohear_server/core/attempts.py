@@ -12,7 +12,7 @@ from .jobs import DecodeResult
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Span:
     """Samples [start, end) of the stream; `timed` asks for measured word times, to cut by them."""
 
     start: int
@@ -25,7 +25,7 @@ class Attempt:
     """A job that decodes `window`, and its result when it is there."""
 
     job_id: str
-    window: Window
+    window: Span
     origin_s: float
     """arrival time of the last audio in it"""
     context: tuple[Said, ...] = ()
@@ -54,7 +54,7 @@ class Attempts:
     def speculate(self, attempt: Attempt) -> None:
         self.speculation = self._open[attempt.job_id] = attempt
 
-    def begun(self, job_id: str) -> Window | None:
+    def begun(self, job_id: str) -> Span | None:
         """The engine has begun on this job. Returns its window, if it is the partial that waited."""
         if self._waiting is None or self._waiting.job_id != job_id:
             return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .attempts import Attempt, Window
+from .attempts import Attempt, Span
 from .buffer import AudioBuffer
 from .commands import Configure
 from .context import Context
@@ -59,7 +59,7 @@ class Requests:
         )
 
     def partial(
-        self, segment: OpenSegment, window: Window, options: PartialOptions, now_s: float
+        self, segment: OpenSegment, window: Span, options: PartialOptions, now_s: float
     ) -> tuple[DecodeJob, Attempt]:
         """A job for `window` of the open segment."""
         whole = options.with_context and window.start == segment.start
@@ -72,18 +72,18 @@ class Requests:
         """A job for the segment up to `end`, with its context if it is short."""
         context = self.context.before(segment.start, end)
         start = context[0].start if context else segment.start
-        job = self._job(JobKind.FINAL, segment.id, Window(start, end), deadline_s)
+        job = self._job(JobKind.FINAL, segment.id, Span(start, end), deadline_s)
         traded = ("short_context",) if self.context.shortened(segment.start, end) else ()
-        return job, Attempt(job.id, Window(segment.start, end), now_s, context, traded)
+        return job, Attempt(job.id, Span(segment.start, end), now_s, context, traded)
 
     def alone(self, final: PendingFinal) -> DecodeJob | None:
         """A job for a finished segment once more, without context; None if its audio is gone."""
         said = final.said
         if said.start < self._buffer.start:
             return None
-        return self._job(JobKind.FINAL, final.segment_id, Window(said.start, said.end), FINAL_DEADLINE_S)
+        return self._job(JobKind.FINAL, final.segment_id, Span(said.start, said.end), FINAL_DEADLINE_S)
 
-    def _job(self, kind: JobKind, segment_id: int, window: Window, deadline_s: float) -> DecodeJob:
+    def _job(self, kind: JobKind, segment_id: int, window: Span, deadline_s: float) -> DecodeJob:
         timed = window.timed if kind is JobKind.PARTIAL else self.decode.word_times
         known = self.language.ask() if kind is JobKind.FINAL else self.language.language
         options = replace(self.decode, word_times=timed, language=self.decode.language or known)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .attempts import Attempts, Window
+from .attempts import Attempts, Span
 from .events import Partial
 from .jobs import SAMPLE_RATE_HZ, DecodeResult
 from .stabilizer import Stabilizer, StabilizerOptions
@@ -72,7 +72,7 @@ class OpenSegment:
             words=every if words else None,
         )
 
-    def due_window(self, position: int) -> Window | None:
+    def due_window(self, position: int) -> Span | None:
         """The window to decode when audio up to `position` is there, or None. It replaces the previous one, if that
         still waits."""
         if position < self._due:
@@ -81,7 +81,7 @@ class OpenSegment:
         limit_s = self.options.trim_waiting_after_s if self._waiting else self.options.trim_after_s
         self._waiting = True
         long = position - self._window_start > limit_s * SAMPLE_RATE_HZ
-        return Window(self._window_start, position, timed=long)
+        return Span(self._window_start, position, timed=long)
 
     def begun(self, job_id: str) -> None:
         """The engine has begun on this job. If it is the partial that waited, the next one is due after an interval."""
@@ -101,7 +101,7 @@ class OpenSegment:
             follower.stabilizer.carry(rest)
         return follower
 
-    def hear(self, result: DecodeResult, window: Window) -> bool:
+    def hear(self, result: DecodeResult, window: Span) -> bool:
         """Take in a hypothesis of `window`. False if a newer one was taken already."""
         if window.end <= self.heard_until:
             return False
