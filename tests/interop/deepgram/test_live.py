@@ -9,21 +9,10 @@ from typing import Any
 
 import pytest
 
-from ...samples import load_samples
 from ..conftest import Server
 from ..environments import node_environment, python_environment
 
 HERE = Path(__file__).parent
-SAMPLE = next(sample for sample in load_samples(speech=True, lang="en") if sample.path.stem == "jfk")
-PAUSE_S = 1.5
-
-
-@pytest.fixture(scope="module")
-def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real speech, and then a pause."""
-    path = tmp_path_factory.mktemp("deepgram") / "speech.pcm"
-    path.write_bytes(SAMPLE.pcm16k().astype("<i2").tobytes() + bytes(int(32_000 * PAUSE_S)))
-    return path
 
 
 def said_by(command: list[str | Path], folder: Path | None = None) -> dict[str, Any]:

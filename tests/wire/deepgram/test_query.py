@@ -49,7 +49,7 @@ def test_what_clients_send() -> None:
     )
     start = asked.start()
     assert start.model is None  # of another vendor: the loaded one hears it
-    assert (start.language, start.partials, start.endpoint_ms) == ("en", True, 100)
+    assert (start.language, start.partials, start.endpoint_ms) == ("en", True, 300)
     assert start.prompt == "Ada, Alan+Turing, cat"
     assert asked.punctuated
     assert asked.vad_events
@@ -61,7 +61,7 @@ def test_what_clients_send() -> None:
         ("", None),
         ("endpointing=false", None),
         ("endpointing=True", None),
-        ("endpointing=0", 100),
+        ("endpointing=0", 300),
         ("endpointing=800", 800),
         ("endpointing=60000", 5_000),
     ],

@@ -18,7 +18,6 @@ from cohear_client.protocol import (
     MAX_ENDPOINT_MS,
     MAX_PROMPT_CHARS,
     MAX_RATE_HZ,
-    MIN_ENDPOINT_MS,
     MIN_RATE_HZ,
 )
 from msgspec import Meta
@@ -39,6 +38,9 @@ _SAMPLES: dict[Sampled, Encoding] = {
     "alaw": "alaw",
 }
 _TELEPHONE_HZ = 8_000
+_LEAST_ENDPOINT_MS = 300
+"""Clients ask for 10 or 25 ms, after which Deepgram's own detector expects an end; here it is the silence itself, and
+words have pauses of that length before them."""
 _ANY_LANGUAGE = "multi"
 _DEFAULT_LANGUAGE = "en"
 
@@ -112,7 +114,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     def _endpoint_ms(self) -> int | None:
         if not isinstance(self.endpointing, int):
             return None
-        return min(max(self.endpointing, MIN_ENDPOINT_MS), MAX_ENDPOINT_MS)
+        return min(max(self.endpointing, _LEAST_ENDPOINT_MS), MAX_ENDPOINT_MS)
 
 
 @dataclass(frozen=True, slots=True)
