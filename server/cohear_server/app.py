@@ -30,6 +30,7 @@ from .access.keyring import Keyring
 from .access.keys import read_keys
 from .access.revocations import Revocations
 from .access.tokens import Tokens
+from .batch.uploads import UploadLimits, Uploads
 from .config import ServerConfig, allowed_origins
 from .errors import CohearError
 from .live.backend import make_backend
@@ -48,6 +49,7 @@ from .wire.deepgram.routes import routes as deepgram_routes
 from .wire.hosts import Hosts
 from .wire.native import NativeWire
 from .wire.open_sockets import OpenSockets, SocketLimits
+from .wire.openai import rest
 from .wire.sockets import HttpSocket, WebSocket
 from .wire.starting import Front, starting_app
 from .wire.web import origin_allowed, routes
@@ -120,10 +122,17 @@ def create_app(service: Service) -> Starlette:
             WebSocketRoute(PATH, stream),
             *deepgram_routes(service),
             *pages.routes(metrics, Status(service, metrics, history)),
+            *rest.routes(service, uploads_of(service)),
             *routes(service),
         ],
         middleware=[Middleware(Hosts, config=service.config), *guard],
     )
+
+
+def uploads_of(service: Service) -> Uploads:
+    """The whole files that it hears beside its streams."""
+    config = service.config
+    return Uploads(service.dispatcher, UploadLimits(config.max_uploads, config.max_uploads_per_key))
 
 
 def guarded(service: Service) -> tuple[list[Middleware], list[BaseRoute]]:

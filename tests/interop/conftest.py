@@ -35,7 +35,7 @@ def server(tiny_en_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     limits = ["--max-uploads", str(MOST_UPLOADS), "--max-upload-mb", str(MOST_UPLOAD_MB)]
     # a busy machine would refuse some streams
     command = [COHEAR, "serve", "--port", "0", "--model", str(tiny_en_dir), "--no-admission", "--keys", str(keys)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([*command, *limits], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         banner = process.stdout.readline()
         found = re.search(r"ws://([\d.:]+)", banner)

@@ -7,11 +7,16 @@ from typing import Any
 
 from ..errors import CohearError
 from .deepgram.faults import error_body
+from .openai.faults import error_object
 from .sockets import told
 
 Shape = Callable[[CohearError], Mapping[str, Any]]
 
-_SHAPES: tuple[tuple[str, Shape], ...] = (("/v1/listen", error_body),)
+_SHAPES: tuple[tuple[str, Shape], ...] = (
+    ("/v1/listen", error_body),
+    ("/v1/audio/", error_object),
+    ("/v1/models", error_object),
+)
 """by the beginning of the path; all others have our own form"""
 
 
