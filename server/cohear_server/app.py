@@ -97,6 +97,7 @@ def create_app(service: Service) -> Starlette:
         service.observer.add(journal.Journal())
     service.companions.append(history.run)
     guard, ways_in = guarded(service)
+    uploads = uploads_of(service)
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -120,9 +121,9 @@ def create_app(service: Service) -> Starlette:
             *health,
             *ways_in,
             WebSocketRoute(PATH, stream),
-            *deepgram_routes(service),
+            *deepgram_routes(service, uploads),
             *pages.routes(metrics, Status(service, metrics, history)),
-            *rest.routes(service, uploads_of(service)),
+            *rest.routes(service, uploads),
             *routes(service),
         ],
         middleware=[Middleware(Hosts, config=service.config), *guard],

@@ -1,10 +1,10 @@
-// Deepgram's SDK for Node, as its users call it: client.mjs ADDRESS KEY AUDIO. Prints one JSON object.
-import { readFileSync } from "node:fs";
+// Deepgram's SDK for Node, as its users call it: client.mjs ADDRESS KEY AUDIO FILE. Prints one JSON object.
+import { createReadStream, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const { DeepgramClient } = createRequire(`${process.cwd()}/`)("@deepgram/sdk");
-const [address, apiKey, path] = process.argv.slice(2);
+const [address, apiKey, path, filePath] = process.argv.slice(2);
 const FRAME_BYTES = 1280;
 const PACE_MS = 8;
 
@@ -37,6 +37,7 @@ for (let at = 0; at < audio.length; at += FRAME_BYTES) {
   await sleep(PACE_MS);
 }
 socket.sendCloseStream({ type: "CloseStream" });
+const file = await client.listen.v1.media.transcribeFile(createReadStream(filePath), { model: "nova-3", punctuate: true });
 const code = await Promise.race([closed, sleep(30_000)]);
-console.log(JSON.stringify({ messages, code }));
+console.log(JSON.stringify({ messages, code, file }));
 process.exit(0);

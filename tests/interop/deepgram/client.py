@@ -1,7 +1,7 @@
 """Deepgram's Python SDK, as its users call it; run in an environment of its own. Prints one JSON object.
 
-client.py ADDRESS KEY AUDIO: a live stream of PCM16 at 16 kHz, with all that the SDK can send, and what comes back; then
-a stream without a good key, and one that asks for nonsense.
+client.py ADDRESS KEY AUDIO FILE: a live stream of PCM16 at 16 kHz, with all that the SDK can send, and what comes back;
+a stream without a good key, and one that asks for nonsense; a whole file, and one that is none.
 """
 
 from __future__ import annotations
@@ -50,6 +50,19 @@ def live(client: DeepgramClient, audio: bytes) -> dict[str, Any]:
     return {"messages": messages, "seen": seen, "ended": not reader.is_alive()}
 
 
+def whole(client: DeepgramClient, file: bytes) -> dict[str, Any]:
+    told = client.listen.v1.media.transcribe_file(request=file, model="nova-3", smart_format=True, utterances=True)
+    return dict(told.dict())
+
+
+def unheard(client: DeepgramClient) -> int | None:
+    try:
+        client.listen.v1.media.transcribe_file(request=b"this is no audio", model="nova-3")
+    except ApiError as fault:
+        return fault.status_code
+    return None
+
+
 def refused(client: DeepgramClient, **options: Any) -> int | None:
     """The status in the error: the SDK's own, or, of its synchronous client, the websocket library's."""
     try:
@@ -62,12 +75,14 @@ def refused(client: DeepgramClient, **options: Any) -> int | None:
 
 
 def main() -> None:
-    address, key, path = sys.argv[1:]
+    address, key, path, file = sys.argv[1:]
     client = client_of(address, key)
     told = live(client, Path(path).read_bytes())
+    told["file"] = whole(client, Path(file).read_bytes())
+    told["no_file"] = unheard(client)
     told["bad_key"] = refused(client_of(address, "wrong"), encoding="linear16", sample_rate=16_000)
     told["bad_request"] = refused(client, encoding="linear16", sample_rate=5)
-    print(json.dumps(told))
+    print(json.dumps(told, default=str))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from ..conftest import Server
 from ..environments import node_environment, python_environment
+from .conftest import SAMPLE
 
 HERE = Path(__file__).parent
 
@@ -25,7 +27,7 @@ def said_by(command: list[str | Path], folder: Path | None = None) -> dict[str, 
 @pytest.fixture(scope="module")
 def python(server: Server, audio: Path) -> dict[str, Any]:
     interpreter = python_environment("deepgram-sdk-7.17.0", {"deepgram-sdk": "7.17.0"})
-    return said_by([interpreter, HERE / "client.py", server.address, server.key, audio])
+    return said_by([interpreter, HERE / "client.py", server.address, server.key, audio, SAMPLE.path])
 
 
 def of(kind: str, told: dict[str, Any]) -> list[dict[str, Any]]:
@@ -69,6 +71,24 @@ def test_a_stream_of_the_python_sdk(python: dict[str, Any], audio: Path) -> None
     assert results[0]["metadata"]["model_info"]["arch"] == "whisper"
 
 
+def check_file(told: dict[str, Any]) -> None:
+    """What holds for the answer to a whole file."""
+    (channel,) = told["results"]["channels"]
+    (alternative,) = channel["alternatives"]
+    assert "fellow Americans" in alternative["transcript"]
+    times = [time for word in alternative["words"] for time in (word["start"], word["end"])]
+    assert times == sorted(times)
+    assert times[-1] <= SAMPLE.seconds
+    assert told["metadata"]["duration"] == pytest.approx(SAMPLE.seconds, abs=0.01)
+    assert told["metadata"]["sha256"] == hashlib.sha256(SAMPLE.path.read_bytes()).hexdigest()
+
+
+def test_a_file_of_the_python_sdk(python: dict[str, Any]) -> None:
+    check_file(python["file"])
+    assert python["file"]["results"]["utterances"][0]["words"]
+    assert python["no_file"] == 400
+
+
 def test_refusals_reach_the_callers_of_the_python_sdk(python: dict[str, Any]) -> None:
     assert python["bad_key"] == 401
     assert python["bad_request"] == 400
@@ -76,6 +96,7 @@ def test_refusals_reach_the_callers_of_the_python_sdk(python: dict[str, Any]) ->
 
 def test_a_stream_of_the_node_sdk(server: Server, audio: Path) -> None:
     folder = node_environment("deepgram-sdk-node-5.13.0", {"@deepgram/sdk": "5.13.0"})
-    told = said_by(["node", HERE / "client.mjs", server.address, server.key, audio], folder)
+    told = said_by(["node", HERE / "client.mjs", server.address, server.key, audio, SAMPLE.path], folder)
     check(told, audio)
+    check_file(told["file"])
     assert told["code"] == 1000

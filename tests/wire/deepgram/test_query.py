@@ -90,6 +90,7 @@ def test_languages(text: str, language: str | None) -> None:
         ("endpointing=soon", "endpointing"),
         ("utterance_end_ms=5", "utterance_end_ms"),
         ("language=klingon", "language"),
+        ("callback=http://10.0.0.1/", "callback"),
         ("keyterm=" + "x" * 2_000, "keyterm"),
         ("keyterm=<|nospeech|>", "keyterm"),
     ],

@@ -63,6 +63,9 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     punctuate: bool = False
     smart_format: bool = False
     keyterm: tuple[str, ...] = ()
+    utterances: bool = False
+    """of a file: its segments too"""
+    callback: str = ""
     keywords: tuple[str, ...] = ()
     """with a boost behind a colon, which has no meaning here"""
 
@@ -89,8 +92,20 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         except ClientError as fault:
             raise ClientError(fault.code, f"field 'language': {fault.message}", fault.remedy) from fault
 
+    def check_file(self) -> None:
+        """Raises ClientError(`bad_field`) for what a whole file cannot have."""
+        self._check_callback()
+        if self.multichannel:
+            raise ClientError("bad_field", "field 'multichannel' cannot be true", "leave it out: channels are mixed")
+
+    def _check_callback(self) -> None:
+        if self.callback:
+            remedy = "leave it out, and read the answer where you ask"
+            raise ClientError("bad_field", "field 'callback' is not taken: this server calls nobody", remedy)
+
     def start(self) -> Start:
         """The stream that it asks for. Raises ClientError(`bad_field`)."""
+        self._check_callback()
         if self.multichannel and self.channels > 1:
             remedy = "leave it out, and the channels are mixed; or open a stream for each"
             raise ClientError("bad_field", "field 'multichannel' cannot be true with several channels", remedy)
