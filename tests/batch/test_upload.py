@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cohear_server.batch import upload as upload_module
 from cohear_server.batch.options import HearingOptions
 from cohear_server.batch.splitter import SplitOptions
 from cohear_server.batch.text import WindowText
@@ -107,6 +108,16 @@ async def test_what_cannot_be_read_is_told_and_the_rest_is_heard(tmp_path: Path)
         for data in (b"", b"no audio", bytes(5000)):
             with pytest.raises(ClientError, match=r"^b\.mp3: "):
                 await texts(uploads.hear(backend.model, UploadedFile(io.BytesIO(data), "b.mp3", "t"), HEARING))
+
+
+async def test_a_small_file_of_years_of_silence_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload_module, "LONGEST_S", 60.0)
+    backend = Echo()
+    async with hearing(backend) as uploads:
+        upload = uploads.hear(backend.model, uploaded(tmp_path, np.zeros(120 * 16_000, np.int16)), HEARING)
+        with pytest.raises(ClientError, match=r"^a\.wav: holds more than"):
+            await texts(upload)
+    assert upload.audio_s < 70
 
 
 async def test_a_window_that_cannot_be_decoded_ends_its_file_and_no_other(tmp_path: Path) -> None:

@@ -35,6 +35,9 @@ T = TypeVar("T")
 AHEAD = 4
 """windows of one file that wait or are decoded"""
 
+LONGEST_S = 86_400.0
+"""of a file: a small one may hold years of silence, and would keep a reader from all others"""
+
 _numbers = itertools.count()
 
 
@@ -127,6 +130,9 @@ class Upload:
             if self._given_up.is_set():
                 return
             self.audio_s += len(block) / SAMPLE_RATE_HZ
+            if self.audio_s > LONGEST_S:
+                hours = f"{self._uploaded.name}: holds more than {LONGEST_S / 3600:g} hours of sound"
+                raise ClientError("too_long", hours, "send it in parts")
             yield block
 
     async def _read(self, work: Callable[[], T]) -> T:

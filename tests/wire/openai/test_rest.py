@@ -44,6 +44,12 @@ class Caller:
         with CLIP.open("rb") as file:
             return await self.client.post(path, data=fields, files={"file": ("jfk.flac", file)})
 
+    async def answered(self, *, full: bool) -> httpx.Response:
+        """The first answer of a server that is full, or is not any more."""
+        while ((response := await self.send()).status_code == 429) != full:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return response
+
 
 def fault(response: httpx.Response) -> tuple[int, str, str | None, str]:
     """Status, type, parameter and code of an error in OpenAI's form."""
@@ -225,6 +231,17 @@ async def test_one_file_too_many_is_told_when_to_come_back() -> None:
         options.hangs = False
         assert (await first).status_code == 200
         assert (await caller.send()).status_code == 200
+
+
+async def test_whoever_leaves_in_the_middle_of_a_file_frees_the_place() -> None:
+    async with asking(max_uploads=1) as (caller, running):
+        host, port = running.address.split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        head = "Host: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 999\r\n\r\n--b\r\n"
+        writer.write(f"POST {TRANSCRIBE} HTTP/1.1\r\n{head}".replace("Host: x", f"Host: {host}").encode())
+        assert await caller.answered(full=True)
+        writer.close()
+        assert (await caller.answered(full=False)).status_code == 200
 
 
 async def test_a_server_whose_streams_take_all_says_so() -> None:

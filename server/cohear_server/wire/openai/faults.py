@@ -24,7 +24,7 @@ _STATUS = {
 _BUSY = frozenset({"overloaded", "too_many_connections"})
 """more work than there is room for; other reasons to come back later are the server's own state"""
 
-_OF_THE_FILE = frozenset({"bad_file", "no_audio", "empty_audio", "bad_rate", "bad_channels", "too_large"})
+_OF_THE_FILE = frozenset({"bad_file", "no_audio", "empty_audio", "bad_rate", "bad_channels", "too_large", "too_long"})
 
 _FIELD = re.compile(r"^field '([^']+)'")
 

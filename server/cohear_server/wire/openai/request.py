@@ -32,30 +32,34 @@ FIELD_BYTES = 64 << 10
 MAX_PROMPT = 8_000
 """characters; the model takes the end of it"""
 
-JSON_BYTES = 48 << 20
-"""of a JSON object, which is held in memory: some 36 MB of audio"""
-JSON_AT_ONCE = 4
+JSON_BYTES = 32 << 20
+"""of a JSON object, which is held in memory: some 24 MB of audio"""
+JSON_AT_ONCE = 2
 
 _LIST_NAME = re.compile(r"\[\d*\]$")
+
+
+def _says(text: str, most_characters: int | None = None) -> msgspec.Meta:
+    """What the description of the interface says of a field."""
+    return msgspec.Meta(description=text, max_length=most_characters)
+
 
 Format = Literal["json", "text", "srt", "verbose_json", "vtt"]
 Granularity = Literal["word", "segment"]
 
 
 class Fields(msgspec.Struct, frozen=True):
-    """Of a transcription or a translation."""
+    """Of a transcription or a translation; what is not known here is ignored. Lists may be named with brackets."""
 
-    model: str = ""
-    """any name: the loaded model hears it"""
-    language: Annotated[str, msgspec.Meta(max_length=40)] = ""
-    """empty: found"""
-    prompt: Annotated[str, msgspec.Meta(max_length=MAX_PROMPT)] = ""
+    model: Annotated[str, _says("any name: the loaded model hears the file")] = ""
+    language: Annotated[str, _says("a code or an English name; without it the language is found", 40)] = ""
+    prompt: Annotated[str, _says("text that the model takes for said before", MAX_PROMPT)] = ""
     response_format: Format = "json"
-    temperature: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
-    timestamp_granularities: tuple[Granularity, ...] = ("segment",)
-    stream: bool = False
-    include: tuple[str, ...] = ()
-    keywords: tuple[Annotated[str, msgspec.Meta(max_length=200)], ...] = ()
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=1, description="0 takes the likeliest words")] = 0.0
+    timestamp_granularities: Annotated[tuple[Granularity, ...], _says("of verbose_json")] = ("segment",)
+    stream: Annotated[bool, _says("events as the file is heard")] = False
+    include: Annotated[tuple[str, ...], _says("logprobs: one entry a word")] = ()
+    keywords: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=200)], ...], _says("words that may be said")] = ()
 
     @property
     def logprobs(self) -> bool:
