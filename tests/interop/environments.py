@@ -44,7 +44,7 @@ def python_environment(name: str, packages: dict[str, str]) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     venv.create(folder, with_pip=True)
     wanted = [f"{package}=={version}" for package, version in packages.items()]
-    command = [interpreter, "-m", "pip", "install", "--quiet", *wanted]
+    command = [str(interpreter), "-m", "pip", "install", "--quiet", *wanted]
     made = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
     if made.returncode != 0:
         shutil.rmtree(folder, ignore_errors=True)

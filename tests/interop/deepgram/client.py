@@ -59,7 +59,7 @@ def unheard(client: DeepgramClient) -> int | None:
     try:
         client.listen.v1.media.transcribe_file(request=b"this is no audio", model="nova-3")
     except ApiError as fault:
-        return fault.status_code
+        return None if fault.status_code is None else int(fault.status_code)
     return None
 
 
@@ -69,7 +69,7 @@ def refused(client: DeepgramClient, **options: Any) -> int | None:
         with client.listen.v1.connect(model="nova-3", **options):
             return None
     except ApiError as fault:
-        return fault.status_code
+        return None if fault.status_code is None else int(fault.status_code)
     except InvalidStatus as fault:
         return fault.response.status_code
 
