@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import venv
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,22 @@ def node_environment(name: str, packages: dict[str, str]) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         pytest.skip(f"npm could not install {packages}: {made.stderr[-300:]}")
     return folder
+
+
+def python_environment(name: str, packages: dict[str, str]) -> Path:
+    """The interpreter of an environment with these packages, in exactly these versions. Skips the test where it cannot
+    be made."""
+    folder = CACHE / name
+    interpreter, done = folder / "bin" / "python", folder / "packages.json"
+    if done.is_file() and json.loads(done.read_text()) == packages:
+        return interpreter
+    shutil.rmtree(folder, ignore_errors=True)
+    venv.create(folder, with_pip=True)
+    wanted = [f"{package}=={version}" for package, version in packages.items()]
+    command = [str(interpreter), "-m", "pip", "install", "--quiet", *wanted]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
+    if made.returncode != 0:
+        shutil.rmtree(folder, ignore_errors=True)
+        pytest.skip(f"pip could not install {' '.join(wanted)}: {made.stderr[-300:]}")
+    done.write_text(json.dumps(packages))
+    return interpreter
