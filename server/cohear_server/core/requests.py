@@ -55,6 +55,7 @@ class Requests:
             language=now.language if change.language is None else change.language,
             task=now.task if change.task is None else change.task,
             prompt=now.prompt if change.prompt is None else change.prompt,
+            hotwords=now.hotwords if change.hotwords is None else change.hotwords,
             word_times=now.word_times if change.words is None else change.words,
         )
 

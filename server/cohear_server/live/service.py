@@ -190,9 +190,11 @@ class Service:
         options = DecodeOptions(
             model=self.model.name,
             language=start.language or self.model.only_language,
+            languages=start.languages,
             task=start.task,
             word_times=start.words,
             prompt=start.prompt or "",
+            hotwords=start.hotwords or "",
         )
         session = Session(secrets.token_hex(8), start.format, options, self._narrowed(start, caller), self._network)
         session.economize(self.engine.capacity.economy(self.clock()))
