@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +33,6 @@ from .access.tokens import Tokens
 from .config import ServerConfig, allowed_origins
 from .errors import CohearError
 from .live.backend import make_backend
-from .live.caller import ANYONE, SCOPE, Caller, network_of
 from .live.loop_batching import BatchingLoop, batch_loop
 from .live.service import Service
 from .ops import journal, pages
@@ -44,8 +42,9 @@ from .ops.history import History
 from .ops.listening import listen, reachable
 from .ops.metrics import Metrics
 from .ops.status import Status
-from .wire.channel import WebSocketChannel
+from .wire.channel import WebSocketChannel, caller_of
 from .wire.connection import serve as speak
+from .wire.deepgram.routes import routes as deepgram_routes
 from .wire.hosts import Hosts
 from .wire.native import NativeWire
 from .wire.open_sockets import OpenSockets, SocketLimits
@@ -119,17 +118,12 @@ def create_app(service: Service) -> Starlette:
             *health,
             *ways_in,
             WebSocketRoute(PATH, stream),
+            *deepgram_routes(service),
             *pages.routes(metrics, Status(service, metrics, history)),
             *routes(service),
         ],
         middleware=[Middleware(Hosts, config=service.config), *guard],
     )
-
-
-def caller_of(socket: Socket) -> Caller:
-    """Who opened a connection, and from where."""
-    caller: Caller = socket.scope.get(SCOPE, ANYONE)
-    return replace(caller, address=network_of(socket.client.host if socket.client else ""))
 
 
 def guarded(service: Service) -> tuple[list[Middleware], list[BaseRoute]]:

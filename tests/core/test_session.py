@@ -292,6 +292,32 @@ def test_options_change_in_mid_stream() -> None:
     assert driver.jobs[-1].options.prompt == "names: Ann"
 
 
+@pytest.mark.parametrize("started", [AudioFormat(24_000), AudioFormat(8_000, "mulaw"), AudioFormat()])
+def test_a_format_may_be_told_after_the_start(started: AudioFormat) -> None:
+    told = AudioFormat(8_000, "alaw")
+    late, early = Driver(started).say(Configure(format=told)), Driver(told)
+    assert late.session.format == told
+    spoken = np.frombuffer(RNG.bytes(16_000), np.uint8)
+    for driver in (late, early):
+        for _ in range(3):
+            driver.say(Audio(spoken.tobytes()))
+            driver.say(Audio(b"\xd5" * 8_000))
+        driver.stop()
+    assert late.messages == early.messages
+    assert late.of(Final)
+    assert late.session.samples().received == 72_000
+
+
+def test_but_not_after_the_first_audio() -> None:
+    driver = Driver().feed(utterance())
+    with pytest.raises(ClientError, match="audio was sent already") as refused:
+        driver.say(Configure(format=AudioFormat(8_000), partials=False))
+    assert refused.value.code == "bad_field"
+    assert driver.session.options.show_partials, "nothing of it holds"
+    driver.say(Configure(format=AudioFormat())).stop()
+    assert driver.of(Final)[0].text == "w0 w1 w2 w3 w4"
+
+
 def test_a_language_that_is_sure_is_told_to_the_engine() -> None:
     def detects(job: DecodeJob) -> DecodeResult:
         return replace(says(job), language="de", language_probability=0.0 if job.options.language else 0.95)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cohear_server.scheduling.costs import Costs
-from cohear_server.scheduling.warmup import ENOUGH_S, measure
+from cohear_server.scheduling.warmup import ENOUGH_S, LONGEST_S, measure
 from cohear_testing.fake import FAKE_MODEL, FakeBackend, FakeOptions, ServiceTime
 from cohear_testing.simclock import SimClock
 
@@ -44,6 +44,12 @@ def test_of_a_very_slow_one_a_single_window_is_enough() -> None:
     assert took_s == pytest.approx(4)
     assert costs.seconds(1, 6.0) == pytest.approx(4, rel=0.1)
     assert costs.seconds(3, 6.0) == pytest.approx(12, rel=0.1)
+
+
+def test_an_engine_that_does_not_answer_holds_up_no_start() -> None:
+    costs, _, took_s = measured(ServiceTime(fixed_ms=3_600_000))
+    assert took_s == pytest.approx(LONGEST_S)
+    assert costs.seconds(1, 6.0) == pytest.approx(LONGEST_S, rel=0.1)
 
 
 def test_a_quick_one_is_measured_up_to_large_batches() -> None:

@@ -13,7 +13,7 @@ import pytest
 from cohear_client import protocol
 from cohear_client.protocol import Done, Error, Start, Stop, encode
 from cohear_server.wire.open_sockets import SocketLimits
-from cohear_server.wire.sockets import PIECE_BYTES
+from cohear_server.wire.sockets import PIECE_BYTES, allow_messages
 from cohear_testing.fake import FakeBackend
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
@@ -222,6 +222,26 @@ async def test_a_first_message_is_small(first: str | bytes) -> None:
     async with serving(FakeBackend()) as running, running.socket() as ws:
         await ws.send(first)
         assert await close_code(ws) == 1009
+
+
+async def test_but_an_application_that_knows_its_client_may_allow_more() -> None:
+    async with serving(FakeBackend()) as running:
+        async with running.socket() as ws:
+            (websocket,) = running.websockets
+            allow_messages(websocket.scope, 100_000)
+            await ws.send("x" * 70_000)
+            (error,) = await heard_until(ws, Error)
+            assert isinstance(error, Error)
+            assert error.code == "message_too_large", "which is the protocol's own limit"
+        async with running.socket() as ws:
+            await until(lambda: len(running.websockets) == 1)
+            allow_messages(running.websockets[0].scope, 100_000)
+            await ws.send("x" * 100_001)
+            assert await close_code(ws) == 1009
+
+
+def test_another_kind_of_server_has_limits_of_its_own() -> None:
+    allow_messages({"type": "websocket"}, 100_000)
 
 
 async def test_audio_may_follow_its_start_at_once() -> None:

@@ -10,7 +10,7 @@ import pytest
 from cohear_server.config import ServerConfig
 from cohear_server.core.audio import AudioFormat
 from cohear_server.core.commands import Audio, Command, Finalize, Start, Stop
-from cohear_server.core.events import Done, Failed, Final, Partial
+from cohear_server.core.events import Done, Failed, Final, Finalized, Heard, Partial
 from cohear_server.errors import ClientError, CohearError
 from cohear_server.live.caller import ANYONE
 from cohear_server.live.outbox import Outgoing
@@ -37,7 +37,7 @@ class ToyWire:
     def open(self, said: Said) -> Opening | None:
         return Opening(Start(AudioFormat(16_000, "pcm_s16le", 1))) if said == "hi" else None
 
-    def hear(self, said: Said) -> Iterable[Command]:
+    def hear(self, said: Said) -> Iterable[Command | Heard]:
         if isinstance(said, bytes):
             return [Audio(said)]
         if said not in ("now", "bye"):
@@ -66,7 +66,14 @@ class Script:
         self.said = list(said)
         self.got: list[Said] = []
         self.closed = 0
+        self.opened = False
         self._gone = gone
+
+    async def open(self) -> None:
+        self.opened = True
+
+    async def refuse(self, fault: CohearError) -> bool:
+        return False
 
     async def receive(self) -> Said:
         for _ in range(10):
@@ -164,3 +171,26 @@ async def test_what_cannot_be_said_ends_its_stream_in_order_and_no_other(caplog:
     assert script.closed == 4_000
     assert other.result().got[-2:] == [TEXT, "bye"]
     assert "was not told" in caplog.text
+
+
+class Courteous(ToyWire):
+    """Answers `now` in its turn."""
+
+    def hear(self, said: Said) -> Iterable[Command | Heard]:
+        return [*super().hear(said), Heard(said)] if said == "now" else super().hear(said)
+
+    def tell(self, outgoing: Outgoing) -> Iterable[Said]:
+        match outgoing.event:
+            case Heard(message=message):
+                yield f"{message} it is"
+            case Finalized():
+                yield "that was it"
+            case _:
+                yield from super().tell(outgoing)
+
+
+async def test_a_wire_hears_its_own_message_again_in_its_turn() -> None:
+    async with toy_service() as service:
+        script = await spoken(service, Script("hi", "now", *FRAMES, "bye"), Courteous())
+    assert script.got[:2] == ["that was it", "now it is"], "what the command led to at once comes first"
+    assert script.got[-3:] == [TEXT, "that was it", "bye"]

@@ -40,6 +40,11 @@ DEMUX_FAULTS = 64
 """in a row that a container may give before the rest is given up"""
 PLACEHOLDER_BYTES = 0x7FFF_0000
 """lengths from here on are what programs write into a WAV whose length they cannot know"""
+FLOWING: dict[str, Any] = {
+    "buffer_size": 2_048,
+    "container_options": {"probesize": "4096", "analyzeduration": "100000"},
+}
+"""FFmpeg would read seconds ahead before it gives the first sound"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,8 +67,9 @@ class Lost:
 class Track:
     """An open recording with one of its tracks chosen."""
 
-    def __init__(self, file: BinaryIO, name: str, wanted: str = "") -> None:
-        """`wanted`: number from 1, or language; else the default one. Raises ClientError (`no_audio`, `bad_track`);
+    def __init__(self, file: BinaryIO, name: str, wanted: str = "", *, flowing: bool = False) -> None:
+        """`wanted`: number from 1, or language; else the default one. `flowing`: the file is still being made, and what
+        is there is to be heard at once. Raises ClientError (`no_audio`, `bad_track`);
         what PyAV raises, or ValueError, for a file that cannot be decoded."""
         seekable = file.seekable()
         self.missing_s = _wav_missing_s(file) if seekable else 0.0
@@ -71,7 +77,7 @@ class Track:
         self._says_length = seekable and has_length(file)
         if seekable:
             file.seek(0)
-        self._container: Any = av.open(file, metadata_errors="ignore")
+        self._container: Any = av.open(file, metadata_errors="ignore", **(FLOWING if flowing else {}))
         try:
             self._stream = _choose(self._container, name, wanted)
             context = self._stream.codec_context

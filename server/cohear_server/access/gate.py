@@ -8,6 +8,8 @@ ends up in logs; a browser's websocket can send no header, and names a token as 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,7 +20,7 @@ from starlette.websockets import WebSocketClose
 from ..errors import ClientError
 from ..live.caller import SCOPE, Caller
 from ..live.service import Service
-from ..wire.sockets import told
+from ..wire.refusals import told_on
 from ..wire.web import sharing
 from .keyring import Keyring
 from .keys import OPERATE, STREAM
@@ -30,6 +32,8 @@ OPERATOR_PATHS = frozenset({"/metrics", "/v1/status"})
 TOKEN_PATH = "/v1/token"
 TOKEN_PREFIX = "cohear.token."
 """a subprotocol that begins so carries what the Authorization header would"""
+SCHEMES = frozenset({"bearer", "token"})
+"""before a key or a token in the Authorization header; Deepgram's clients say `Token`"""
 
 _HOW = "send one as `Authorization: Bearer KEY`; the operator makes them with `cohear keys add NAME`"
 NO_KEY = ClientError("unauthorized", "this server asks for a key", _HOW)
@@ -104,7 +108,7 @@ def token_route(door: Door, service: Service) -> BaseRoute:
         headers = {**sharing(request.headers, service), "cache-control": "no-store"}
         caller = door.keyring.caller_of(_bearer(request.headers))
         if caller is None:
-            return JSONResponse(told(NOT_A_KEY), status_code=403, headers=headers)
+            return JSONResponse(told_on(TOKEN_PATH, NOT_A_KEY), status_code=403, headers=headers)
         return JSONResponse({"token": door.tokens.issue(caller), "expires_in_s": LIFE_S}, headers=headers)
 
     return Route(TOKEN_PATH, token, methods=["POST"])
@@ -134,20 +138,28 @@ def _is_preflight(scope: Scope, headers: Headers) -> bool:
 def _secret(scope: Scope, headers: Headers) -> str:
     """What the connection shows: a key or a token; empty if nothing."""
     if scope["type"] == "websocket" and "authorization" not in headers:
-        kinds = [kind for kind in scope.get("subprotocols", []) if kind.startswith(TOKEN_PREFIX)]
-        return kinds[0].removeprefix(TOKEN_PREFIX) if kinds else ""
+        return _offered(scope.get("subprotocols", []))
     return _bearer(headers)
+
+
+def _offered(kinds: Sequence[str]) -> str:
+    """The secret among the subprotocols of a browser: in one of our own, or behind the name of a scheme."""
+    if len(kinds) == 2 and kinds[0].lower() in SCHEMES:
+        return kinds[1]
+    own = [kind for kind in kinds if kind.startswith(TOKEN_PREFIX)]
+    return own[0].removeprefix(TOKEN_PREFIX) if own else ""
 
 
 def _bearer(headers: Headers) -> str:
     scheme, _, secret = headers.get("authorization", "").partition(" ")
-    return secret.strip() if scheme.lower() == "bearer" else ""
+    return secret.strip() if scheme.lower() in SCHEMES else ""
 
 
 def _refusal(fault: ClientError, headers: dict[str, str], scope: Scope) -> ASGIApp:
     if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
         return WebSocketClose()  # this server can say no more than 403
     headers = {**headers, "cache-control": "no-store"}
+    body = told_on(scope["path"], fault)
     if fault.code == "forbidden":
-        return JSONResponse(told(fault), status_code=403, headers=headers)
-    return JSONResponse(told(fault), status_code=401, headers={**headers, "www-authenticate": 'Bearer realm="cohear"'})
+        return JSONResponse(body, status_code=403, headers=headers)
+    return JSONResponse(body, status_code=401, headers={**headers, "www-authenticate": 'Bearer realm="cohear"'})

@@ -67,6 +67,8 @@ class Configure:
     prompt: str | None = None
     hotwords: str | None = None
     prefer: Preference | None = None
+    format: AudioFormat | None = None
+    """what the audio is, for a client that tells it after the start; only before the first audio"""
 
 
 @dataclass(frozen=True, slots=True)

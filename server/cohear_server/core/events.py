@@ -154,9 +154,29 @@ class Closing:
     reconnect_after_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message of the client comes back to its own wire, in its turn among the events, so that the answer fits what
+    was told before. Nobody else looks inside."""
+
+    message: object
+
+
 Decoded = Partial | Final
 """events that come from a decode job, and whose latency is measured"""
 
 Event = (
-    SpeechStarted | SpeechEnded | Partial | Final | Lost | Finalized | Stats | Notice | Done | Ready | Failed | Closing
+    SpeechStarted
+    | SpeechEnded
+    | Partial
+    | Final
+    | Lost
+    | Finalized
+    | Stats
+    | Notice
+    | Done
+    | Ready
+    | Failed
+    | Closing
+    | Heard
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..errors import ClientError
 from .audio import AudioDecoder, AudioFormat
 from .buffer import AudioBuffer
 from .clock import JitterClock
@@ -38,6 +39,15 @@ class Intake:
     def position(self) -> int:
         """Samples judged so far."""
         return self.segmenter.position
+
+    def change_format(self, fmt: AudioFormat) -> None:
+        """Raises ClientError(`bad_field`) once there is audio of another format."""
+        if fmt == self.decoder.format:
+            return
+        if self.decoder.received:
+            remedy = "name the format before the first audio, or start a new stream"
+            raise ClientError("bad_field", "field 'format' changes, but audio was sent already", remedy)
+        self.decoder, self.clock = AudioDecoder(fmt), JitterClock(fmt.sample_rate_hz)
 
     def receive(self, data: bytes, now_s: float) -> Iterator[SegmentEvent]:
         """Take in audio of the client; yields boundaries as they are found, while `position` rises.

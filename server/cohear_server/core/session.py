@@ -178,7 +178,11 @@ class Session:
             self._effects.emit(Notice("clipped", "float samples beyond -1..1 were limited; lower the level"))
 
     def _configure(self, change: Configure) -> None:
-        self.options = self.options.configured(change)
+        options = self.options.configured(change)
+        if change.format is not None:
+            self._intake.change_format(change.format)
+            self._ledger = Ledger(self._intake.decoder)
+        self.options = options
         self._speech.options = self.options
         self._intake.segmenter.options = self.options.segmenter
         self._requests.configure(change)

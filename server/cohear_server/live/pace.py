@@ -14,6 +14,10 @@ AHEAD_S = 2.0
 """Audio that may come early without waiting: networks deliver in bursts."""
 
 
+AT_ONCE = contextlib.nullcontext()
+"""for live audio: made once, as a frame comes each 20 ms"""
+
+
 class Turns:
     """The turns of all streams of one event loop."""
 
@@ -38,14 +42,9 @@ class Pace:
         self._ahead_s = 0.0
         self._seen_s = turns.clock()
 
-    @contextlib.asynccontextmanager
-    async def taking(self, audio_s: float) -> AsyncIterator[None]:
+    def taking(self, audio_s: float) -> contextlib.AbstractAsyncContextManager[None]:
         """Wrap the work for so much audio; it waits for a turn if the audio is early."""
         now_s = self._turns.clock()
         self._ahead_s = max(0.0, self._ahead_s - (now_s - self._seen_s)) + audio_s
         self._seen_s = now_s
-        if self._ahead_s <= AHEAD_S:
-            yield
-            return
-        async with self._turns.turn():
-            yield
+        return AT_ONCE if self._ahead_s <= AHEAD_S else self._turns.turn()

@@ -7,6 +7,7 @@ It is a first guess: noise is not speech, and the machine may be busy with other
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeOptions, JobKind
 from ..engine.backend import DecodeBackend, ModelInfo
 from .costs import Costs, Measured
 
+logger = logging.getLogger(__name__)
+
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 WINDOW_S, LONG_WINDOW_S = 2.0, 6.0
 TRIES = 2
@@ -25,6 +28,8 @@ TRIES = 2
 ENOUGH_S = 0.25
 """A batch that takes longer is tried once, and no larger one is tried: a slow model must not keep the first client
 waiting. Two sizes are always measured, because a curve needs two points."""
+LONGEST_S = 10.0
+"""for one window: a longer one is not waited for, and it counts as this long"""
 SLOW_S = 1.0
 """if one window takes longer, nothing else is measured; two are assumed to take twice as long until some were
 decoded"""
@@ -32,7 +37,12 @@ decoded"""
 
 async def measure(backend: DecodeBackend, model: ModelInfo, clock: Callable[[], float]) -> Costs:
     """The costs of this model of the backend. Raises BackendUnavailable."""
-    long = await _quickest(backend, model, 1, LONG_WINDOW_S, clock)
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            long = await _quickest(backend, model, 1, LONG_WINDOW_S, clock)
+    except TimeoutError:
+        logger.warning("%s takes more than %.0f s for a window of %.0f s", model.name, LONGEST_S, LONG_WINDOW_S)
+        long = Measured(1, LONG_WINDOW_S, LONGEST_S)
     if long.total_s > SLOW_S:
         return Costs.of([long, replace(long, windows=2, total_s=2 * long.total_s, encode_s=2 * long.encode_s)])
     measured = [long]

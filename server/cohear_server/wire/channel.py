@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Protocol
 
+from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from ..errors import CohearError
+from ..live.caller import ANYONE, SCOPE, Caller, network_of
 from .wire import CLOSE_NORMAL, Said
 
 logger = logging.getLogger(__name__)
@@ -26,7 +30,17 @@ class Gone(Exception):
 class Channel(Protocol):
     """All methods raise `Gone`, except `close`, which never waits long."""
 
-    async def receive(self) -> Said: ...
+    async def open(self) -> None:
+        """The client has its stream."""
+        ...
+
+    async def refuse(self, fault: CohearError) -> bool:
+        """Refuse the connection itself. False: it is open already, so messages must tell the fault."""
+        ...
+
+    async def receive(self) -> Said:
+        """The next message. Raises ClientError for one that ends the stream."""
+        ...
 
     async def send(self, said: Said) -> None: ...
 
@@ -36,6 +50,12 @@ class Channel(Protocol):
 class WebSocketChannel:
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
+
+    async def open(self) -> None:
+        """It was opened before its first message."""
+
+    async def refuse(self, fault: CohearError) -> bool:
+        return False
 
     async def receive(self) -> Said:
         try:
@@ -65,3 +85,9 @@ class WebSocketChannel:
                 await self._socket.close(code)
         except (WebSocketDisconnect, RuntimeError, TimeoutError):
             logger.debug("the client was gone before the close")
+
+
+def caller_of(connection: HTTPConnection) -> Caller:
+    """Who opened a connection, and from where."""
+    caller: Caller = connection.scope.get(SCOPE, ANYONE)
+    return replace(caller, address=network_of(connection.client.host if connection.client else ""))

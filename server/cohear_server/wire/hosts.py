@@ -16,7 +16,7 @@ from starlette.websockets import WebSocketClose
 
 from ..config import ServerConfig, allowed_hosts
 from ..errors import ClientError
-from .sockets import told
+from .refusals import told_on
 
 LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost")
 
@@ -70,4 +70,4 @@ def _refusal(host: str, scope: Scope) -> ASGIApp:
         f"this server does not go by the name {host!r:.80}",
         "call it by its address, or start it with --allowed-hosts NAME",
     )
-    return JSONResponse(told(fault), status_code=421, headers={"cache-control": "no-store"})
+    return JSONResponse(told_on(scope["path"], fault), status_code=421, headers={"cache-control": "no-store"})

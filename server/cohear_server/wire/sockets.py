@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import h11
@@ -18,6 +18,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from ..errors import ClientError, CohearError, OverloadError
@@ -26,6 +27,9 @@ from .open_sockets import OpenSockets
 
 PIECE_BYTES = 16 << 10
 """of what a websocket sends, taken at once"""
+
+LONG_MESSAGES = "cohear.long_messages"
+"""the ASGI extension by which an application that knows its client allows it longer messages"""
 
 TOO_LARGE = ClientError("head_too_large", "the head of the request is too large", "send fewer or shorter headers")
 
@@ -144,6 +148,10 @@ class _Frames(ServerProtocol):
         if frame.fin and frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
             self.max_message_size = self._most_bytes
 
+    def allow(self, most_bytes: int) -> None:
+        """Messages may be so long from now on, the first one too."""
+        self.max_message_size = self._most_bytes = most_bytes
+
 
 class WebSocket(WebSocketsSansIOProtocol):
     """A websocket, from its handshake on."""
@@ -158,7 +166,7 @@ class WebSocket(WebSocketsSansIOProtocol):
         self._received_s = 0.0
         self._unread = bytearray()
         self._reading = False  # what came is taken in pieces, and no more is read meanwhile
-        self.conn = _Frames(server_state.limits.first_message_bytes, config.ws_max_size)
+        self.conn = self._frames = _Frames(server_state.limits.first_message_bytes, config.ws_max_size)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -173,6 +181,11 @@ class WebSocket(WebSocketsSansIOProtocol):
 
     def give_way(self) -> None:
         self.transport.abort()
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if not self.handshake_complete:  # it is the application that answers
+            self.scope["extensions"][LONG_MESSAGES] = {"allow": self._frames.allow}
 
     def data_received(self, data: bytes) -> None:
         """Piece by piece, with the loop free between them: a read may hold many thousand small frames."""
@@ -251,6 +264,13 @@ class WebSocket(WebSocketsSansIOProtocol):
         answer = b"".join(self.conn.data_to_send())
         self.transport.write(answer or b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
         self.transport.close()
+
+
+def allow_messages(scope: Mapping[str, Any], most_bytes: int) -> None:
+    """Let a websocket that may be accepted send messages of this length. Another kind of server has limits of its
+    own."""
+    if (extension := scope.get("extensions", {}).get(LONG_MESSAGES)) is not None:
+        extension["allow"](most_bytes)
 
 
 def told(fault: CohearError) -> dict[str, str]:

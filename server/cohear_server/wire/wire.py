@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..core.commands import Claim, Command, Start
+from ..core.events import Heard
 from ..errors import ClientError, CohearError, OverloadError
 from ..live.outbox import Outgoing
 
@@ -44,8 +45,9 @@ class Wire(Protocol):
         """The stream that the first messages ask for; None: more must come. ClientError ends the connection."""
         ...
 
-    def hear(self, said: Said) -> Iterable[Command]:
-        """The commands of a message on the open stream. ClientError is sent to the client, and the stream goes on."""
+    def hear(self, said: Said) -> Iterable[Command | Heard]:
+        """The commands of a message on the open stream, in order; `Heard` comes to `tell` after all that the commands
+        before it led to at once. ClientError is sent to the client, and the stream goes on."""
         ...
 
     def tell(self, outgoing: Outgoing) -> Iterable[Said]:
