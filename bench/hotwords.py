@@ -1,8 +1,8 @@
 """What hotwords do to rare words in live streams: how many are heard with and without, and how many are made up.
 
-    python bench/hotwords.py --speech DIR [--clips 60] [--model tiny.en] [--listed 20] [--out bench/results/hotwords.json]
+    python bench/hotwords.py --speech DIR [--clips 60] [--model tiny.en] [--listed 20] [--out FILE]
 
-A word is rare if the model's vocabulary spells it in three pieces or more, and few clips have it: names, mostly. Each
+A word is rare if the model's vocabulary spells it in two pieces or more, and few clips have it: names, mostly. Each
 clip is streamed twice. The second time it has a list of hotwords: its own rare words, filled up with those of other
 clips. One of these in its text is made up.
 """
@@ -25,7 +25,7 @@ from speech import Clip, choose, circumstances, error_rate, flags, read_clips, w
 from tokenizers import Tokenizer
 from wer import send
 
-PIECES, LETTERS, CLIPS = 3, 5, 3
+PIECES, LETTERS, CLIPS = 2, 5, 3
 """a rare word has so many pieces and letters, and is in no more than so many clips"""
 
 
@@ -115,7 +115,7 @@ def tally(
     return {
         "recall": round(found / max(1, wanted), 3),
         "made_up": made_up,
-        "word_error": error_rate(errors)["wer_percent"],
+        "word_error": float(error_rate(errors)["wer_percent"]),
     }
 
 
