@@ -30,9 +30,9 @@ LAYERS: dict[str, set[str]] = {
     "engine": {"core", "errors", "models"},
     "scheduling": {"core", "engine.backend", "errors"},
     "config": {"core", "errors", "scheduling.scheduler"},
-    "access": {"config", "errors", "live", "wire.refusals", "wire.web"},
+    "access": {"config", "errors", "live", "wire.credentials", "wire.refusals", "wire.web"},
     "live": {"config", "core", "engine", "errors", "models", "scheduling"},
-    "wire": {"config", "core", "errors", "live"},
+    "wire": {"config", "core", "engine.backend", "errors", "live"},
     "ops": {"core", "errors", "live", "scheduling"},
     "batch": {"core", "engine", "errors", "models", "scheduling.dispatcher", "scheduling.throughput"},
     "lab": {"core", "engine", "errors", "models"},
@@ -48,7 +48,9 @@ ONLY = {
         "cohear_server.wire.web",
         "cohear_server.wire.hosts",
         "cohear_server.wire.starting",
+        "cohear_server.wire.realtime.routes",
         "cohear_server.ops.pages",
+        "cohear_server.wire.credentials",
         "cohear_server.access.gate",
     },
     "prometheus_client": {"cohear_server.ops.metrics", "cohear_server.ops.history", "cohear_server.ops.pages"},
@@ -129,5 +131,14 @@ def test_every_part_of_the_server_has_its_layer() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_modules_are_short_and_introduce_themselves(path: Path) -> None:
     text = path.read_text()
-    assert text.count("\n") <= 400
+    assert text.count("\n") <= (350 if name_of(path).startswith("cohear_server") else 400)
     assert ast.get_docstring(ast.parse(text)), "a module docstring says what it is and is not"
+
+
+def test_the_session_is_small() -> None:
+    path = PACKAGES["cohear_server"] / "core" / "session.py"
+    text = path.read_text()
+    assert text.count("\n") < 300
+    stored = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)]
+    own = {node.attr for node in stored if isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self"}
+    assert len(own) <= 15

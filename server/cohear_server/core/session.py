@@ -5,12 +5,10 @@
                                        +-- Pause --> speculative final job ------+
                                        +-- Cut, SpeechEnd --> Finals, in order --+--> events
 
-Its states and transitions are the table in `states`. It knows no socket, no wire, no scheduler and no clock: times are
-handed in, in seconds of one monotonic clock. Finals leave in the order of their segments, each once.
-Every sample is settled once, as transcribed, silent or shed. Positions are samples at 16 kHz since the stream began.
-
-Bounds (`MEMORY_BYTES`): it keeps the audio of the open segment, of the context before it and of one slice, and
-`MAX_MARKS` marks. Finished segments keep no audio; there are no more than make it `full`.
+Its states and transitions are the table in `states`. It knows no wire, no scheduler and no clock: times are handed in,
+in seconds of one monotonic clock. Finals leave in the order of their segments, each once. Every sample is settled once,
+as transcribed, silent or shed. Positions are samples at 16 kHz since the stream began. It keeps the audio of the open
+segment, of the context before it and of one slice, and a bounded number of marks and of finished segments.
 """
 
 from __future__ import annotations

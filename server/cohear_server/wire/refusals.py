@@ -7,11 +7,12 @@ from typing import Any
 
 from ..errors import CohearError
 from .deepgram.faults import error_body
+from .realtime.faults import error_object
 from .sockets import told
 
 Shape = Callable[[CohearError], Mapping[str, Any]]
 
-_SHAPES: tuple[tuple[str, Shape], ...] = (("/v1/listen", error_body),)
+_SHAPES: tuple[tuple[str, Shape], ...] = (("/v1/listen", error_body), ("/v1/realtime", error_object))
 """by the beginning of the path; all others have our own form"""
 
 
