@@ -68,7 +68,7 @@ def hearing_options(args: argparse.Namespace) -> HearingOptions:
         task=args.task,
         choice=choice(args),
         prompt=args.prompt or "",
-        hotwords=args.hotwords,
+        hotwords=", ".join(args.hotwords),
         beam_size=args.beam_size,
         word_times=wants_word_times(args),
         temperature=first,

@@ -12,7 +12,7 @@ from cohear_client.subtitles import LINE_CHARS, LINES, PAUSE_MS, SubtitleOptions
 
 from .foreign import add_foreign_flags
 from .outputs import FORMATS
-from .usage import add_choice_options, add_key_option, add_stream_options, language, missing_extra, number, truth
+from .usage import add_choice_options, add_key_option, add_stream_options, missing_extra, number, truth
 
 JOBS = 8
 """Files at a time on a server: enough to fill batches; most of the gain of batching is there by 8."""
@@ -123,10 +123,6 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 def _add_hearing_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("hearing (without --url)")
     group.add_argument("--initial-prompt", dest="prompt", metavar="TEXT", help="the same as --prompt")
-    group.add_argument(
-        "--languages", type=_languages, default=(), metavar="LIST", help="find the language among these (comma list)"
-    )
-    group.add_argument("--hotwords", default="", metavar="TEXT", help="words to expect, before the prompt")
     _flag(group, "--word-timestamps", f"measure word times (default: for {', '.join(sorted(TIMED_FORMATS))})")
     _flag(group, "--vad-filter", "leave out what is no speech (default: True)", "--vad", default=True)
     group.add_argument(
@@ -179,10 +175,6 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
 def _flag(group: Any, name: str, text: str, *others: str, default: bool | None = None) -> None:
     """`--name`, `--name True` and `--name False`, as other tools have it."""
     group.add_argument(name, *others, type=truth, nargs="?", const=True, default=default, metavar="BOOL", help=text)
-
-
-def _languages(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(language(name) for name in text.split(",")))
 
 
 def _formats(text: str) -> tuple[str, ...]:

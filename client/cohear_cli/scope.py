@@ -9,8 +9,6 @@ import argparse
 from collections.abc import Callable
 
 IN_PROCESS = (
-    "hotwords",
-    "languages",
     "word_timestamps",
     "vad_filter",
     "beam_size",

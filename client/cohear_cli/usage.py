@@ -80,7 +80,13 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--task", choices=("transcribe", "translate"), default="transcribe", help="translate gives English"
     )
-    group.add_argument("--prompt", metavar="TEXT", help="names and terms to expect")
+    group.add_argument(
+        "--languages", type=_languages, default=(), metavar="LIST", help="find the language among these (comma list)"
+    )
+    group.add_argument("--prompt", metavar="TEXT", help="text that the speech goes on from, with its names and terms")
+    group.add_argument(
+        "--hotwords", type=_listed, default=(), metavar="LIST", help="names and terms to expect (comma list)"
+    )
     group.add_argument(
         "--endpoint-ms",
         type=number(int, MIN_ENDPOINT_MS, MAX_ENDPOINT_MS),
@@ -95,6 +101,14 @@ def language(text: str) -> str:
         return language_code(text)
     except ClientError as fault:
         raise argparse.ArgumentTypeError(str(fault)) from fault
+
+
+def _languages(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(language(name) for name in text.split(",")))
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def add_live_options(parser: argparse.ArgumentParser) -> None:
@@ -136,7 +150,9 @@ def choice(args: argparse.Namespace) -> Choice:
 
 def stream_options(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of `start` that `add_stream_options` (and `add_live_options`) asked for."""
-    options = {"language": args.language, "task": args.task, "prompt": args.prompt, "endpoint_ms": args.endpoint_ms}
+    names = ("language", "task", "prompt", "endpoint_ms")
+    options = {name: getattr(args, name) for name in names}
+    options |= {"hotwords": args.hotwords or None, "languages": args.languages or None}
     if "no_partials" in args:
         options |= {"partials": not args.no_partials, "words": not args.no_words}
     return options

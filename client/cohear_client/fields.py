@@ -49,6 +49,12 @@ def explain(name: str, value: Any, hint: Any, fault: msgspec.ValidationError) ->
         return _wrong_key(name, value, declared, unknown="unknown field" in said)
     if isinstance(declared, inspect.StrType) and declared.max_length is not None and isinstance(value, str):
         return WrongField(name, f"is {len(value)} characters long", f"use at most {declared.max_length} characters")
+    if (
+        isinstance(declared, inspect.VarTupleType)
+        and declared.max_length is not None
+        and isinstance(value, list | tuple)
+    ):
+        return WrongField(name, f"has {len(value)} entries", f"use at most {declared.max_length}")
     return WrongField(name, f"is {show(value)}", _remedy(declared, value))
 
 

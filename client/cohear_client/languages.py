@@ -42,8 +42,8 @@ _LONGER = {
 
 def language_code(text: str) -> str:
     """The code that models know. Raises ClientError(`bad_field`) for what is no language known here."""
-    code = _CODES.get(_plain(text))
-    if code is None:
+    code = as_code(text)
+    if code not in _CODES:
         what = f"{text!r:.40} is no language known here"
         raise ClientError("bad_field", what, "give a code or an English name, such as de or German")
     return code
@@ -52,6 +52,11 @@ def language_code(text: str) -> str:
 def language_name(code: str) -> str:
     """The English name of a language by its code, in small letters; the code itself where none is known."""
     return _ENGLISH.get(code, code)
+
+
+def as_code(text: str) -> str:
+    """The code that models know; the text itself, where it is no language known here."""
+    return _CODES.get(_plain(text), text)
 
 
 def is_language(code: str, wanted: str) -> bool:

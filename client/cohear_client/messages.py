@@ -29,8 +29,13 @@ class Checked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if wrong := wrong_field(self):
             raise _refusal(wrong)
         for name in self.__struct_fields__:
-            if isinstance(value := getattr(self, name), str):
-                check_text(name, value)
+            match getattr(self, name):
+                case str(text):
+                    check_text(name, text)
+                case tuple(items):
+                    for index, item in enumerate(items):
+                        if isinstance(item, str):
+                            check_text(f"{name}[{index}]", item)
 
 
 def check_text(name: str, text: str) -> None:

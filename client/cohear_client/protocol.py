@@ -33,12 +33,17 @@ ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 MIN_RATE_HZ, MAX_RATE_HZ, MAX_CHANNELS = 8_000, 48_000, 8
 MIN_ENDPOINT_MS, MAX_ENDPOINT_MS = 100, 5_000
 MAX_PROMPT_CHARS, MAX_NAME_CHARS = 1_000, 128
+MAX_HOTWORDS, MAX_HOTWORD_CHARS = 100, 64
+MAX_LANGUAGES = 100
 MAX_SEQ = 2**53
 """JSON readers that keep numbers as floats know whole numbers up to here"""
 
 Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)]
 EndpointMs = Annotated[int, msgspec.Meta(ge=MIN_ENDPOINT_MS, le=MAX_ENDPOINT_MS)]
 Prompt = Annotated[str, msgspec.Meta(max_length=MAX_PROMPT_CHARS)]
+Hotword = Annotated[str, msgspec.Meta(max_length=MAX_HOTWORD_CHARS)]
+Hotwords = Annotated[tuple[Hotword, ...], msgspec.Meta(max_length=MAX_HOTWORDS)]
+Languages = Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_LANGUAGES)]
 
 # Websocket close codes (RFC 6455 section 7.4, 1013 from the IANA registry).
 CLOSE_NORMAL, CLOSE_GOING_AWAY, CLOSE_CLIENT_FAULT, CLOSE_SERVER_FAULT, CLOSE_TRY_LATER = (
@@ -154,6 +159,8 @@ class Start(_Request, frozen=True, tag="start"):
     words: bool = True
     endpoint_ms: EndpointMs | None = None
     prompt: Prompt | None = None
+    hotwords: Hotwords | None = None
+    languages: Languages | None = None
     quality: Quality | None = None
     resume: Resume | None = None
 
@@ -167,6 +174,7 @@ class Configure(_Request, frozen=True, tag="configure"):
     words: bool | None = None
     endpoint_ms: EndpointMs | None = None
     prompt: Prompt | None = None
+    hotwords: Hotwords | None = None
     quality: Quality | None = None
 
 

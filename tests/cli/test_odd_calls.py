@@ -101,7 +101,6 @@ USAGE = [
     wrong("cohear transcribe tone.wav --url ws://x --jobs 0", "0 is not in 1 to 256"),
     wrong("cohear transcribe tone.wav --url ws://x --beam-size 5", "--beam-size only works without --url"),
     wrong("cohear transcribe tone.wav --url ws://x --temperature 0.4", "--temperature only works without --url"),
-    wrong("cohear transcribe tone.wav --url ws://x --hotwords x", "--hotwords only works without --url"),
     wrong("cohear transcribe tone.wav --url ws://x --device cpu", "--device only works without --url"),
     wrong("cohear transcribe tone.wav --beam-size many", "'many' is not a whole number"),
     wrong("cohear transcribe tone.wav --temperature 3", "3 is not in 0 to 1"),

@@ -7,8 +7,6 @@ from cohear_cli.flags import add_flags
 from cohear_cli.scope import IN_PROCESS, WITH_SERVER, misplaced
 
 VALUES = {
-    "hotwords": "x",
-    "languages": "de,en",
     "model_dir": "m",
     "device": "cpu",
     "compute_type": "int8",

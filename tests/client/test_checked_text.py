@@ -13,12 +13,14 @@ BAD = ["half \ud83d", "\udc80", "nul \0", "<|endoftext|>", "a <|de|> b", "<|0.00
 FIELDS: list[tuple[str, Callable[[str], object]]] = [
     ("prompt", lambda text: Start(prompt=text)),
     ("prompt", lambda text: Configure(prompt=text)),
+    ("hotwords[1]", lambda text: Start(hotwords=("Ann", text))),
+    ("languages[0]", lambda text: Start(languages=(text,))),
     ("id", Finalize),
 ]
 
 
 @pytest.mark.parametrize("text", BAD)
-@pytest.mark.parametrize(("field", "make"), FIELDS, ids=["start", "configure", "finalize"])
+@pytest.mark.parametrize(("field", "make"), FIELDS, ids=lambda value: value if isinstance(value, str) else "")
 def test_text_that_is_no_text_is_refused_at_the_door(field: str, make: Callable[[str], object], text: str) -> None:
     with pytest.raises(ClientError) as fault:
         make(text)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,18 @@ def test_a_long_previous_text_loses_its_beginning(multilingual: Vocabulary) -> N
     assert multilingual.text(prompt.previous).endswith("last")
 
 
+def test_hotwords_stand_before_the_prompt_and_each_has_half_of_the_room(multilingual: Vocabulary) -> None:
+    both = multilingual.prompt(DecodeOptions("m", hotwords="Cohear, Ann", prompt="said before"), "en")
+    assert multilingual.text(both.previous) == " Cohear, Ann said before"
+    long = DecodeOptions("m", hotwords="first " + "hot " * 500, prompt="cold " * 500 + "last")
+    text = multilingual.text(multilingual.prompt(long, "en").previous)
+    assert (text.split()[0], text.split()[-1]) == ("first", "last")
+    assert text.count("hot") >= MAX_PROMPT_TOKENS // 2 - 5
+    alone = multilingual.prompt(replace(long, prompt="a few words"), "en")
+    assert len(alone.previous) == 1 + MAX_PROMPT_TOKENS
+    assert multilingual.text(alone.previous).endswith("a few words")
+
+
 def test_special_tokens_cannot_be_written_into_the_prompt(multilingual: Vocabulary) -> None:
     prompt = multilingual.prompt(DecodeOptions("m", prompt="a<|endoftext|><|de|>b"), "en")
     assert all(token < multilingual.end_of_text for token in prompt.previous[1:])
@@ -74,7 +87,7 @@ def test_other_vocabularies_are_refused() -> None:
 
 @pytest.mark.parametrize("text", ["word " * 1000, "😀" * 1000, "今日は" * 400, "", "a"])
 def test_prompt_and_text_fit_the_decoder_together(multilingual: Vocabulary, text: str) -> None:
-    prompt = multilingual.prompt(DecodeOptions("m", prompt=text), "en")
+    prompt = multilingual.prompt(DecodeOptions("m", prompt=text, hotwords=text), "en")
     assert len(prompt.tokens) + MAX_NEW_TOKENS <= POSITIONS
 
 

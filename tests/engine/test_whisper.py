@@ -85,10 +85,21 @@ def test_probabilities_agree_with_the_score(model: WhisperModel) -> None:
 
 
 def test_a_language_is_found_for_each_window(model: WhisperModel) -> None:
-    found = model.languages(np.stack(model.encode([wave(4, seed) for seed in range(2)])))
+    found = model.languages(np.stack(model.encode([wave(4, seed) for seed in range(2)])), [()] * 2)
     assert len(found) == 2
     assert {language for language, _ in found} <= set(model.vocabulary.languages)
     assert all(0 < probability <= 1 for _, probability in found)
+
+
+def test_a_language_is_found_among_those_that_are_named(model: WhisperModel) -> None:
+    states = np.stack(model.encode([wave(4, seed) for seed in range(3)]))
+    likeliest = model.languages(states, [()] * 3)[0][0]
+    others = [language for language in ("ja", "de", "en") if language != likeliest]
+    (one, certain), (either, likely), _ = model.languages(states, [others[:1], others, ()])
+    assert one == others[0]
+    assert certain == pytest.approx(1.0)
+    assert either in others
+    assert 0.5 <= likely <= 1.0
 
 
 def test_alignment_gives_one_more_place_than_tokens(model: WhisperModel) -> None:

@@ -84,11 +84,25 @@ def test_what_a_client_says_is_kept_whole() -> None:
         words=False,
         endpoint_ms=900,
         prompt="Ann",
+        hotwords=("Cohear", "Ann Lee"),
+        languages=("German", "en-GB", "de"),
         quality=protocol.Quality("speed"),
     )
     assert to_start(wanted) == commands.Start(
-        AudioFormat(8_000, "mulaw", 2), "de", "translate", "base", False, False, 900, "Ann", "speed"
+        AudioFormat(8_000, "mulaw", 2),
+        "de",
+        "translate",
+        "base",
+        False,
+        False,
+        900,
+        "Ann",
+        "Cohear, Ann Lee",
+        languages=("de", "en"),
+        prefer="speed",
     )
+    assert to_start(protocol.Start(language="de-AT")).language == "de"
+    assert to_start(protocol.Start(language="klingon")).language == "klingon", "the model refuses it by name"
     assert to_start(protocol.Start()) == commands.Start()
     assert to_claim(protocol.Resume("s", "t", 7)) == commands.Claim("s", "t", 7)
     change = protocol.Configure(
@@ -98,8 +112,9 @@ def test_what_a_client_says_is_kept_whole() -> None:
         words=False,
         endpoint_ms=900,
         prompt="Ann",
+        hotwords=("Cohear",),
         quality=protocol.Quality("accuracy"),
     )
-    assert to_command(change) == commands.Configure("de", "translate", False, False, 900, "Ann", "accuracy")
+    assert to_command(change) == commands.Configure("de", "translate", False, False, 900, "Ann", "Cohear", "accuracy")
     assert to_command(protocol.Finalize("a")) == commands.Finalize("a")
     assert to_command(protocol.Stop()) == commands.Stop()

@@ -14,7 +14,7 @@ from ..engine.cache import key_of
 from .speech import DetectorName
 from .splitter import SplitOptions
 
-CACHE_VERSION = "4"
+CACHE_VERSION = "5"
 """of transcripts of files; raised when the same options give other text"""
 
 
@@ -46,10 +46,12 @@ class HearingOptions:
         return DecodeOptions(
             model=model,
             language=language,
+            languages=() if language else self.languages,
             task=self.task,
             beam_size=self.beam_size,
             word_times=self.word_times,
-            prompt=" ".join(part for part in (self.hotwords.strip(), self.prompt.strip()) if part),
+            prompt=self.prompt.strip(),
+            hotwords=self.hotwords.strip(),
             temperature=self.temperature,
             fallback=self.fallback,
         )

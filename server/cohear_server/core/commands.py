@@ -30,6 +30,9 @@ class Start:
     """the words of each text, with their times"""
     endpoint_ms: int | None = None
     prompt: str | None = None
+    hotwords: str | None = None
+    languages: tuple[str, ...] = ()
+    """where the language is found: among these; none leaves it open"""
     prefer: Preference = "auto"
 
 
@@ -62,6 +65,7 @@ class Configure:
     words: bool | None = None
     endpoint_ms: int | None = None
     prompt: str | None = None
+    hotwords: str | None = None
     prefer: Preference | None = None
     format: AudioFormat | None = None
     """what the audio is, for a client that tells it after the start; only before the first audio"""

@@ -1,8 +1,8 @@
 """Audio in: from the client's bytes to the boundaries of segments. The audio is kept as long as it is needed.
 
-    bytes -> AudioDecoder -> AudioBuffer -> speech detector -> Segmenter -> SegmentEvent
+    bytes -> AudioDecoder -> AudioBuffer -> Level -> speech detector -> Segmenter -> SegmentEvent
 
-It decides nothing about windows, jobs or texts.
+The detector hears quiet speech louder; what is kept is as it came. It decides nothing about windows, jobs or texts.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from .buffer import AudioBuffer
 from .clock import JitterClock
 from .events import Reason
 from .jobs import SAMPLE_RATE_HZ, Pcm
+from .level import Level, amplified
 from .options import SessionOptions
 from .segmenter import Segmenter, SegmentEvent, SpeechEnd
 from .state import IntakeState, KeptAudio
@@ -33,6 +34,7 @@ class Intake:
         self.buffer = AudioBuffer()
         self.segmenter = Segmenter(options.segmenter)
         self._vad: Vad = make_vad(options.vad, network)
+        self._level = Level()
         self._clipping_told = False
 
     @property
@@ -91,6 +93,7 @@ class Intake:
             recent=segmenter.recent,
             jitter_s=self.clock.jitter_s,
             gaps=self.clock.gaps,
+            level=self._level.state(),
             audio=kept,
         )
 
@@ -101,7 +104,8 @@ class Intake:
         self.clock.jitter_s, self.clock.gaps = state.jitter_s, state.gaps
         count = max(0, state.position - self.buffer.start) // FRAME_SAMPLES
         heard = self.buffer.read(state.position - count * FRAME_SAMPLES, state.position).reshape(count, FRAME_SAMPLES)
-        self._vad.push(heard)
+        self._level = Level(state.level)
+        self._vad.push(amplified(heard, self._level.gain))
         self.segmenter.restore(state.position, state.floor, state.recent, power(heard))
 
     def _judge(self, pcm: Pcm) -> Iterator[SegmentEvent]:
@@ -109,4 +113,7 @@ class Intake:
         first = self.position
         count = (self.buffer.end - first) // FRAME_SAMPLES
         frames = self.buffer.read(first, first + count * FRAME_SAMPLES).reshape(count, FRAME_SAMPLES)
-        return self.segmenter.push(self._vad.push(frames), power(frames))
+        powers = power(frames)
+        gains = self._level.gains(powers)
+        heard = frames if gains is None else amplified(frames, gains[:, None])
+        return self.segmenter.push(self._vad.push(heard), powers)

@@ -7,7 +7,7 @@ on another machine. Times inside a job are relative: monotonic clocks do not cro
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -65,9 +65,22 @@ class DecodeOptions:
     """measure word times by alignment (about one more encode); else they are estimated"""
     prompt: str = ""
     """the model takes it for text that was said before the window"""
+    hotwords: str = ""
+    """names and terms to expect; the model takes them for text before the prompt"""
     temperature: float = 0.0
     """0 takes the likeliest token; above 0, tokens are drawn at random"""
     fallback: Fallback = Fallback()
+    languages: tuple[str, ...] = ()
+    """where the language is detected: one of these; none leaves it open"""
+
+    @property
+    def prompted(self) -> bool:
+        """Whether the model is given any text before the window."""
+        return bool(self.prompt or self.hotwords)
+
+    def without_prompt(self) -> DecodeOptions:
+        """The same, with no text before the window."""
+        return replace(self, prompt="", hotwords="")
 
 
 @dataclass(frozen=True, slots=True)

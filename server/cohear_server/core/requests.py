@@ -14,6 +14,7 @@ from .context import Context
 from .finals import PendingFinal
 from .jobs import DecodeJob, DecodeOptions, JobKind
 from .language import SessionLanguage
+from .level import raised
 from .options import SessionOptions
 from .segment import OpenSegment, PartialOptions
 from .state import RequestsState
@@ -55,6 +56,7 @@ class Requests:
             language=now.language if change.language is None else change.language,
             task=now.task if change.task is None else change.task,
             prompt=now.prompt if change.prompt is None else change.prompt,
+            hotwords=now.hotwords if change.hotwords is None else change.hotwords,
             word_times=now.word_times if change.words is None else change.words,
         )
 
@@ -87,7 +89,7 @@ class Requests:
         timed = window.timed if kind is JobKind.PARTIAL else self.decode.word_times
         known = self.language.ask() if kind is JobKind.FINAL else self.language.language
         options = replace(self.decode, word_times=timed, language=self.decode.language or known)
-        pcm = self._buffer.read(window.start, window.end)
+        pcm = raised(self._buffer.read(window.start, window.end))
         job_id = f"{self._session_id}.{self.count}"
         self.count += 1
         return DecodeJob(job_id, self._session_id, self._tenant, segment_id, pcm, kind, deadline_s, options)

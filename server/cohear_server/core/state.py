@@ -22,6 +22,7 @@ from .context import Said
 from .jobs import DecodeOptions, Pcm
 from .language import LanguageState
 from .ledger import LedgerState
+from .level import LevelState
 from .options import SessionOptions
 from .resampler import Tail
 
@@ -54,6 +55,7 @@ class IntakeState:
     jitter_s: float
     gaps: int
     audio: KeptAudio
+    level: LevelState = field(default_factory=LevelState)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,12 +41,7 @@ class ModelInfo:
     def fault(self, language: str | None, task: str | None) -> ClientError | None:
         """Why it cannot decode so: `unsupported_language` or `unsupported_task`; None if it can."""
         if language is not None and language not in self.languages:
-            known = ", ".join(self.languages[:12]) + (", ..." if len(self.languages) > 12 else "")
-            return ClientError(
-                "unsupported_language",
-                f"field 'language' is {language!r:.40}, which model {self.name} does not know",
-                f"use one of {known}, or leave it out",
-            )
+            return self._unknown(f"field 'language' is {language!r:.40}")
         if task == "translate" and not self.translates:
             return ClientError(
                 "unsupported_task",
@@ -54,6 +49,16 @@ class ModelInfo:
                 "use task 'transcribe', or a server with a multilingual model such as base",
             )
         return None
+
+    def languages_fault(self, languages: Sequence[str]) -> ClientError | None:
+        """Why it cannot find the language among these: `unsupported_language`; None if it can."""
+        unknown = next((language for language in languages if language not in self.languages), None)
+        return None if unknown is None else self._unknown(f"field 'languages' has {unknown!r:.40}")
+
+    def _unknown(self, what: str) -> ClientError:
+        known = ", ".join(self.languages[:12]) + (", ..." if len(self.languages) > 12 else "")
+        sentence = f"{what}, which model {self.name} does not know"
+        return ClientError("unsupported_language", sentence, f"use one of {known}, or leave it out")
 
     def check(self, wanted: Start | Configure) -> None:
         """Refuse what this model cannot do. Raises ClientError(`unsupported_model`), or `fault`."""
@@ -65,6 +70,8 @@ class ModelInfo:
                 f"use {self.name!r}, or leave it out",
             )
         if fault := self.fault(wanted.language, wanted.task):
+            raise fault
+        if isinstance(wanted, Start) and (fault := self.languages_fault(wanted.languages)):
             raise fault
 
 

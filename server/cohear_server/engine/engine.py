@@ -143,7 +143,8 @@ class WhisperEngine:
                 f"a window of shape {job.pcm.shape} and type {job.pcm.dtype} cannot be decoded",
                 f"send 1 to {MAX_WINDOW_SAMPLES} samples of int16 mono audio",
             )
-        return self.info.fault(job.options.language, job.options.task)
+        options = job.options
+        return self.info.fault(options.language, options.task) or self.info.languages_fault(options.languages)
 
     def _encode(self, batch: Sequence[DecodeJob]) -> list[_Encoded]:
         jobs = [as_tried(job) for job in batch]
@@ -173,7 +174,9 @@ class WhisperEngine:
         found = _in_groups(
             asked,
             lambda i: len(states[i]),
-            lambda members: self.model.languages(np.stack([states[i] for i in members])),
+            lambda members: self.model.languages(
+                np.stack([states[i] for i in members]), [jobs[i].options.languages for i in members]
+            ),
         )
         detected = dict(zip(asked, found, strict=True))
         return [detected.get(i, (job.options.language or "", 0.0)) for i, job in enumerate(jobs)]

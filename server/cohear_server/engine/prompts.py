@@ -20,8 +20,7 @@ POSITIONS = 448
 MAX_NEW_TOKENS = 224
 """of text, as in Whisper: half of the positions"""
 MAX_PROMPT_TOKENS = POSITIONS - MAX_NEW_TOKENS - 5
-"""of previous text: what the text leaves, less <|startofprev|> and the four that begin a transcript. Only the newest
-are kept, as in Whisper"""
+"""of previous text: what the text leaves, less <|startofprev|> and the four that begin a transcript"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +51,28 @@ class Vocabulary:
         start = [self._start]
         if self.multilingual:
             start += [self._id(f"<|{language}|>"), self._id(f"<|{options.task}|>")]
-        return Prompt(self._previous_text(options.prompt), tuple(start), self._no_timestamps)
+        return Prompt(self._previous_text(options), tuple(start), self._no_timestamps)
 
     def text(self, tokens: Sequence[int]) -> str:
         """Special tokens left out; spaces kept as the model gave them."""
         decoded: str = self._tokenizer.decode([token for token in tokens if token < self.end_of_text])
         return decoded
 
-    def _previous_text(self, text: str) -> tuple[int, ...]:
+    def _previous_text(self, options: DecodeOptions) -> tuple[int, ...]:
+        """Hotwords and prompt, each with half of the room and what the other leaves: the first hotwords, and the newest
+        of the prompt."""
+        hotwords, prompt = self._tokens(options.hotwords), self._tokens(options.prompt)
+        half = MAX_PROMPT_TOKENS // 2
+        hotwords = hotwords[: max(half, MAX_PROMPT_TOKENS - len(prompt))]
+        text = hotwords + prompt[max(0, len(prompt) + len(hotwords) - MAX_PROMPT_TOKENS) :]
+        return (self._previous, *text) if text else ()
+
+    def _tokens(self, text: str) -> list[int]:
         if not text.strip():
-            return ()
+            return []
         # special tokens written out in the text would be read as such: they are dropped
         ids = self._tokenizer.encode(" " + text.strip(), add_special_tokens=False).ids
-        return self._previous, *[token for token in ids if token < self.end_of_text][-MAX_PROMPT_TOKENS:]
+        return [token for token in ids if token < self.end_of_text]
 
     def _languages(self) -> tuple[str, ...]:
         # the language tokens stand between <|startoftranscript|> and <|translate|>, 99 or (large-v3) 100 of them

@@ -71,7 +71,7 @@ def as_tried(job: DecodeJob) -> DecodeJob:
         return job
     options = replace(job.options, temperature=_temperature(job.options, again))
     if not again.prompted:
-        options = replace(options, prompt="")
+        options = options.without_prompt()
     if again.start_samples:
         options = replace(options, language=again.best.language or options.language)
     return replace(job, pcm=job.pcm[again.start_samples :], options=options)
@@ -128,7 +128,7 @@ def _next(job: DecodeJob, now: SecondTry, whole: DecodeResult | None, *, short: 
         return _warmer(job, now)
     if sound_s(tried.pcm) >= MIN_SOUND_S:
         cut = not CUT_RULES.isdisjoint(part.rules)
-        if now.prompted and job.options.prompt and (cut or early or not part.words):
+        if now.prompted and job.options.prompted and (cut or early or not part.words):
             return replace(following, prompted=False)
         if cut and short and not now.padded:
             return replace(following, padded=True)
@@ -181,7 +181,7 @@ def _joined(first: DecodeResult, rest: DecodeResult) -> DecodeResult:
 
 def _marked(job: DecodeJob, now: SecondTry, heard: DecodeResult) -> DecodeResult:
     """The result with the rules and the temperature of its try."""
-    dropped = ("prompt_dropped",) if job.options.prompt and not now.prompted else ()
+    dropped = ("prompt_dropped",) if job.options.prompted and not now.prompted else ()
     rules = (*heard.rules, *dropped)
     return replace(heard, rules=rules, temperature=_temperature(job.options, now))
 

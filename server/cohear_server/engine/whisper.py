@@ -106,11 +106,11 @@ class WhisperModel:
             states.update(zip(members, encoded, strict=True))
         return [states[i] for i in range(len(waves))]
 
-    def languages(self, batch: Batch) -> list[tuple[str, float]]:
-        """The most probable language of each window, and how probable it is. Raises RuntimeError if the model is not
-        multilingual."""
-        ranked = [found[0] for found in self._model.detect_language(_view(batch))]
-        return [(token.strip("<|>"), float(probability)) for token, probability in ranked]
+    def languages(self, batch: Batch, among: Sequence[Sequence[str]]) -> list[tuple[str, float]]:
+        """The most probable language of each window, of those it is found `among` (none: of all), and how probable it
+        is among them. Raises RuntimeError if the model is not multilingual."""
+        found = self._model.detect_language(_view(batch))
+        return [_likeliest(ranked, wanted) for ranked, wanted in zip(found, among, strict=True)]
 
     def generate(self, batch: Batch, prompts: Sequence[Prompt], search: Search) -> list[Hypothesis]:
         """Prompts must have equal numbers of previous and of start tokens."""
@@ -161,6 +161,14 @@ class WhisperModel:
             if token < self.vocabulary.end_of_text  # timestamps and the like are no text
         ]
         return Hypothesis(tuple(t for t, _ in pairs), tuple(v for _, v in pairs), float(result.no_speech_prob))
+
+
+def _likeliest(ranked: Sequence[tuple[str, float]], among: Sequence[str]) -> tuple[str, float]:
+    """`ranked` is each language's token and probability, the likeliest first."""
+    named = [(token.strip("<|>"), float(probability)) for token, probability in ranked]
+    possible = [one for one in named if not among or one[0] in among] or [(among[0], 0.0)]
+    language, probability = possible[0]
+    return language, probability / max(sum(share for _, share in possible), LEAST_PROBABILITY)
 
 
 def max_length(new_tokens: int, prompt_tokens: int) -> int:

@@ -36,9 +36,11 @@ class Sessions:
         decoding = DecodeOptions(
             model=model.name,
             language=start.language or model.only_language,
+            languages=start.languages,
             task=start.task,
             word_times=start.words,
             prompt=start.prompt or "",
+            hotwords=start.hotwords or "",
         )
         options = replace(
             self._options,

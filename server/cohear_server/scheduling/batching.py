@@ -14,7 +14,8 @@ def batch_key(job: DecodeJob) -> tuple[object, ...]:
     which are padded or of another temperature, share batches only with their like."""
     options, again = job.options, job.second_try
     special = again and (again.padded, again.prompted, again.temperature)
-    return job.kind, options.model, options.beam_size, options.prompt, options.temperature, special
+    before = options.hotwords, options.prompt
+    return job.kind, options.model, options.beam_size, before, options.temperature, special
 
 
 def length_class(job: DecodeJob, steps_s: Sequence[float]) -> int:

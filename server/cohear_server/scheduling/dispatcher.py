@@ -344,5 +344,5 @@ def _all_failed(attempt: _Attempt, fault: BackendUnavailable) -> list[DecodeResu
 def _small(job: DecodeJob) -> DecodeJob:
     """A window like this job's, but short and of faint noise; a partial, for those are not answered from a cache."""
     noise = np.random.default_rng(0).integers(-300, 300, SAMPLE_RATE_HZ, dtype=np.int16)
-    options = replace(job.options, word_times=False, prompt="")
+    options = replace(job.options.without_prompt(), word_times=False)
     return DecodeJob("probe", "", "", 0, noise, JobKind.PARTIAL, 1.0, options)

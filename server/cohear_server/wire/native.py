@@ -6,10 +6,11 @@ of a decode become `timing`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from cohear_client import protocol
+from cohear_client.languages import as_code
 from cohear_client.messages import tag_of
 from msgspec.structs import replace
 
@@ -70,15 +71,25 @@ def to_start(start: protocol.Start) -> commands.Start:
     """The core's form of `start`."""
     return commands.Start(
         format=AudioFormat(start.sample_rate, start.encoding, start.channels),
-        language=start.language,
+        language=_code(start.language),
         task=start.task,
         model=start.model,
         partials=start.partials,
         words=start.words,
         endpoint_ms=start.endpoint_ms,
         prompt=start.prompt,
+        hotwords=_hotwords(start.hotwords),
+        languages=tuple(dict.fromkeys(map(as_code, start.languages or ()))),
         prefer=start.quality.prefer if start.quality else "auto",
     )
+
+
+def _code(language: str | None) -> str | None:
+    return None if language is None else as_code(language)
+
+
+def _hotwords(words: Sequence[str] | None) -> str | None:
+    return None if words is None else ", ".join(words)
 
 
 def to_claim(resume: protocol.Resume) -> commands.Claim:
@@ -93,12 +104,13 @@ def to_command(
     match message:
         case protocol.Configure():
             return commands.Configure(
-                language=message.language,
+                language=_code(message.language),
                 task=message.task,
                 partials=message.partials,
                 words=message.words,
                 endpoint_ms=message.endpoint_ms,
                 prompt=message.prompt,
+                hotwords=_hotwords(message.hotwords),
                 prefer=message.quality.prefer if message.quality else None,
             )
         case protocol.Finalize():
