@@ -17,6 +17,8 @@ from .channel import WebSocketChannel
 from .connection import refuse
 from .hosts import Hosts
 from .native import NativeWire
+from .refusals import told_on
+from .sockets import retry_after
 
 WARMING_UP = OverloadError("warming_up", "the model is not loaded yet", "try again shortly", retry_after_s=1.0)
 
@@ -44,6 +46,13 @@ def starting_app(config: ServerConfig) -> Starlette:
         await socket.accept()
         await refuse(WebSocketChannel(socket), NativeWire(), WARMING_UP)
 
-    others = Route("/{path:path}", not_yet, methods=["GET", "HEAD", "POST", "OPTIONS"])
-    routes = [Route("/healthz", healthz), WebSocketRoute(PATH, stream), others]
+    async def other_stream(socket: WebSocket) -> None:
+        told = told_on(socket.scope["path"], WARMING_UP)
+        await socket.send_denial_response(JSONResponse(told, status_code=503, headers=retry_after(WARMING_UP)))
+
+    others = [
+        Route("/{path:path}", not_yet, methods=["GET", "HEAD", "POST", "OPTIONS"]),
+        WebSocketRoute("/{path:path}", other_stream),
+    ]
+    routes = [Route("/healthz", healthz), WebSocketRoute(PATH, stream), *others]
     return Starlette(routes=routes, middleware=[Middleware(Hosts, config=config)])

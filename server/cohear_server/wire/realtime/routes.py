@@ -20,6 +20,7 @@ from ..channel import Gone, WebSocketChannel, caller_of
 from ..connection import serve
 from ..credentials import secret_of
 from ..sockets import allow_messages, retry_after
+from ..starting import WARMING_UP
 from ..web import origin_allowed, sharing
 from .client_secrets import PREFIX, ClientSecrets, Wanted
 from .faults import error_object
@@ -39,8 +40,6 @@ BUSY = frozenset({"overloaded", "too_many_secrets"})
 
 Issue = Callable[[Headers, float], str]
 """A new secret for whoever sent these headers, that lets its bearer in for so many seconds. Raises ClientError."""
-
-WARMING_UP = OverloadError("warming_up", "the model is not loaded yet", "try again shortly", retry_after_s=1.0)
 
 
 def routes(service: Service, issue: Issue) -> list[BaseRoute]:
