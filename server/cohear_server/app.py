@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import signal
 import sys
 import threading
@@ -30,6 +31,7 @@ from .access.keyring import Keyring
 from .access.keys import read_keys
 from .access.revocations import Revocations
 from .access.tokens import Tokens
+from .batch.uploads import UploadLimits, Uploads
 from .config import ServerConfig, allowed_origins
 from .errors import CohearError
 from .live.backend import make_backend
@@ -48,6 +50,8 @@ from .wire.deepgram.routes import routes as deepgram_routes
 from .wire.hosts import Hosts
 from .wire.native import NativeWire
 from .wire.open_sockets import OpenSockets, SocketLimits
+from .wire.openai import rest
+from .wire.realtime import routes as realtime
 from .wire.sockets import HttpSocket, WebSocket
 from .wire.starting import Front, starting_app
 from .wire.web import origin_allowed, routes
@@ -94,7 +98,8 @@ def create_app(service: Service) -> Starlette:
     if logging.getLogger(journal.__name__).isEnabledFor(logging.DEBUG):
         service.observer.add(journal.Journal())
     service.companions.append(history.run)
-    guard, ways_in = guarded(service)
+    guard, ways_in, issue = guarded(service)
+    uploads = uploads_of(service)
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -118,21 +123,30 @@ def create_app(service: Service) -> Starlette:
             *health,
             *ways_in,
             WebSocketRoute(PATH, stream),
+            *realtime.routes(service, issue),
             *deepgram_routes(service),
             *pages.routes(metrics, Status(service, metrics, history)),
+            *rest.routes(service, uploads),
             *routes(service),
         ],
         middleware=[Middleware(Hosts, config=service.config), *guard],
     )
 
 
-def guarded(service: Service) -> tuple[list[Middleware], list[BaseRoute]]:
-    """The gate and the way to tokens, where the settings name a file of keys; nothing where they do not."""
+def uploads_of(service: Service) -> Uploads:
+    """The whole files that it hears beside its streams."""
+    config = service.config
+    return Uploads(service.dispatcher, UploadLimits(config.max_uploads, config.max_uploads_per_key))
+
+
+def guarded(service: Service) -> tuple[list[Middleware], list[BaseRoute], realtime.Issue]:
+    """The gate, the way to tokens, and what makes them, where the settings name a file of keys. Where they do not
+    there is no gate, and anything will do for a token."""
     if not service.config.keys:
-        return [], []
+        return [], [], lambda headers, life_s: secrets.token_urlsafe(24)
     door = Door(Keyring(Path(service.config.keys)), Tokens())
     service.companions.append(Revocations(service, door.keyring).run)
-    return [Middleware(Gate, door=door, service=service)], [token_route(door, service)]
+    return [Middleware(Gate, door=door, service=service)], [token_route(door, service)], door.token
 
 
 def serve(config: ServerConfig) -> int:

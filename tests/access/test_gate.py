@@ -13,9 +13,9 @@ import httpx
 import pytest
 from cohear_client import ClientError, Final, connect, protocol
 from cohear_client.protocol import Done, Error, Ready, Start, Stop, encode
-from cohear_server.access.gate import TOKEN_PREFIX
 from cohear_server.access.keys import add_key, revoke_key
 from cohear_server.access.revocations import Revocations
+from cohear_server.wire.credentials import TOKEN_PREFIX
 from cohear_server.wire.local import open_stream
 from cohear_testing.fake import FakeBackend
 from websockets.asyncio.client import ClientConnection

@@ -2,13 +2,10 @@
 
 It stands before the routes, so that a new one is closed until it is named here. What tells how the server fares wants
 a key of an operator. Open to all are health checks and the
-pages' own files, which hold nothing of anybody. A key comes in the Authorization header, never in an address, which
-ends up in logs; a browser's websocket can send no header, and names a token as a second subprotocol.
+pages' own files, which hold nothing of anybody. `credentials` finds the key.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -20,20 +17,17 @@ from starlette.websockets import WebSocketClose
 from ..errors import ClientError
 from ..live.caller import SCOPE, Caller
 from ..live.service import Service
+from ..wire.credentials import bearer, secret_of
 from ..wire.refusals import told_on
 from ..wire.web import sharing
 from .keyring import Keyring
 from .keys import OPERATE, STREAM
 from .tokens import LIFE_S, Tokens
 
-OPEN_PATHS = frozenset({"/", "/dashboard", "/healthz", "/readyz"})
+OPEN_PATHS = frozenset({"/", "/dashboard", "/docs", "/openapi.json", "/healthz", "/readyz"})
 OPEN_FILES = "/web/"
 OPERATOR_PATHS = frozenset({"/metrics", "/v1/status"})
 TOKEN_PATH = "/v1/token"
-TOKEN_PREFIX = "cohear.token."
-"""a subprotocol that begins so carries what the Authorization header would"""
-SCHEMES = frozenset({"bearer", "token"})
-"""before a key or a token in the Authorization header; Deepgram's clients say `Token`"""
 
 _HOW = "send one as `Authorization: Bearer KEY`; the operator makes them with `cohear keys add NAME`"
 NO_KEY = ClientError("unauthorized", "this server asks for a key", _HOW)
@@ -65,6 +59,14 @@ class Door:
                 return None
         return caller
 
+    def token(self, headers: Headers, life_s: float) -> str:
+        """A token for whoever sent these headers, good for so many seconds. Raises ClientError for one without a
+        key."""
+        caller = self.keyring.caller_of(bearer(headers))
+        if caller is None:
+            raise NOT_A_KEY
+        return self.tokens.issue(caller, life_s)
+
 
 class Gate:
     """ASGI middleware."""
@@ -82,7 +84,7 @@ class Gate:
         if _is_preflight(scope, headers):
             await self._preflight(headers)(scope, receive, send)
             return
-        secret = _secret(scope, headers)
+        secret = secret_of(scope, headers)
         caller = self._door.caller_of(secret) if secret else None
         fault = _lacking(caller, scope["path"]) if caller else BAD_KEY if secret else NO_KEY
         if fault is not None:
@@ -106,10 +108,10 @@ def token_route(door: Door, service: Service) -> BaseRoute:
 
     async def token(request: Request) -> Response:
         headers = {**sharing(request.headers, service), "cache-control": "no-store"}
-        caller = door.keyring.caller_of(_bearer(request.headers))
-        if caller is None:
-            return JSONResponse(told_on(TOKEN_PATH, NOT_A_KEY), status_code=403, headers=headers)
-        return JSONResponse({"token": door.tokens.issue(caller), "expires_in_s": LIFE_S}, headers=headers)
+        try:
+            return JSONResponse({"token": door.token(request.headers, LIFE_S), "expires_in_s": LIFE_S}, headers=headers)
+        except ClientError as fault:
+            return JSONResponse(told_on(TOKEN_PATH, fault), status_code=403, headers=headers)
 
     return Route(TOKEN_PATH, token, methods=["POST"])
 
@@ -133,26 +135,6 @@ def _lacking(caller: Caller, path: str) -> ClientError | None:
 def _is_preflight(scope: Scope, headers: Headers) -> bool:
     asked = scope["type"] == "http" and scope["method"] == "OPTIONS"
     return asked and "origin" in headers and "access-control-request-method" in headers
-
-
-def _secret(scope: Scope, headers: Headers) -> str:
-    """What the connection shows: a key or a token; empty if nothing."""
-    if scope["type"] == "websocket" and "authorization" not in headers:
-        return _offered(scope.get("subprotocols", []))
-    return _bearer(headers)
-
-
-def _offered(kinds: Sequence[str]) -> str:
-    """The secret among the subprotocols of a browser: in one of our own, or behind the name of a scheme."""
-    if len(kinds) == 2 and kinds[0].lower() in SCHEMES:
-        return kinds[1]
-    own = [kind for kind in kinds if kind.startswith(TOKEN_PREFIX)]
-    return own[0].removeprefix(TOKEN_PREFIX) if own else ""
-
-
-def _bearer(headers: Headers) -> str:
-    scheme, _, secret = headers.get("authorization", "").partition(" ")
-    return secret.strip() if scheme.lower() in SCHEMES else ""
 
 
 def _refusal(fault: ClientError, headers: dict[str, str], scope: Scope) -> ASGIApp:

@@ -13,6 +13,8 @@ from ..live.caller import Caller
 
 LIFE_S = 60
 """A token is needed only to open a connection; open connections stay open."""
+PREFIX = "ek_"
+"""of those that OpenAI's clients take for client secrets"""
 
 _MAX_CHARS = 512
 
@@ -22,15 +24,15 @@ class Tokens:
         self._clock = clock
         self._secret = secrets.token_bytes(32)
 
-    def issue(self, caller: Caller) -> str:
-        """Good for `LIFE_S`; made of characters that a websocket subprotocol may hold."""
+    def issue(self, caller: Caller, life_s: float = LIFE_S) -> str:
+        """Good for `life_s`; made of characters that a websocket subprotocol may hold."""
         scopes = "+".join(sorted(caller.scopes))
-        body = _encoded(f"{self._clock() + LIFE_S:.3f}:{caller.key_id}:{scopes}:{caller.tenant}".encode())
+        body = _encoded(f"{self._clock() + life_s:.3f}:{caller.key_id}:{scopes}:{caller.tenant}".encode())
         return f"{body}.{_encoded(self._seal(body))}"
 
     def caller_of(self, token: str) -> Caller | None:
         """Whom it was issued to; None if it is not ours, or has expired."""
-        body, dot, seal = token[:_MAX_CHARS].partition(".")
+        body, dot, seal = token[:_MAX_CHARS].removeprefix(PREFIX).partition(".")
         # compared as bytes: a text with other characters than ASCII would raise
         if not dot or not hmac.compare_digest(seal.encode(), _encoded(self._seal(body)).encode()):
             return None
