@@ -53,8 +53,8 @@ class Running:
 async def serving(
     backend: DecodeBackend, limits: SocketLimits | None = None, /, **settings: object
 ) -> AsyncIterator[Running]:
-    """Up and ready on a free port until left."""
-    config = ServerConfig(port=0, vad="energy", **settings)  # type: ignore[arg-type]
+    """Up and ready on a free port until left. It admits whoever fits: a busy machine would refuse some."""
+    config = ServerConfig(port=0, vad="energy", **{"admission": False} | settings)  # type: ignore[arg-type]
     service = Service(config, backend)
     server = make_server(create_app(service), config)
     if limits is not None:

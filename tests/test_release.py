@@ -34,7 +34,7 @@ def copy(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ran(copy: Path, *arguments: str) -> str:
     """What `cohear` of the copy prints, in a folder where no checkout is."""
     command = [sys.executable, "-P", "-c", release.COPY, str(ROOT), str(copy), "cohear", *arguments]
-    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

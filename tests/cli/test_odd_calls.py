@@ -23,7 +23,7 @@ from ..client.conftest import Serve, write_tone
 from ..client.fake_server import Script
 from ..samples import FOLDER as SAMPLES
 
-TIMEOUT_S = 60
+TIMEOUT_S = 200
 BASE = (
     "cohear_cli",
     "cohear_client",

@@ -30,7 +30,7 @@ except BrokenPipeError:
 def run(shell: str, text: str = "", **environment: str) -> subprocess.CompletedProcess[bytes]:
     command = ["sh", "-c", f'"$0" -c "$1" "$2" {shell}', sys.executable, REPORT, text]
     return subprocess.run(
-        command, capture_output=True, check=False, timeout=60, env={"LC_ALL": "C.UTF-8"} | environment
+        command, capture_output=True, check=False, timeout=200, env={"LC_ALL": "C.UTF-8"} | environment
     )
 
 
@@ -39,7 +39,7 @@ def run(shell: str, text: str = "", **environment: str) -> subprocess.CompletedP
 def test_output_that_cannot_be_written_is_told_once(shell: str, reason: str, unbuffered: str) -> None:
     code = REPORT.replace('print("text" + sys.argv[1])', "import argparse; argparse.ArgumentParser().print_help()")
     command = ["sh", "-c", f'"$0" -c "$1" x {shell}', sys.executable, code]
-    ran = subprocess.run(command, capture_output=True, check=False, timeout=60, env={"PYTHONUNBUFFERED": unbuffered})
+    ran = subprocess.run(command, capture_output=True, check=False, timeout=200, env={"PYTHONUNBUFFERED": unbuffered})
     remark, told = ran.stderr.decode().splitlines()
     assert remark == "remark"
     assert told.startswith("standard output cannot be written")

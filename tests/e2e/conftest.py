@@ -31,4 +31,4 @@ def server_url(tiny_en_dir: Path) -> Iterator[str]:
         assert found, f"no banner but {banner!r}"
         yield found[0]
         server.terminate()
-        assert server.wait(timeout=10) == 0, "a signal ends it in order"
+        assert server.wait(timeout=60) == 0, "a signal ends it in order"

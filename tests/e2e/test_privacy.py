@@ -61,7 +61,7 @@ def traced(tiny_en_dir: Path, home: dict[str, str], tmp_path: Path) -> Iterator[
         assert found
         yield found[0], log
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(timeout=30)
+        server.wait(timeout=60)
 
 
 @pytest.mark.model

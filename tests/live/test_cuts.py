@@ -163,10 +163,10 @@ def marking() -> FakeBackend:
 
 async def run(plan: Plan) -> Run:
     async with contextlib.AsyncExitStack() as stack:
-        servers = [await stack.enter_async_context(serving(marking(), admission=False)) for _ in range(2)]
+        servers = [await stack.enter_async_context(serving(marking())) for _ in range(2)]
         made = Run(Network(servers[0].address), servers)
         url = await stack.enter_async_context(made.network.running())
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(200):
             await made.send(plan, url)
     return made
 

@@ -14,7 +14,7 @@ from cohear_testing.fake import FakeBackend, FakeOptions
 from ..serving import Running, burst, heard_until, quiet, serving
 
 SPEECH = quiet(0.5) + burst(1.2) + quiet(0.8)
-BOUND_S = 20.0
+BOUND_S = 60.0
 
 
 async def asked(running: Running, path: str) -> tuple[int, dict[str, object]]:

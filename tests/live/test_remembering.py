@@ -50,7 +50,7 @@ async def transcribed(running: Running, *files: Path) -> list[str]:
 async def test_the_same_files_again_decode_nothing(tmp_path: Path) -> None:
     files = [write(tmp_path / f"{n}.wav", np.frombuffer(sentences(n), "<i2")) for n in range(2)]
     engine, cache = FakeBackend(), Cache(tmp_path / "cache")
-    async with serving(CachedBackend(engine, Results(cache, "fake")), admission=False) as running:
+    async with serving(CachedBackend(engine, Results(cache, "fake"))) as running:
         first = await transcribed(running, *files)
         engine.batches.clear()
         cache.hits = cache.misses = 0
@@ -72,7 +72,7 @@ async def test_what_a_server_did_is_in_the_table_that_is_shared(
 ) -> None:
     file = write(tmp_path / "a.wav", np.frombuffer(sentences(0), "<i2"))
     cache = Cache(tmp_path / "cache")
-    async with serving(CachedBackend(FakeBackend(), Results(cache, "fake")), admission=False) as running:
+    async with serving(CachedBackend(FakeBackend(), Results(cache, "fake"))) as running:
         for _ in range(2):
             await transcribed(running, file)
     assert main(["cache", "info", "--json", "--cache-dir", str(tmp_path / "cache")]) == 0

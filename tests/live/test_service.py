@@ -34,7 +34,7 @@ async def running(backend: FakeBackend | None = None, /, **settings: object) -> 
         yield service
 
 
-async def heard(stream: Stream, limit_s: float = 20.0) -> list[Event]:
+async def heard(stream: Stream, limit_s: float = 60.0) -> list[Event]:
     """All that it tells until its outbox ends."""
     events: list[Event] = []
     async with asyncio.timeout(limit_s):
@@ -276,7 +276,7 @@ async def test_a_stream_that_fails_between_its_messages_ends_and_no_other() -> N
 async def test_a_stream_of_this_process_is_told_that_time_passes() -> None:
     async with running() as service:
         stream = service.admit(Start())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not isinstance(stream.outbox.take(0.0).event, Stats):
                 await stream.outbox.wait()
 
@@ -288,7 +288,7 @@ async def test_a_stream_without_a_client_is_not_ticked() -> None:
         of_gone, of_here = asyncio.Event(), asyncio.Event()
         gone.tick, here.tick = of_gone.set, of_here.set  # type: ignore[method-assign]
         service.detach(gone)
-        await asyncio.wait_for(of_here.wait(), 20)
+        await asyncio.wait_for(of_here.wait(), 60)
         assert not of_gone.is_set()
 
 

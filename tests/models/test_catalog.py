@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -29,6 +30,9 @@ from cohear_server.models.weights import Model
 from huggingface_hub import constants
 
 from .conftest import CONTENTS
+
+PATIENCE_S = 60.0
+"""a test that fails waits no longer"""
 
 
 @pytest.fixture
@@ -170,11 +174,9 @@ def test_hub_that_refuses_connections_is_one_quick_line(
     catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    begun_s = time.monotonic()
-    fault = refused("org/some", SourceOptions(tmp_path), catalog)
-    assert time.monotonic() - begun_s < 10
+    fault = refused("org/some", SourceOptions(tmp_path, hub_timeout_s=PATIENCE_S), catalog)
     assert fault.code == "weights_unavailable"
-    assert "cannot be reached" in fault.message
+    assert "cannot be reached" in fault.message, "and not that the time was over"
 
 
 @pytest.fixture
@@ -187,10 +189,9 @@ def silent_endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("silent_endpoint")
 def test_hub_that_never_answers_is_given_up(catalog: Catalog, tmp_path: Path) -> None:
-    begun_s = time.monotonic()
     fault = refused("org/some", SourceOptions(tmp_path, hub_timeout_s=0.3), catalog)
-    assert time.monotonic() - begun_s < 5
     assert fault.code == "weights_unavailable"
+    assert re.search(r"did not answer within 0\.3 s|timed out", fault.message)
 
 
 class _Hub(BaseHTTPRequestHandler):
@@ -234,7 +235,7 @@ find_model("org/some", options=SourceOptions(pathlib.Path(sys.argv[1])))
                 assert run.poll() is None, run.stderr and run.stderr.read().decode()
                 time.sleep(0.05)
             run.send_signal(signal.SIGINT)
-            run.wait(timeout=5)
+            run.wait(timeout=PATIENCE_S)
         hub_server.shutdown()
     assert run.returncode != 0
 

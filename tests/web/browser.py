@@ -23,6 +23,9 @@ __all__ = ["Browser", "Page", "expect"]
 """taken from here by the tests, so that one place skips them where Playwright is missing"""
 
 RATE_HZ = 16_000
+PATIENCE_MS = 60_000
+"""a test that fails waits no longer"""
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ async def tab(browser: Browser, setup: Setup | None = None) -> AsyncIterator[Pag
         if setup.script:
             await context.add_init_script(setup.script)
         page = await context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("console", on_console)
         page.on("pageerror", lambda error: errors.append(str(error)))
         yield page

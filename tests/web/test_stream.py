@@ -142,7 +142,7 @@ async def test_a_fast_file_loses_nothing_when_something_goes(browser: Browser, g
     """More than is kept, silence too: whatever is not settled when it goes is heard again."""
     plan = Plan([3.0, 12.0, 5.0, 9.0], [0.7, 80.0, 1.0, 30.0], 0, [])
     audio, spoken = plan.audio
-    async with serving(marking(), admission=False) as first, serving(marking(), admission=False) as second:
+    async with serving(marking()) as first, serving(marking()) as second:
         network = Network(first.address)
 
         async def go(_: int) -> None:
@@ -223,7 +223,7 @@ async def test_a_token_travels_as_a_subprotocol_and_never_in_the_address(browser
 
 
 async def test_a_silent_client_stays(browser: Browser) -> None:
-    async with serving(FakeBackend(), idle_timeout_s=1) as running, tab(browser) as page:
+    async with serving(FakeBackend(), idle_timeout_s=3) as running, tab(browser) as page:
         await page.goto(f"http://{running.address}/")
         kept: asyncio.Queue[str] = asyncio.Queue()
         page.on("websocket", lambda socket: socket.on("framesent", lambda frame: kept.put_nowait(str(frame))))

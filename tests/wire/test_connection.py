@@ -285,7 +285,7 @@ async def test_a_client_that_never_reads_is_closed_and_harms_none(monkeypatch: p
                     await ws.send(chunk)
 
         filling = asyncio.create_task(fill())  # it hangs once the server is gone, as it reads nothing
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(200):
             await stream.outbox.closed.wait()  # its outbox overflows, or its socket takes nothing for too long
         filling.cancel()
         assert of(Final, await beside)

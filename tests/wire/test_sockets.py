@@ -22,8 +22,8 @@ from websockets.frames import Frame, Opcode
 from ..serving import Running, heard_until, serving
 from .test_connection import begin, get
 
-SOON_S = 0.2
-CLOSED_S = 10.0
+SOON_S = 0.5
+CLOSED_S = 60.0
 """a test that fails waits no longer"""
 
 Pipe = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -96,13 +96,13 @@ FRAMES = [SPEECH[i : i + 3_200] for i in range(0, len(SPEECH), 3_200)]
 
 @contextlib.asynccontextmanager
 async def toy_service(**settings: object) -> AsyncIterator[Service]:
-    service = Service(ServerConfig(vad="energy", **settings), FakeBackend())  # type: ignore[arg-type]
+    service = Service(ServerConfig(vad="energy", **{"admission": False} | settings), FakeBackend())  # type: ignore[arg-type]
     async with service.running():
         yield service
 
 
 async def spoken(service: Service, script: Script, wire: ToyWire | None = None) -> Script:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await serve(script, wire or ToyWire(), service, ANYONE)
     return script
 

@@ -1,4 +1,4 @@
-/** Signs of life on one connection: ours, where the page has nothing to say, and the server's, whose silence ends it. */
+/** Signs of life on one connection: ours, where a page has nothing to say, and the server's, which must not end. */
 
 /** Keepalives come this often within the server's idle timeout. */
 const KEEPALIVES = 3;

@@ -42,7 +42,7 @@ export class Timeline {
   }
 
   /**
-   * Another connection to the session, which has heard so much and goes on from there: gaps further on were not reached.
+   * Another connection to the session, which has heard so much and goes on there: gaps further on were not reached.
    * @param {number} sample in the session's count
    * @returns {number} the same place in the stream's count
    */
