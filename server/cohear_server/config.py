@@ -79,6 +79,9 @@ class ServerConfig(msgspec.Struct, frozen=True):
     max_streams_per_address: Annotated[
         int, _says("most streams from one address; 0: all, or half of them from one in the internet", 0, 100_000)
     ] = 0
+    max_uploads: Annotated[int, _says("most files received or heard at the same time", 1, 10_000)] = 64
+    max_uploads_per_key: Annotated[int, _says("most of them from one key; 0: all", 0, 10_000)] = 0
+    max_upload_mb: Annotated[int, _says("largest file that may be sent, in MiB", 1, 100_000)] = 512
     max_connections: Annotated[int, _says("most open connections; 0: as many as open files allow", 0, 100_000)] = 0
     max_connections_per_address: Annotated[
         int, _says("most connections from one address; 0: all, or half of them from one in the internet", 0, 100_000)

@@ -188,10 +188,7 @@ class Service:
     def admit(self, start: Start, caller: Caller = ANYONE) -> Stream:
         """A new stream with `Ready` in its outbox. Raises ClientError for what the model cannot do, OverloadError if
         the server is not ready or full."""
-        if self.draining:
-            raise OverloadError("draining", "this server is shutting down", "connect again", retry_after_s=5.0)
-        if not self.ready:
-            raise OverloadError("warming_up", "the model is not loaded yet", "try again shortly", retry_after_s=1.0)
+        self.check_open()
         self._check_room(caller)
         session = self._sessions.make(start, caller, self.model)
         session.economize(self.engine.capacity.economy(self.clock()))
@@ -203,13 +200,26 @@ class Service:
             self._degrade(stream, self.engine.capacity.rung)
         return stream
 
-    def _check_room(self, caller: Caller) -> None:
-        """Raises OverloadError when one more stream would break the promise made to those that are here. A stream
-        without a client gives way first, or one on which nobody speaks."""
+    def check_open(self) -> None:
+        """Raises OverloadError when nothing is taken: before it is ready, when it shuts down or its engine is down."""
+        if self.draining:
+            raise OverloadError("draining", "this server is shutting down", "connect again", retry_after_s=5.0)
+        if not self.ready:
+            raise OverloadError("warming_up", "the model is not loaded yet", "try again shortly", retry_after_s=1.0)
         if not self.dispatcher.health.up:
             down = "this server's engine does not answer"
             remedy = "try again later, or on another server"
             raise OverloadError("engine_down", down, remedy, retry_after_s=RETRY_AFTER_S)
+
+    def check_spare(self) -> None:
+        """Raises OverloadError when it is not open, or when streams leave nothing of the engine for files."""
+        self.check_open()
+        if self.engine.capacity.rung is not Rung.USUAL:
+            raise overloaded("the streams of this server take all of its engine")
+
+    def _check_room(self, caller: Caller) -> None:
+        """Raises OverloadError when one more stream would break the promise made to those that are here. A stream
+        without a client gives way first, or one on which nobody speaks."""
         while crowd := self.places.crowd(caller):
             own = [stream for stream in self.places.yielding() if stream in crowd]
             self._give_way(own, "your key or your address holds all the streams that it may")
