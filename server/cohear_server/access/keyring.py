@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 KEY_ID_CHARS = 16
 
 WRITTEN_S = 0.5
-"""a file is complete when it has not changed for so long"""
+"""a file that is written in place is complete when it has not changed for so long"""
 
 _Stamp = tuple[int, int, int]
 """when a file was changed, in ns; its size; its inode"""
@@ -38,16 +38,16 @@ class Keyring:
         stamp = _stamp(self._path)
         if stamp == self._stamp:
             return False
-        self._stamp = stamp
+        before, self._stamp = self._stamp, stamp
         try:
             keys = read_keys(self._path)
         except ClientError as fault:
             logger.error("the keys stay as they were: %s", fault)
             return False
         missing = [key for key in self._keys if key not in keys]
-        if missing and stamp and abs(self._clock() - stamp[0] / 1e9) < WRITTEN_S:
-            keys = (*missing, *keys)  # they may still be written
-            self._stamp = None
+        if missing and self._is_being_written(before, stamp):
+            keys = (*missing, *keys)
+            self._stamp = None  # it is looked at again
         changed = keys != self._keys
         self._keys = keys
         if changed:
@@ -63,6 +63,11 @@ class Keyring:
             if hmac.compare_digest(key.sha256, presented):
                 found = _caller(key)
         return found
+
+    def _is_being_written(self, before: _Stamp | None, now: _Stamp | None) -> bool:
+        """Whether the file may be incomplete. One that took the place of the old one is not."""
+        in_place = before is None or now is None or before[2] == now[2]
+        return in_place and now is not None and abs(self._clock() - now[0] / 1e9) < WRITTEN_S
 
     def holds(self, caller: Caller) -> bool:
         """Whether the caller's key is still valid, with the same scopes."""
