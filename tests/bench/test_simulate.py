@@ -33,8 +33,8 @@ def test_more_streams_wait_longer_in_larger_batches_and_a_run_can_be_repeated(sp
 @pytest.mark.parametrize(("name", "streams"), [("gains from batches", 40), ("gains little", 20), ("gpu", 40)])
 def test_what_is_found_from_the_costs_is_near_the_best_by_hand(speakers: Speakers, name: str, streams: int) -> None:
     """At a number of streams near the limit it strains the promise little more than the best of some by hand."""
-    best = min(outcome(MACHINES[name], speakers, streams, tuning).strain for tuning in BY_HAND)
-    assert outcome(MACHINES[name], speakers, streams).strain < 1.15 * max(best, 0.8)
+    best = min(outcome(MACHINES[name], speakers, streams, tuning, seeds=1).strain for tuning in BY_HAND)
+    assert outcome(MACHINES[name], speakers, streams, seeds=1).strain < 1.15 * max(best, 0.8)
 
 
 @pytest.mark.parametrize("name", ["gains from batches", "gains little"])

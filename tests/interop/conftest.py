@@ -42,4 +42,4 @@ def server(tiny_en_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         assert found, f"no banner but {banner!r}"
         yield Server(found[1], key)
         process.terminate()
-        assert process.wait(timeout=20) == 0, "a signal ends it in order"
+        assert process.wait(timeout=60) == 0, "a signal ends it in order"

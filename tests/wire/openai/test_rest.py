@@ -17,9 +17,10 @@ import soundfile
 from cohear_server.access.keys import add_key
 from cohear_server.scheduling.ladder import Rung
 from cohear_testing.fake import FakeBackend, FakeOptions
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from ...examples import examples
 from ...serving import Running, serving
 
 CLIP = Path(__file__).parents[3] / "audio_samples" / "jfk.flac"
@@ -290,7 +291,7 @@ NAMES = st.sampled_from(["file", "model", "stream", "language", "temperature", "
 PART = st.tuples(NAMES, st.binary(max_size=40), st.booleans())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(0.2)
 @given(st.lists(PART, max_size=6), st.binary(max_size=60), st.sampled_from(["form", "json", "odd"]))
 async def test_malformed_requests_are_refused_in_their_form(
     parts: list[tuple[str, bytes, bool]], tail: bytes, kind: str

@@ -26,7 +26,7 @@ from cohear_server.wire.realtime.requests import MAX_MESSAGE_BYTES, MAX_TEXT_CHA
 from cohear_server.wire.realtime.routes import offer_of
 from cohear_server.wire.realtime.settings import Settings
 from cohear_server.wire.wire import Said
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ...serving import burst, quiet
@@ -307,7 +307,6 @@ said = st.one_of(
 
 
 @given(st.lists(said, max_size=12))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_nonsense_is_refused_or_understood_and_every_answer_can_be_sent(program: list[str | bytes]) -> None:
     """No message ends the wire, whatever was said before."""
     one = wire()
