@@ -132,6 +132,21 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         return min(max(self.endpointing, _LEAST_ENDPOINT_MS), MAX_ENDPOINT_MS)
 
 
+FILE_PARAMETERS = (
+    "encoding",
+    "sample_rate",
+    "channels",
+    "language",
+    "detect_language",
+    "punctuate",
+    "smart_format",
+    "keyterm",
+    "keywords",
+    "utterances",
+)
+"""those that a whole file may have"""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request, and which it is; `created` is in ISO 8601."""
