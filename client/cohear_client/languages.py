@@ -54,6 +54,11 @@ def as_code(text: str) -> str:
     return _CODES.get(_plain(text), text)
 
 
+def language_name(code: str) -> str:
+    """The English name of a language by its code, in small letters; the code itself where none is known."""
+    return _ENGLISH.get(code, code)
+
+
 def is_language(code: str, wanted: str) -> bool:
     """Whether a container's code is that of the language that somebody wants. Regions do not count."""
     one, other = _plain(code), _plain(wanted)
@@ -74,3 +79,4 @@ def _codes() -> dict[str, str]:
 
 
 _CODES = _codes()
+_ENGLISH = {entry.split()[0]: entry.split()[1] for entry in _NAMES.replace("\n", " ").split(",")}
