@@ -49,14 +49,14 @@ def language_code(text: str) -> str:
     return code
 
 
-def language_name(code: str) -> str:
-    """The English name of a language by its code, in small letters; the code itself where none is known."""
-    return _ENGLISH.get(code, code)
-
-
 def as_code(text: str) -> str:
     """The code that models know; the text itself, where it is no language known here."""
     return _CODES.get(_plain(text), text)
+
+
+def language_name(code: str) -> str:
+    """The English name of a language by its code, in small letters; the code itself where none is known."""
+    return _ENGLISH.get(code, code)
 
 
 def is_language(code: str, wanted: str) -> bool:

@@ -89,6 +89,17 @@ def test_a_window_is_raised_as_a_whole(at_db: float) -> None:
     assert share.max() == pytest.approx(share.min(), rel=0.6), "one gain for all of it, but for rounding"
 
 
+def test_a_short_loud_word_in_a_long_pause_is_no_quiet_window() -> None:
+    window = np.concatenate([noise(2, -70), noise(0.08, -25), noise(2, -70)]).ravel()
+    assert raised(window) is window
+
+
+def test_the_steps_of_samples_are_not_raised() -> None:
+    steps = RNG.integers(0, 2, 16_000).astype(np.int16)
+    assert raised(steps) is steps
+    assert Level(LevelState(-96.0, -96.0)).gains(power(steps.reshape(-1, FRAME_SAMPLES))) is None
+
+
 def test_windows_of_nothing_are_left_alone() -> None:
     for window in (np.zeros(0, np.int16), np.zeros(100, np.int16), np.full(319, 7, np.int16)):
         assert raised(window) is window

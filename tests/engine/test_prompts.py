@@ -54,7 +54,7 @@ def test_a_long_previous_text_loses_its_beginning(multilingual: Vocabulary) -> N
 
 def test_hotwords_stand_before_the_prompt_and_each_has_half_of_the_room(multilingual: Vocabulary) -> None:
     both = multilingual.prompt(DecodeOptions("m", hotwords="Cohear, Ann", prompt="said before"), "en")
-    assert multilingual.text(both.previous) == " Cohear, Ann said before"
+    assert multilingual.text(both.previous) == " Cohear, Ann. said before"
     long = DecodeOptions("m", hotwords="first " + "hot " * 500, prompt="cold " * 500 + "last")
     text = multilingual.text(multilingual.prompt(long, "en").previous)
     assert (text.split()[0], text.split()[-1]) == ("first", "last")

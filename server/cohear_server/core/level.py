@@ -27,8 +27,10 @@ DRIFT_DB = 1.2
 """by which the loud level falls and the low level rises from look to look: 6 dB a second"""
 SPREAD_DB = 10.0
 """between the loud and the low level: less is no speech"""
-LOUD_SHARE = 0.9
-"""of the frames of a window are softer than its loud ones"""
+FAINT_DB = -85.0
+"""What is softer is never raised: it is little more than the steps of 16-bit samples."""
+LOUD_FRAMES = 3
+"""of a window: fewer may be a click, and the shortest word has more"""
 FLOOR_DB = -96.0
 
 
@@ -90,14 +92,14 @@ def raised(window: Pcm) -> Pcm:
     if not count:
         return window
     powers = power(window[: count * FRAME_SAMPLES].reshape(count, FRAME_SAMPLES))
-    place = int(LOUD_SHARE * count)
+    place = max(0, count - LOUD_FRAMES)
     gain = _gain(_decibels(float(np.partition(powers, place)[place])))
     return window if gain == 1.0 else amplified(window, gain)
 
 
 def _gain(loud_db: float) -> float:
     wanted_db = min(AIM_DB - loud_db, MOST_DB)
-    return 10 ** (wanted_db / 20) if wanted_db >= LEAST_DB else 1.0
+    return 10 ** (wanted_db / 20) if wanted_db >= LEAST_DB and loud_db >= FAINT_DB else 1.0
 
 
 def _decibels(value: float) -> float:

@@ -61,7 +61,10 @@ class Vocabulary:
     def _previous_text(self, options: DecodeOptions) -> tuple[int, ...]:
         """Hotwords and prompt, each with half of the room and what the other leaves: the first hotwords, and the newest
         of the prompt."""
-        hotwords, prompt = self._tokens(options.hotwords), self._tokens(options.prompt)
+        listed = options.hotwords.rstrip(" ,.")
+        # ended like a sentence: after a list that goes on, the model writes one
+        hotwords = self._tokens(f"{listed}." if listed else "")
+        prompt = self._tokens(options.prompt)
         half = MAX_PROMPT_TOKENS // 2
         hotwords = hotwords[: max(half, MAX_PROMPT_TOKENS - len(prompt))]
         text = hotwords + prompt[max(0, len(prompt) + len(hotwords) - MAX_PROMPT_TOKENS) :]
