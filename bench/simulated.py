@@ -47,6 +47,7 @@ WINDOW_S = 6.0
 """of the windows by which a machine is told of"""
 ENCODE_SHARE = 0.33
 """of the time of one such window"""
+FILE_WINDOW_S = (8.0, 16.0)
 EDGE_S, DOUBTFUL_S, WORDS_A_SECOND = 0.2, 0.5, 2.6
 
 
@@ -131,6 +132,23 @@ class Speakers:
         return frames, [span for span in voice.spurts if span[1] < SECONDS]
 
 
+class Files:
+    """Whole files that are decoded beside the streams."""
+
+    def __init__(self, seed: int) -> None:
+        self.waiting = 0
+        """windows of them that always wait; set before the run"""
+        self.audio_s = 0.0
+        """of those that were decoded"""
+        self._chance = random.Random(seed)
+        self._numbers = itertools.count()
+
+    def window(self) -> DecodeJob:
+        pcm = np.zeros(round(self._chance.uniform(*FILE_WINDOW_S) * SAMPLE_RATE_HZ), np.int16)
+        options = DecodeOptions(MODEL, "en")
+        return DecodeJob(f"file-{next(self._numbers)}", "file", "files", 0, pcm, JobKind.BULK, math.inf, options)
+
+
 class Run:
     """One simulation; `run` once, then ask for its `waits`."""
 
@@ -142,7 +160,7 @@ class Run:
         self.costs = CostBook()
         self.costs.enter(MODEL, machine.measured(), main=True)
         tuner = Tuner(self.costs, by_hand=by_hand)
-        self.scheduler = Scheduler(SchedulerOptions(), self.costs, tuner)
+        self.scheduler = Scheduler(SchedulerOptions(), self.costs, tuner, slots=machine.slots)
         self.capacity = Capacity(CapacityOptions(machine.slots, PartialOptions().interval_ms / 1000), self.costs, tuner)
         self._chance = random.Random(f"{streams} {seed}")
         self._begun_s = [self._chance.uniform(0, 2) for _ in range(streams)]
@@ -156,12 +174,15 @@ class Run:
         self._busy = 0
         self._shown: defaultdict[int, list[Shown]] = defaultdict(list)
         self.batches: list[int] = []
+        self.files = Files(seed)
 
     def run(self) -> None:
         for i, begun_s in enumerate(self._begun_s):
             self.capacity.opened(str(i), begun_s)
             self._at(begun_s + FRAME_S, functools.partial(self._receive, i, 0))
         self._at(GOVERN_S, self._govern)
+        for _ in range(self.files.waiting):
+            self.scheduler.submit(self.files.window(), 0.0)
         while self._events and self._events[0][0] < SECONDS:
             now_s, _, happens = heapq.heappop(self._events)
             happens(now_s)
@@ -205,7 +226,8 @@ class Run:
         while self._busy < self._machine.slots and (batch := self.scheduler.next_batch(now_s, self._busy)):
             self._busy += 1
             for job in batch:
-                self._sessions[int(job.session_id)].begun(job.id)
+                if job.kind is not JobKind.BULK:
+                    self._sessions[int(job.session_id)].begun(job.id)
             if batch[0].kind is JobKind.PARTIAL:
                 self.batches.append(len(batch))
             took_s = self._machine.seconds(batch)
@@ -214,6 +236,11 @@ class Run:
     def _decoded(self, batch: list[DecodeJob], took_s: float, now_s: float) -> None:
         self._busy -= 1
         self.scheduler.finished(batch)
+        if batch[0].kind is JobKind.BULK:
+            self.files.audio_s += sum(len(job.pcm) for job in batch) / SAMPLE_RATE_HZ
+            for _ in batch:
+                self.scheduler.submit(self.files.window(), now_s)
+            return
         results = [hear(job, self._starts.pop(job.id), self._chance) for job in batch]
         waited_s = [now_s - took_s - self._wanted_s.pop(job.id) for job in batch]
         self.costs.observe(batch, results, took_s)

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 from cohear_cli.outputs import render
-from cohear_cli.subtitles import LINE_CHARS, LINES
 from cohear_client.fileevents import Finished
 from cohear_client.protocol import Word
+from cohear_client.subtitles import LINE_CHARS, LINES
 from cohear_server.batch.model import BatchModel
 from cohear_server.batch.options import HearingOptions
 from cohear_server.batch.pipeline import Pipeline

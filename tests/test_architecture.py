@@ -32,11 +32,11 @@ LAYERS: dict[str, set[str]] = {
     "config": {"core", "errors", "scheduling.scheduler"},
     "access": {"config", "errors", "live", "wire.credentials", "wire.refusals", "wire.web"},
     "live": {"config", "core", "engine", "errors", "models", "scheduling"},
-    "wire": {"config", "core", "engine.backend", "errors", "live"},
+    "wire": {"batch", "config", "core", "engine.backend", "errors", "live"},
     "ops": {"core", "errors", "live", "scheduling"},
     "batch": {"core", "engine", "errors", "models", "scheduling.dispatcher", "scheduling.throughput"},
     "lab": {"core", "engine", "errors", "models"},
-    "app": {"access", "config", "errors", "live", "ops", "wire"},
+    "app": {"access", "batch", "config", "errors", "live", "ops", "wire"},
 }
 
 # third parties that only these may know
@@ -48,6 +48,8 @@ ONLY = {
         "cohear_server.wire.web",
         "cohear_server.wire.hosts",
         "cohear_server.wire.starting",
+        "cohear_server.wire.openai.request",
+        "cohear_server.wire.openai.rest",
         "cohear_server.wire.realtime.routes",
         "cohear_server.ops.pages",
         "cohear_server.wire.credentials",

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cohear_client.subtitles import LINE_CHARS, LINES, PAUSE_MS, SubtitleOptions
+
 from .foreign import add_foreign_flags
 from .outputs import FORMATS
-from .subtitles import LINE_CHARS, LINES, PAUSE_MS, SubtitleOptions
 from .usage import add_choice_options, add_key_option, add_stream_options, language, missing_extra, number, truth
 
 JOBS = 8

@@ -13,12 +13,12 @@ from typing import Any
 
 from cohear_client.errors import ClientError, CohearError
 from cohear_client.fileevents import Advanced, Event, Finished, Started
+from cohear_client.subtitles import SubtitleOptions
 from cohear_client.transcript import Transcript
 
 from .outputs import txt, write_all, write_atomically
 from .progress import Progress
 from .stdio import say
-from .subtitles import SubtitleOptions
 
 COLOURS = (196, 202, 208, 214, 220, 226, 190, 154, 118, 82, 46)
 """of the terminal, from improbable (red) to certain (green)"""

@@ -17,10 +17,9 @@ from typing import Any
 
 from cohear_client.errors import ClientError
 from cohear_client.protocol import Final
+from cohear_client.subtitles import STANDARD, SubtitleOptions, srt, vtt
 from cohear_client.transcript import Statistics, Transcript
 from cohear_client.writing import lead
-
-from .subtitles import STANDARD, SubtitleOptions, srt, vtt
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 

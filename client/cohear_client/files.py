@@ -57,16 +57,26 @@ class AudioFile:
     """An open audio file. `rate_hz` and `channels` describe what `blocks` yields."""
 
     def __init__(
-        self, path: str | Path, *, mono: bool = True, choice: Choice = ALL, pipe: BinaryIO | None = None
+        self,
+        path: str | Path,
+        *,
+        mono: bool = True,
+        choice: Choice = ALL,
+        pipe: BinaryIO | None = None,
+        file: BinaryIO | None = None,
     ) -> None:
         """Open a file; `-` is standard input. What is no plain file is read to its end first, into one without a name.
 
         `pipe` is read instead, as it comes; a single recording of a kind that PyAV can read from front to back.
+        `file` is one that is open already, to read at any place; it is closed with this. `path` is then but its name.
 
         Raises ClientError (`no_file`, `bad_file`, `no_audio`, `empty_audio`, `bad_rate`, `bad_channels`, `bad_track`).
         """
         self.path = Path(path)
-        self._reading = _open(self.path, choice.track) if pipe is None else _open_pipe(self.path, pipe, choice.track)
+        if pipe is not None:
+            self._reading = _open_pipe(self.path, pipe, choice.track)
+        else:
+            self._reading = _open(self.path, file or open_bytes(self.path), choice.track)
         try:
             _check(self.path, self._reading, choice, mono=mono)
         except ClientError:
@@ -243,8 +253,7 @@ def _copied(pipe: BinaryIO) -> BinaryIO:
     return copy
 
 
-def _open(path: Path, track: str) -> Reading:
-    file = open_bytes(path)
+def _open(path: Path, file: BinaryIO, track: str) -> Reading:
     try:
         file.seek(0)
         head = file.read(64)

@@ -49,6 +49,11 @@ def language_code(text: str) -> str:
     return code
 
 
+def language_name(code: str) -> str:
+    """The English name of a language by its code, in small letters; the code itself where none is known."""
+    return _ENGLISH.get(code, code)
+
+
 def is_language(code: str, wanted: str) -> bool:
     """Whether a container's code is that of the language that somebody wants. Regions do not count."""
     one, other = _plain(code), _plain(wanted)
@@ -69,3 +74,4 @@ def _codes() -> dict[str, str]:
 
 
 _CODES = _codes()
+_ENGLISH = {entry.split()[0]: entry.split()[1] for entry in _NAMES.replace("\n", " ").split(",")}

@@ -31,6 +31,7 @@ from .access.keyring import Keyring
 from .access.keys import read_keys
 from .access.revocations import Revocations
 from .access.tokens import Tokens
+from .batch.uploads import UploadLimits, Uploads
 from .config import ServerConfig, allowed_origins
 from .errors import CohearError
 from .live.backend import make_backend
@@ -49,6 +50,7 @@ from .wire.deepgram.routes import routes as deepgram_routes
 from .wire.hosts import Hosts
 from .wire.native import NativeWire
 from .wire.open_sockets import OpenSockets, SocketLimits
+from .wire.openai import rest
 from .wire.realtime import routes as realtime
 from .wire.sockets import HttpSocket, WebSocket
 from .wire.starting import Front, starting_app
@@ -97,6 +99,7 @@ def create_app(service: Service) -> Starlette:
         service.observer.add(journal.Journal())
     service.companions.append(history.run)
     guard, ways_in, issue = guarded(service)
+    uploads = uploads_of(service)
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -123,10 +126,17 @@ def create_app(service: Service) -> Starlette:
             *realtime.routes(service, issue),
             *deepgram_routes(service),
             *pages.routes(metrics, Status(service, metrics, history)),
+            *rest.routes(service, uploads),
             *routes(service),
         ],
         middleware=[Middleware(Hosts, config=service.config), *guard],
     )
+
+
+def uploads_of(service: Service) -> Uploads:
+    """The whole files that it hears beside its streams."""
+    config = service.config
+    return Uploads(service.dispatcher, UploadLimits(config.max_uploads, config.max_uploads_per_key))
 
 
 def guarded(service: Service) -> tuple[list[Middleware], list[BaseRoute], realtime.Issue]:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from cohear_server.scheduling.tuning import Tuning
+from measures import percentile
 from simulate import grid
-from simulated import MACHINES, Speakers, outcome
+from simulated import FILE_WINDOW_S, MACHINES, SECONDS, Run, Speakers, outcome
 from voice import read_spoken
 
 SAMPLES = Path(__file__).parents[2] / "audio_samples"
@@ -34,6 +35,27 @@ def test_what_is_found_from_the_costs_is_near_the_best_by_hand(speakers: Speaker
     """At a number of streams near the limit it strains the promise little more than the best of some by hand."""
     best = min(outcome(MACHINES[name], speakers, streams, tuning).strain for tuning in BY_HAND)
     assert outcome(MACHINES[name], speakers, streams).strain < 1.15 * max(best, 0.8)
+
+
+@pytest.mark.parametrize("name", ["gains from batches", "gains little"])
+def test_files_take_what_ten_streams_leave_and_their_p95_hardly_moves(speakers: Speakers, name: str) -> None:
+    p95_ms: list[dict[str, float]] = []
+    for waiting in (0, 32):
+        waits: dict[str, list[float]] = {"cursor_lag": [], "final_over_endpoint": []}
+        for seed in range(3):
+            run = Run(MACHINES[name], speakers, 10, seed=seed)
+            run.files.waiting = waiting
+            run.run()
+            for kind, values in run.waits().items():
+                waits.get(kind, []).extend(values)
+        p95_ms.append({kind: percentile(values, 0.95) for kind, values in waits.items()})
+    alone_ms, beside_ms = p95_ms
+    for kind in alone_ms:
+        assert beside_ms[kind] <= 1.1 * alone_ms[kind], kind
+    # one of two slots is theirs, whenever nothing of a stream waits
+    window_s = sum(FILE_WINDOW_S) / 2
+    slot_s = run.files.audio_s / window_s * MACHINES[name].contention * run.costs.main.seconds(1, window_s)
+    assert slot_s > 0.65 * SECONDS
 
 
 def test_by_hand_are_tried_only_batches_that_a_machine_has_figures_for() -> None:

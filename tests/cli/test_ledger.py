@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from cohear_cli.ledger import Ledger, OutputOptions, coloured, one_line
 from cohear_cli.progress import Lines, NoProgress
-from cohear_cli.subtitles import STANDARD
 from cohear_client.errors import ClientError
 from cohear_client.fileevents import Advanced, Finished, Started
 from cohear_client.protocol import Final, Timing, Word
+from cohear_client.subtitles import STANDARD
 from cohear_client.transcript import Transcript
 
 PRINTED = OutputOptions((), STANDARD)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cohear_server.core.jobs import DecodeJob, DecodeResult, HypothesisWord
+from cohear_server.core.jobs import DecodeJob, DecodeResult, HypothesisWord, JobKind
 from cohear_server.engine.cache import Cache
 from cohear_server.engine.engine import WhisperEngine
 from cohear_server.engine.options import EngineOptions
@@ -54,7 +54,7 @@ def test_faults_are_not_kept(results: Results) -> None:
 
 def test_who_asks_and_how_soon_is_no_part_of_the_key(results: Results) -> None:
     results.keep(JOB, HEARD)
-    other = replace(JOB, id="x", session_id="y", tenant="z", segment_id=9, deadline_s=5.0)
+    other = replace(JOB, id="x", session_id="y", tenant="z", segment_id=9, deadline_s=5.0, kind=JobKind.BULK)
     assert results.get(replace(other, options=replace(JOB.options, model="another name"))) is not None
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 IDS = itertools.count()
-PARTIAL, FINAL = JobKind.PARTIAL, JobKind.FINAL
+PARTIAL, FINAL, BULK = JobKind.PARTIAL, JobKind.FINAL, JobKind.BULK
 TUNING = Tuning(batch=64, few=8, slack_s=0.25, urgent_s=0.12, longest_s=1e9)
 
 

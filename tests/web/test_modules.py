@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
-from cohear_cli.subtitles import srt, vtt
 from cohear_client.protocol import Final, Timing, Word
+from cohear_client.subtitles import srt, vtt
 from cohear_client.transcript import Transcript
 from cohear_testing.fake import FakeBackend
 

@@ -15,8 +15,8 @@ from typing import Any
 import jiwer
 import pytest
 from cohear_cli.outputs import as_json, txt
-from cohear_cli.subtitles import srt, vtt
 from cohear_client.protocol import Final, Timing, Word
+from cohear_client.subtitles import srt, vtt
 from cohear_client.transcript import Transcript
 from whisper_normalizer.english import EnglishTextNormalizer
 

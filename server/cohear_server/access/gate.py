@@ -24,7 +24,7 @@ from .keyring import Keyring
 from .keys import OPERATE, STREAM
 from .tokens import LIFE_S, Tokens
 
-OPEN_PATHS = frozenset({"/", "/dashboard", "/healthz", "/readyz"})
+OPEN_PATHS = frozenset({"/", "/dashboard", "/docs", "/openapi.json", "/healthz", "/readyz"})
 OPEN_FILES = "/web/"
 OPERATOR_PATHS = frozenset({"/metrics", "/v1/status"})
 TOKEN_PATH = "/v1/token"

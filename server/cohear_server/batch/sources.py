@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from cohear_client.files import ALL, AudioFile, Choice
 
@@ -37,9 +38,9 @@ def content_hash(path: Path) -> str:
 class Source:
     """An open file. `duration_s` is what its header says or guesses, None where that does not."""
 
-    def __init__(self, path: Path, choice: Choice = ALL) -> None:
-        """Raises ClientError, as `AudioFile` does."""
-        self._file = AudioFile(path, choice=choice)
+    def __init__(self, path: Path, choice: Choice = ALL, file: BinaryIO | None = None) -> None:
+        """`file` is one that is open already. Raises ClientError, as `AudioFile` does."""
+        self._file = AudioFile(path, choice=choice, file=file)
         self.duration_s = self._file.duration_s
 
     def blocks(self) -> Iterator[Pcm]:

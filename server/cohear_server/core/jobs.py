@@ -28,6 +28,13 @@ class JobKind(enum.Enum):
     """may be replaced by a newer window of the same stream, or dropped under load"""
     FINAL = "final"
     """never dropped"""
+    BULK = "bulk"
+    """a window of a whole file; never dropped, and decoded when no stream waits"""
+
+    @property
+    def lasts(self) -> bool:
+        """Its text is the last word: worth a second try, and worth keeping."""
+        return self is not JobKind.PARTIAL
 
 
 @dataclass(frozen=True, slots=True)

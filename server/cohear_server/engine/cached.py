@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..core.jobs import DecodeJob, DecodeResult, JobKind
+from ..core.jobs import DecodeJob, DecodeResult
 from ..errors import BackendUnavailable
 from .backend import DecodeBackend, ModelInfo
 from .cache import Cache
@@ -50,7 +50,7 @@ class CachedBackend:
         """As in `DecodeBackend`; results from the cache have `known` set."""
         if not self._running:
             raise BackendUnavailable("the engine is not running", "start the backend first; a closed one stays closed")
-        if all(job.kind is not JobKind.FINAL for job in batch):
+        if not any(job.kind.lasts for job in batch):
             return await self._backend.decode(batch)
         self._posted += 1
         self._idle.clear()
@@ -81,16 +81,12 @@ class CachedBackend:
 
     def _recall(self, batch: Sequence[DecodeJob]) -> list[DecodeResult | None]:
         """The cached result of each job, if there is one; None for second tries."""
-        found = [
-            self._results.get(job) if job.kind is JobKind.FINAL and job.second_try is None else None for job in batch
-        ]
+        found = [self._results.get(job) if job.kind.lasts and job.second_try is None else None for job in batch]
         return [result and replace(result, known=True) for result in found]
 
     def _keep(self, batch: Sequence[DecodeJob], results: Sequence[DecodeResult]) -> None:
         finals = [
-            (job, result)
-            for job, result in zip(batch, results, strict=True)
-            if job.kind is JobKind.FINAL and result.again is None
+            (job, result) for job, result in zip(batch, results, strict=True) if job.kind.lasts and result.again is None
         ]
 
         def keep() -> None:

@@ -31,7 +31,6 @@ from ..core.jobs import (
     DecodeOptions,
     DecodeResult,
     HypothesisWord,
-    JobKind,
     SecondTry,
 )
 from ..core.words import joined
@@ -87,7 +86,7 @@ def stops_early(job: DecodeJob, text: str, language: str) -> bool:
     """Whether a final has far less text than its sound could hold. Languages without an alphabet are not judged.
 
     Word times of such a text must be measured: its rest begins where they end."""
-    if job.kind is not JobKind.FINAL or language in UNSPACED:
+    if not job.kind.lasts or language in UNSPACED:
         return False
     lasts_s = sound_s(job.pcm)
     return lasts_s >= WHOLE_SOUND_S and len(text) < CHARACTERS_PER_S * lasts_s
@@ -97,7 +96,7 @@ def review(job: DecodeJob, heard: DecodeResult, *, short: bool) -> DecodeResult:
     """The result of a job that was decoded to `heard`; it has `again` set if a second try must follow.
 
     `short`: the window was not padded to 30 s."""
-    if job.kind is not JobKind.FINAL:
+    if not job.kind.lasts:
         return heard
     now = job.second_try or SecondTry(best=heard, tries=0)
     part = _marked(job, now, _moved(heard, now.start_samples))

@@ -181,10 +181,7 @@ class Service:
     def admit(self, start: Start, caller: Caller = ANYONE) -> Stream:
         """A new stream with `Ready` in its outbox. Raises ClientError for what the model cannot do, OverloadError if
         the server is not ready or full."""
-        if self.draining:
-            raise OverloadError("draining", "this server is shutting down", "connect again", retry_after_s=5.0)
-        if not self.ready:
-            raise OverloadError("warming_up", "the model is not loaded yet", "try again shortly", retry_after_s=1.0)
+        self.check_open()
         self._check_room(caller)
         self.model.check(start)
         options = DecodeOptions(
@@ -206,6 +203,23 @@ class Service:
             self._degrade(stream, self.engine.capacity.rung)
         return stream
 
+    def check_open(self) -> None:
+        """Raises OverloadError when nothing is taken: before it is ready, when it shuts down or its engine is down."""
+        if self.draining:
+            raise OverloadError("draining", "this server is shutting down", "connect again", retry_after_s=5.0)
+        if not self.ready:
+            raise OverloadError("warming_up", "the model is not loaded yet", "try again shortly", retry_after_s=1.0)
+        if not self.dispatcher.health.up:
+            down = "this server's engine does not answer"
+            remedy = "try again later, or on another server"
+            raise OverloadError("engine_down", down, remedy, retry_after_s=RETRY_AFTER_S)
+
+    def check_spare(self) -> None:
+        """Raises OverloadError when it is not open, or when streams leave nothing of the engine for files."""
+        self.check_open()
+        if self.engine.capacity.rung is not Rung.USUAL:
+            raise overloaded("the streams of this server take all of its engine")
+
     def _narrowed(self, start: Start, caller: Caller) -> SessionOptions:
         """The options of all streams, changed by those of this client."""
         segmenter = self._options.segmenter.with_endpoint(start.endpoint_ms)
@@ -220,10 +234,6 @@ class Service:
     def _check_room(self, caller: Caller) -> None:
         """Raises OverloadError when one more stream would break the promise made to those that are here. A stream
         without a client gives way first."""
-        if not self.dispatcher.health.up:
-            down = "this server's engine does not answer"
-            remedy = "try again later, or on another server"
-            raise OverloadError("engine_down", down, remedy, retry_after_s=RETRY_AFTER_S)
         while self.places.full_for(caller):
             own = [stream for stream in self.places.lost() if stream.caller == caller]
             self._give_way(own, "your key or your address holds all the streams that it may")

@@ -133,7 +133,8 @@ class Metrics:
         if not decoded:
             return
         self._batch_size[kind].observe(len(decoded))
-        self.batch_fill.observe(min(1.0, len(decoded) / self._scheduler.tuning.batch))
+        if kind is not JobKind.BULK:  # those of files are short on purpose
+            self.batch_fill.observe(min(1.0, len(decoded) / self._scheduler.tuning.batch))
         audio_s = sum(len(job.pcm) for job in decoded) / SAMPLE_RATE_HZ
         self.decoded_audio.labels(self.label("model", model), kind.value).inc(audio_s)
 

@@ -7,6 +7,7 @@ A stream has one waiting partial, where the newest wins, and its finals in order
 2. Partials. While the engine is at work, few of them wait for more to come, as long as they have time.
 3. Finals that are not due yet. They are speculative: half of them are cancelled because speech goes on. An idle engine
    has them ready in time, and a busy one loses nothing by them.
+4. Windows of whole files, when no job of a stream waits (`bulk`).
 
 Within a class the earliest deadline comes first, and among equals the tenant that had least (`fairness`). A batch is of
 one class, because a final would wait for the encoding of the partials. Its size, how long partials wait and when a
@@ -18,12 +19,14 @@ sessions: a slot each, and finals only as far as `Session.backlog_s` lets the co
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, JobKind
 from .batching import batch_key, length_class
+from .bulk import BulkLane, BulkOptions
 from .costs import CostBook
 from .fairness import FairShare, equal_shares
 from .tuning import MOST, Tuner, Tuning
@@ -72,8 +75,9 @@ class Scheduler:
         costs: CostBook | None = None,
         tuner: Tuner | None = None,
         share: Callable[[str], float] = equal_shares,
+        slots: int = 1,
     ) -> None:
-        """`share` is the share of each tenant."""
+        """`share` is the share of each tenant; `slots` batches are decoded at the same time."""
         self.options = options
         self.window_steps_s: Mapping[str, tuple[float, ...]] = {}
         """by model: only windows between the same two steps share a batch (see `ModelInfo`)"""
@@ -83,6 +87,9 @@ class Scheduler:
         self._tuner = tuner or Tuner(self._costs, options.max_batch)
         self._fair = FairShare(share)
         self._lanes: dict[str, _Lane] = {}
+        self._bulk = BulkLane(BulkOptions(slots, options.max_batch, options.max_batch_s), self._costs, self._key, share)
+        self._live_s = -math.inf
+        """when a stream last submitted something"""
         self._order = 0
 
     @property
@@ -90,16 +97,21 @@ class Scheduler:
         return self._tuner.now
 
     def __len__(self) -> int:
-        return sum(len(lane.finals) + (lane.partial is not None) for lane in self._lanes.values())
+        return self._live() + len(self._bulk)
 
     def depth(self) -> dict[JobKind, int]:
         """How many jobs of each kind wait."""
         lanes = self._lanes.values()
         partials = sum(lane.partial is not None for lane in lanes)
-        return {JobKind.PARTIAL: partials, JobKind.FINAL: sum(len(lane.finals) for lane in lanes)}
+        finals = sum(len(lane.finals) for lane in lanes)
+        return {JobKind.PARTIAL: partials, JobKind.FINAL: finals, JobKind.BULK: len(self._bulk)}
 
     def submit(self, job: DecodeJob, now_s: float) -> DecodeJob | None:
         """Add a job. Returns the partial that it replaces, which will not be decoded."""
+        if job.kind is JobKind.BULK:
+            self._bulk.submit(job, now_s)
+            return None
+        self._live_s = now_s
         lane = self._lanes.setdefault(job.session_id, _Lane())
         self._order += 1
         waiting = _Waiting(job, now_s + job.deadline_s, self._order)
@@ -118,6 +130,8 @@ class Scheduler:
 
     def cancel(self, job_id: str, session_id: str) -> bool:
         """Forget a job that still waits. False if it is not waiting (any more)."""
+        if self._bulk.cancel(job_id):
+            return True
         lane = self._lanes.get(session_id, _Lane())
         for waiting in (*lane.finals, *((lane.partial,) if lane.partial else ())):
             if waiting.job.id == job_id:
@@ -129,21 +143,29 @@ class Scheduler:
     def next_batch(self, now_s: float, busy: int = 0) -> list[DecodeJob]:
         """The jobs to decode now, taken out of the queue; empty if none should be. All share one `batch_key`.
 
-        `busy` batches are in the engine already. Jobs that are held back get their chance when a batch ends."""
+        `busy` batches are in the engine already; no partial is held back for those of files. Jobs that are held back
+        get their chance when a batch ends."""
+        at_work = busy - self._bulk.decoding
         for ranked in self._ranked(now_s):
             batch = self._fill(ranked) if ranked else []
-            if batch and not (busy and self._may_wait(batch, now_s)):
+            if batch and not (at_work and self._may_wait(batch, now_s)):
                 for waiting in batch:
                     self._begin(waiting, now_s)
                 return [waiting.job for waiting in batch]
-        return []
+        return [] if self._live() else self._bulk.next_batch(now_s, now_s - self._live_s)
 
     def finished(self, batch: list[DecodeJob]) -> None:
         """These jobs are decoded; their streams may have another partial decoded."""
+        if batch[0].kind is JobKind.BULK:
+            self._bulk.finished()
         for job in batch:
             if job.kind is JobKind.PARTIAL:
                 self._lanes[job.session_id].partials_decoding -= 1
                 self._tidy(job.session_id)
+
+    def _live(self) -> int:
+        """Jobs of streams that wait."""
+        return sum(len(lane.finals) + (lane.partial is not None) for lane in self._lanes.values())
 
     def _ranked(self, now_s: float) -> Iterator[list[_Waiting]]:
         """What may go now, class by class, each made only when it is asked for."""

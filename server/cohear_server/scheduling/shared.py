@@ -42,7 +42,7 @@ class SharedEngine:
         self._clock = clock
         self.costs = CostBook()
         self.tuner = Tuner(self.costs, limits.max_batch)
-        self.scheduler = Scheduler(limits, self.costs, self.tuner)
+        self.scheduler = Scheduler(limits, self.costs, self.tuner, slots=backend.slots)
         self.capacity = Capacity(CapacityOptions(backend.slots, interval_s), self.costs, self.tuner)
         told = (self._learn, self.capacity.decoded, *observers)
         self.dispatcher = Dispatcher(backend, self.scheduler, clock, told, self._patience)

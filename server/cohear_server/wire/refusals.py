@@ -6,13 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import CohearError
-from .deepgram.faults import error_body
-from .realtime.faults import error_object
+from .deepgram import faults as deepgram
+from .openai import faults as openai
 from .sockets import told
 
 Shape = Callable[[CohearError], Mapping[str, Any]]
 
-_SHAPES: tuple[tuple[str, Shape], ...] = (("/v1/listen", error_body), ("/v1/realtime", error_object))
+_SHAPES: tuple[tuple[str, Shape], ...] = (
+    ("/v1/listen", deepgram.error_body),
+    ("/v1/realtime", openai.error_object),
+    ("/v1/audio/", openai.error_object),
+    ("/v1/models", openai.error_object),
+)
 """by the beginning of the path; all others have our own form"""
 
 

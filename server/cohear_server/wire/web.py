@@ -24,6 +24,7 @@ from starlette.types import Scope
 
 from ..config import allowed_origins
 from ..live.service import Service
+from .description import description
 from .native import to_limits
 
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
@@ -31,7 +32,7 @@ _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
 
 def routes(service: Service) -> list[BaseRoute]:
-    """`/`, `/dashboard`, their files in `/web/...`, and `/v1/info`."""
+    """`/`, `/dashboard`, `/docs`, their files in `/web/...`, `/openapi.json` and `/v1/info`."""
     files = _Files(service)
 
     async def page(request: Request) -> Response:
@@ -39,6 +40,12 @@ def routes(service: Service) -> list[BaseRoute]:
 
     async def dashboard(request: Request) -> Response:
         return await files.get_response("dashboard.html", request.scope)
+
+    async def reference(request: Request) -> Response:
+        return await files.get_response("docs.html", request.scope)
+
+    async def described(request: Request) -> Response:
+        return JSONResponse(description(), headers=sharing(request.headers, service))
 
     async def info(request: Request) -> Response:
         answer = service_info(service)
@@ -48,8 +55,8 @@ def routes(service: Service) -> list[BaseRoute]:
             return JSONResponse(warming, status_code=503, headers={**headers, "retry-after": "1"})
         return JSONResponse(answer, headers={**headers, "cache-control": "no-store"})
 
-    pages = [Route("/", page), Route("/dashboard", dashboard)]
-    return [*pages, Route("/v1/info", info), Mount("/web", files)]
+    pages = [Route("/", page), Route("/dashboard", dashboard), Route("/docs", reference)]
+    return [*pages, Route("/openapi.json", described), Route("/v1/info", info), Mount("/web", files)]
 
 
 def service_info(service: Service) -> dict[str, Any] | None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import itertools
 import re
 
-from cohear_cli.subtitles import LINE_CHARS, LINES, SubtitleOptions, cues, srt, vtt
 from cohear_client.protocol import Final, Timing, Word
+from cohear_client.subtitles import LINE_CHARS, LINES, SubtitleOptions, cues, srt, vtt
 from cohear_client.transcript import Transcript
 from hypothesis import given
 from hypothesis import strategies as st

@@ -11,9 +11,9 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from cohear_client.protocol import Final
-from cohear_client.transcript import Transcript
-from cohear_client.writing import lead
+from .protocol import Final
+from .transcript import Transcript
+from .writing import lead
 
 LINE_CHARS, LINES = 42, 2
 MAX_CUE_MS = 7_000
