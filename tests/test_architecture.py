@@ -44,6 +44,9 @@ ONLY = {
     "starlette": {
         "cohear_server.app",
         "cohear_server.wire.channel",
+        "cohear_server.wire.bodies",
+        "cohear_server.wire.deepgram.files",
+        "cohear_server.wire.deepgram.handshake",
         "cohear_server.wire.deepgram.routes",
         "cohear_server.wire.web",
         "cohear_server.wire.hosts",

@@ -124,7 +124,7 @@ def create_app(service: Service) -> Starlette:
             *ways_in,
             WebSocketRoute(PATH, stream),
             *realtime.routes(service, issue),
-            *deepgram_routes(service),
+            *deepgram_routes(service, uploads),
             *pages.routes(metrics, Status(service, metrics, history)),
             *rest.routes(service, uploads),
             *routes(service),

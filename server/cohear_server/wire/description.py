@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from .deepgram.query import FILE_PARAMETERS, Query
 from .openai.request import Fields
 
 _SCHEMA = "#/components/schemas/{name}"
@@ -49,6 +50,12 @@ class Error(msgspec.Struct):
     code: str
     message: str
     remedy: str
+
+
+class DeepgramError(msgspec.Struct):
+    err_code: str
+    err_msg: str
+    request_id: str
 
 
 class Usage(msgspec.Struct):
@@ -93,13 +100,15 @@ class Model(msgspec.Struct):
 
 def description() -> dict[str, Any]:
     """OpenAPI 3.1."""
-    _, schemas = msgspec.json.schema_components((Fields, Transcript, Model, OpenAIError, Error), ref_template=_SCHEMA)
+    _, schemas = msgspec.json.schema_components(
+        (Fields, Transcript, Model, OpenAIError, DeepgramError, Error), ref_template=_SCHEMA
+    )
     return {
         "openapi": "3.1.0",
         "info": {"title": "Cohear", "version": "1", "description": _ABOUT},
         "servers": [{"url": "/"}],
         "security": [{}, {"key": []}],
-        "paths": {**_files(), **_server()},
+        "paths": {**_files(), "/v1/listen": {"post": _listening()}, **_server()},
         "components": {
             "schemas": msgspec.json.decode(msgspec.json.encode(schemas)),
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -135,6 +144,19 @@ def _hearing(summary: str) -> dict[str, Any]:
         for kind, (name, what) in bodies.items()
     }
     return {**told, "requestBody": {"required": True, "content": content}}
+
+
+def _listening() -> dict[str, Any]:
+    properties = msgspec.json.schema_components((Query,))[1]["Query"]["properties"]
+    parameters = [
+        {"name": name, "in": "query", "schema": msgspec.json.decode(msgspec.json.encode(properties[name]))}
+        for name in FILE_PARAMETERS
+    ]
+    faults = {status: what for status, what in FILE.items() if status != "415"}
+    faults["400"] = "A parameter is wrong, or what was sent is no audio."
+    told = _operation("The words of a file, for Deepgram's clients", {"type": "object"}, faults, "DeepgramError")
+    body = {"required": True, "content": {"application/octet-stream": {}}}
+    return {**told, "parameters": parameters, "requestBody": body}
 
 
 def _server() -> dict[str, Any]:

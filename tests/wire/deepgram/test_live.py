@@ -14,6 +14,7 @@ from cohear_server.errors import ClientError, ServerError
 from cohear_server.live.outbox import Outgoing
 from cohear_server.wire.deepgram.live import DeepgramWire, ends
 from cohear_server.wire.deepgram.query import Asked, read_query
+from cohear_server.wire.deepgram.text import alternative
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,6 +86,15 @@ def test_an_interim_covers_all_since_the_last_final() -> None:
     assert [one["is_final"] for one in heard] == [True, False, False, True, False, True]
     ranges = [(one["start"], one["start"] + one["duration"]) for one in heard]
     assert ranges == [(0, 1), (1, 3), (1, 5), (1, 3), (3, 6), (3, 7)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9 * SECOND), st.integers(0, SECOND)), max_size=9))
+def test_words_come_one_behind_the_other(spans: list[tuple[int, int]]) -> None:
+    said = tuple(HypothesisWord("a", start, start + length, 0.5) for start, length in spans)
+    told_words = alternative(said, "en", punctuated=False).words
+    times = [time for word in told_words for time in (word.start, word.end)]
+    assert len(told_words) == len(spans)
+    assert times == sorted(times)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3 * SECOND), st.integers(1, 9 * SECOND)), max_size=12))

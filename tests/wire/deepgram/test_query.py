@@ -49,7 +49,7 @@ def test_what_clients_send() -> None:
     )
     start = asked.start()
     assert start.model is None  # of another vendor: the loaded one hears it
-    assert (start.language, start.partials, start.endpoint_ms) == ("en", True, 100)
+    assert (start.language, start.partials, start.endpoint_ms) == ("en", True, 300)
     assert start.prompt == "Ada, Alan+Turing, cat"
     assert asked.punctuated
     assert asked.vad_events
@@ -61,7 +61,7 @@ def test_what_clients_send() -> None:
         ("", None),
         ("endpointing=false", None),
         ("endpointing=True", None),
-        ("endpointing=0", 100),
+        ("endpointing=0", 300),
         ("endpointing=800", 800),
         ("endpointing=60000", 5_000),
     ],
@@ -90,6 +90,7 @@ def test_languages(text: str, language: str | None) -> None:
         ("endpointing=soon", "endpointing"),
         ("utterance_end_ms=5", "utterance_end_ms"),
         ("language=klingon", "language"),
+        ("callback=http://10.0.0.1/", "callback"),
         ("keyterm=" + "x" * 2_000, "keyterm"),
         ("keyterm=<|nospeech|>", "keyterm"),
     ],

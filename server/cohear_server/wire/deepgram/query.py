@@ -18,7 +18,6 @@ from cohear_client.protocol import (
     MAX_ENDPOINT_MS,
     MAX_PROMPT_CHARS,
     MAX_RATE_HZ,
-    MIN_ENDPOINT_MS,
     MIN_RATE_HZ,
 )
 from msgspec import Meta
@@ -39,6 +38,9 @@ _SAMPLES: dict[Sampled, Encoding] = {
     "alaw": "alaw",
 }
 _TELEPHONE_HZ = 8_000
+_LEAST_ENDPOINT_MS = 300
+"""Clients ask for 10 or 25 ms, after which Deepgram's own detector expects an end; here it is the silence itself, and
+words have pauses of that length before them."""
 _ANY_LANGUAGE = "multi"
 _DEFAULT_LANGUAGE = "en"
 
@@ -61,6 +63,9 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     punctuate: bool = False
     smart_format: bool = False
     keyterm: tuple[str, ...] = ()
+    utterances: bool = False
+    """of a file: its segments too"""
+    callback: str = ""
     keywords: tuple[str, ...] = ()
     """with a boost behind a colon, which has no meaning here"""
 
@@ -87,8 +92,20 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         except ClientError as fault:
             raise ClientError(fault.code, f"field 'language': {fault.message}", fault.remedy) from fault
 
+    def check_file(self) -> None:
+        """Raises ClientError(`bad_field`) for what a whole file cannot have."""
+        self._check_callback()
+        if self.multichannel:
+            raise ClientError("bad_field", "field 'multichannel' cannot be true", "leave it out: channels are mixed")
+
+    def _check_callback(self) -> None:
+        if self.callback:
+            remedy = "leave it out, and read the answer where you ask"
+            raise ClientError("bad_field", "field 'callback' is not taken: this server calls nobody", remedy)
+
     def start(self) -> Start:
         """The stream that it asks for. Raises ClientError(`bad_field`)."""
+        self._check_callback()
         if self.multichannel and self.channels > 1:
             remedy = "leave it out, and the channels are mixed; or open a stream for each"
             raise ClientError("bad_field", "field 'multichannel' cannot be true with several channels", remedy)
@@ -112,7 +129,22 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     def _endpoint_ms(self) -> int | None:
         if not isinstance(self.endpointing, int):
             return None
-        return min(max(self.endpointing, MIN_ENDPOINT_MS), MAX_ENDPOINT_MS)
+        return min(max(self.endpointing, _LEAST_ENDPOINT_MS), MAX_ENDPOINT_MS)
+
+
+FILE_PARAMETERS = (
+    "encoding",
+    "sample_rate",
+    "channels",
+    "language",
+    "detect_language",
+    "punctuate",
+    "smart_format",
+    "keyterm",
+    "keywords",
+    "utterances",
+)
+"""those that a whole file may have"""
 
 
 @dataclass(frozen=True, slots=True)

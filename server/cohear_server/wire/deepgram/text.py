@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from statistics import fmean
 
@@ -23,7 +24,7 @@ def alternative(words: Words, language: str, *, punctuated: bool) -> Alternative
     return Alternative(
         transcript=joined_words(texts, language),
         confidence=round(fmean(word.probability for word, _ in told), 4) if told else 0.0,
-        words=tuple(_word(word, plain, punctuated=punctuated) for word, plain in told),
+        words=tuple(_words(told, punctuated=punctuated)),
     )
 
 
@@ -54,11 +55,16 @@ def seconds(samples: int) -> float:
     return round(samples / SAMPLE_RATE_HZ, 7)
 
 
-def _word(word: HypothesisWord, plain: str, *, punctuated: bool) -> Word:
-    return Word(
-        word=plain,
-        start=seconds(word.start_samples),
-        end=seconds(word.end_samples),
-        confidence=round(word.probability, 4),
-        punctuated_word=word.text.strip() if punctuated else None,
-    )
+def _words(told: Sequence[tuple[HypothesisWord, str]], *, punctuated: bool) -> Iterator[Word]:
+    """One behind the other: times in an interim are estimates of several hypotheses, and may overlap."""
+    reached = 0
+    for word, plain in told:
+        start = max(word.start_samples, reached)
+        reached = max(word.end_samples, start)
+        yield Word(
+            word=plain,
+            start=seconds(start),
+            end=seconds(reached),
+            confidence=round(word.probability, 4),
+            punctuated_word=word.text.strip() if punctuated else None,
+        )

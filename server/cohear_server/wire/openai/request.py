@@ -22,13 +22,10 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import Message, Receive
 
 from ...batch.options import HearingOptions
 from ...errors import ClientError, OverloadError
-
-STALL_S = 30.0
-"""in which something of a request must come"""
+from ..bodies import limited
 
 MOST_FIELDS = 100
 FIELD_BYTES = 64 << 10
@@ -102,9 +99,9 @@ class Reader:
         """Raises ClientError for what is no such request, ClientDisconnect where it ends before its end."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "multipart/form-data":
-            return await self._form(_limited(request, self._most_bytes))
+            return await self._form(limited(request, self._most_bytes))
         if kind == "application/json":
-            return await self._json(_limited(request, min(self._most_bytes, JSON_BYTES)))
+            return await self._json(limited(request, min(self._most_bytes, JSON_BYTES)))
         if kind in ("", "application/x-www-form-urlencoded"):
             raise NO_FILE
         raise ClientError(
@@ -191,39 +188,6 @@ def _safe(name: str | None) -> str:
     """A file's name as it may stand in an error: no folders, nothing that cannot be shown."""
     last = re.split(r"[/\\]", name or "")[-1]
     return "".join(char for char in last if char.isprintable())[:100] or "file"
-
-
-def _limited(request: Request, most_bytes: int) -> Request:
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > most_bytes:
-        raise _too_large(most_bytes)
-    return Request(request.scope, _Limited(request.receive, most_bytes))
-
-
-class _Limited:
-    """The body of a request, as far as it may go."""
-
-    def __init__(self, receive: Receive, most_bytes: int) -> None:
-        self._receive = receive
-        self._most_bytes = most_bytes
-        self._read = 0
-
-    async def __call__(self) -> Message:
-        try:
-            async with asyncio.timeout(STALL_S):
-                message = await self._receive()
-        except TimeoutError as fault:
-            what = f"nothing of the request came for {STALL_S:g} s"
-            raise ClientError("slow_request", what, "send it again") from fault
-        self._read += len(message.get("body", b""))
-        if self._read > self._most_bytes:
-            raise _too_large(self._most_bytes)
-        return message
-
-
-def _too_large(most_bytes: int) -> ClientError:
-    what = f"the request is larger than {most_bytes >> 20} MiB"
-    return ClientError("too_large", what, "send less at a time, or a compressed file such as flac or opus")
 
 
 __all__ = ["Asked", "ClientDisconnect", "Fields", "Reader", "fields_of"]

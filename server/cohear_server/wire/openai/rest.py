@@ -6,13 +6,12 @@ its work with it.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -24,13 +23,13 @@ from ...config import allowed_origins
 from ...errors import ClientError, CohearError, OverloadError, ServerError
 from ...live.caller import ANYONE, SCOPE, Caller
 from ...live.service import Service
+from ..bodies import unless_gone
 from ..sockets import retry_after
 from ..web import origin_allowed, sharing
 from .answers import Events, Hearing, answer, event
 from .faults import error_object, status_of
 from .request import Asked, Reader
 
-T = TypeVar("T")
 Task = Literal["transcribe", "translate"]
 
 logger = logging.getLogger(__name__)
@@ -147,25 +146,6 @@ class Rest:
     def _outcome(self, upload: Upload, task: Task, texts: list[Any]) -> Hearing:
         warnings = () if upload.damage is None else (str(upload.damage),)
         return Hearing(texts, upload.audio_s, self._service.model.name, task, warnings)
-
-
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What `work` returns; it is cancelled when the client goes away. Raises ClientDisconnect then."""
-    tasks = [asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if not tasks[0].done():
-            raise ClientDisconnect
-        return tasks[0].result()  # type: ignore[return-value]
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def refusal(fault: CohearError) -> Response:
