@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 CACHE = Path.home() / ".cache" / "cohear-test"
-INSTALL_S = 300
+INSTALL_S = 600
 
 
 def node_environment(name: str, packages: dict[str, str]) -> Path:

@@ -164,9 +164,13 @@ def _server() -> dict[str, Any]:
     token = {"type": "object", "properties": {"token": {"type": "string"}, "expires_in_s": {"type": "number"}}}
     not_now = {"503": "Not now; `status` says why."}
     secret = {"type": "object", "properties": {"value": {"type": "string"}, "expires_at": {"type": "integer"}}}
+    beta_secret = {"type": "object", "properties": {"client_secret": secret}}
     return {
         "/v1/realtime/client_secrets": {
             "post": _operation("A short-lived secret for OpenAI's realtime clients", secret, STATE, "OpenAIError")
+        },
+        "/v1/realtime/transcription_sessions": {
+            "post": _operation("The same in the shape of the beta", beta_secret, STATE, "OpenAIError")
         },
         "/v1/info": {"get": _operation("Version, model, languages and limits", anything, {**KEYED, **not_now})},
         "/v1/token": {"post": _operation("A short-lived token for a page, where there are keys", token, KEYED)},

@@ -8,14 +8,13 @@ from typing import Any
 from ..errors import CohearError
 from .deepgram import faults as deepgram
 from .openai import faults as openai
-from .realtime import faults as realtime
 from .sockets import told
 
 Shape = Callable[[CohearError], Mapping[str, Any]]
 
 _SHAPES: tuple[tuple[str, Shape], ...] = (
     ("/v1/listen", deepgram.error_body),
-    ("/v1/realtime", realtime.error_object),
+    ("/v1/realtime", openai.error_object),
     ("/v1/audio/", openai.error_object),
     ("/v1/models", openai.error_object),
 )

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from ..conftest import Server
-from ..environments import python_environment
+from ..environments import INSTALL_S, python_environment
 from .speech import clip, quiet, write
 
 SCRIPT = Path(__file__).with_name("agents.py")
 PACKAGES = {"livekit-plugins-openai": "1.8.9", "pipecat-ai[openai]": "1.14.0"}
 
 
+@pytest.mark.timeout(INSTALL_S + 100)
 @pytest.mark.parametrize("agent", ["livekit", "pipecat"])
 def test_a_turn(agent: str, server: Server, tmp_path: Path) -> None:
     """LiveKit leaves the end of a turn to the server, Pipecat commits."""

@@ -8,12 +8,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ..environments import node_environment
+import pytest
+
+from ..environments import INSTALL_S, node_environment
 from .speech import clip, quiet, write
 
 SCRIPT = Path(__file__).with_name("client.mjs")
 
 
+@pytest.mark.timeout(INSTALL_S + 100)
 def test_a_turn(secure_server: str, tmp_path: Path) -> None:
     folder = node_environment("openai-realtime-6.49.0", {"openai": "6.49.0", "ws": "8.18.3"})
     audio = write(tmp_path / "audio.raw", clip("an4-cen8-mmsh-b"), quiet(1.5))

@@ -155,10 +155,31 @@ async def test_a_client_secret(client: AsyncOpenAI, server: Server) -> None:
             await append(connection, APRIL)
             await connection.input_audio_buffer.commit()
             assert "April" in of(COMPLETED, await heard(connection))[0].transcript
-        with pytest.raises(openai.PermissionDeniedError):
+        with pytest.raises(openai.AuthenticationError):
             await browser.realtime.client_secrets.create()
     with pytest.raises(openai.BadRequestError):
         await client.realtime.client_secrets.create(expires_after={"anchor": "created_at", "seconds": 1})
+
+
+async def test_the_beta(server: Server) -> None:
+    change: Any = {"input_audio_format": "pcm16", "input_audio_transcription": {"model": "whisper-1"}}
+    address = f"ws://{server.address}/v1"
+    async with AsyncOpenAI(base_url=server.url, websocket_base_url=address, api_key=server.key) as client:
+        made = await client.beta.realtime.transcription_sessions.create(**change)
+        assert made.client_secret.value.startswith("ek_")
+        events: list[Event] = []
+        async with client.beta.realtime.connect(model="whisper-1") as connection, asyncio.timeout(60):
+            commits: Any = {**change, "turn_detection": None}
+            await connection.transcription_session.update(session=commits)
+            for audio in pieces(APRIL):
+                await connection.input_audio_buffer.append(audio=audio)
+            await connection.input_audio_buffer.commit()
+            while not events or events[-1].type != COMPLETED:
+                events.append(await connection.recv())
+    assert "April" in events[-1].transcript
+    kinds = [event.type for event in events]
+    assert kinds[:2] == ["transcription_session.created", "transcription_session.updated"]
+    assert "conversation.item.created" in kinds
 
 
 async def test_who_has_no_key_hears_so(server: Server) -> None:

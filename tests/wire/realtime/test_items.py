@@ -12,7 +12,7 @@ from cohear_server.core.jobs import HypothesisWord
 from cohear_server.errors import ServerError
 from cohear_server.wire.realtime import answers
 from cohear_server.wire.realtime.answers import Answer
-from cohear_server.wire.realtime.items import Items
+from cohear_server.wire.realtime.items import MAX_TEXT_CHARS, Items
 from cohear_server.wire.realtime.settings import Settings
 from hypothesis import given
 from hypothesis import strategies as st
@@ -181,6 +181,16 @@ def test_log_probabilities_are_told_where_they_are_asked_for() -> None:
     assert isinstance(completed, answers.Completed)
     assert completed.logprobs == [answers.Logprob("one", -0.6931, [111, 110, 101])]
     assert completed.languages == [answers.Language("en")]
+
+
+def test_an_item_that_nobody_commits_is_bounded() -> None:
+    items = Items(CLIENT)
+    told = [answer for number in range(25) for answer in items.final(final(number, "x" * (MAX_TEXT_CHARS // 10)))]
+    done = [answer for answer in told if isinstance(answer, answers.Completed)]
+    assert len(done) == 2
+    deltas = "".join(answer.delta for answer in told if isinstance(answer, answers.Delta))
+    assert deltas.startswith(done[0].transcript + done[1].transcript)
+    assert short([*items.commit("1"), *items.finalized("1")])[:3] == COMMITTED
 
 
 def test_text_that_nobody_had_time_to_commit_is_told_at_the_end() -> None:

@@ -36,11 +36,13 @@ async def heard(socket: ClientConnection) -> dict[str, Any]:
     return message
 
 
-async def post(running: Running, body: Any = None, key: str = "") -> httpx.Response:
+async def post(
+    running: Running, body: Any = None, key: str = "", path: str = "/v1/realtime/client_secrets"
+) -> httpx.Response:
     headers = {"authorization": f"Bearer {key}"} if key else {}
     content = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
     async with httpx.AsyncClient(base_url=f"http://{running.address}", trust_env=False) as client:
-        return await client.post("/v1/realtime/client_secrets", content=content, headers=headers)
+        return await client.post(path, content=content, headers=headers)
 
 
 @pytest.mark.parametrize("query", ["", "?intent=transcription", "?model=gpt-4o-transcribe", "?model=x&intent=y"])
@@ -78,8 +80,8 @@ async def test_keys_and_client_secrets_let_in_and_nothing_else_does(tmp_path: Pa
                     pass
         unknown = await post(running)
         assert unknown.status_code == 401
-        assert unknown.json()["error"]["code"] == "unauthorized"
-        assert (await post(running, key=secret)).status_code == 403, "a secret gets no other one"
+        assert unknown.json()["error"]["code"] == "invalid_api_key"
+        assert (await post(running, key=secret)).status_code == 401, "a secret gets no other one"
         revoke_key(file, "a")
         with pytest.raises(InvalidStatus, match="401"):
             async with opened(running, "", "realtime", f"openai-insecure-api-key.{secret}"):
@@ -99,6 +101,17 @@ async def test_a_client_secret_brings_the_settings_of_its_session() -> None:
             session = (await heard(socket))["session"]
         assert session["audio"]["input"]["format"] == {"type": "audio/pcmu"}
         assert session["audio"]["input"]["turn_detection"] is None
+
+
+async def test_the_beta_has_its_own_path_and_shape_for_them() -> None:
+    wanted = {"input_audio_format": "g711_ulaw", "turn_detection": None}
+    async with serving(FakeBackend()) as running:
+        session = (await post(running, wanted, path="/v1/realtime/transcription_sessions")).json()
+        secret = session["client_secret"]["value"]
+        assert session["input_audio_format"] == "g711_ulaw"
+        async with opened(running, "", "realtime", f"openai-insecure-api-key.{secret}") as socket:
+            told = (await heard(socket))["session"]
+        assert told["audio"]["input"]["format"] == {"type": "audio/pcmu"}
 
 
 @pytest.mark.parametrize(

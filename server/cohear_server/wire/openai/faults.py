@@ -21,7 +21,7 @@ _STATUS = {
 }
 """of a client's errors; of all others 400"""
 
-_BUSY = frozenset({"overloaded", "too_many_connections"})
+_BUSY = frozenset({"overloaded", "too_many_connections", "too_many_secrets"})
 """more work than there is room for; other reasons to come back later are the server's own state"""
 
 _OF_THE_FILE = frozenset({"bad_file", "no_audio", "empty_audio", "bad_rate", "bad_channels", "too_large", "too_long"})

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-
 from ...errors import ClientError, CohearError
 from .answers import Error, Fault
 from .requests import Refused
@@ -21,8 +17,3 @@ def error_of(fault: CohearError) -> Error:
 def fault_of(fault: CohearError, **rest: None) -> Fault:
     kind = "invalid_request_error" if isinstance(fault, ClientError) else "server_error"
     return Fault(kind, fault.code, str(fault), **rest)
-
-
-def error_object(fault: CohearError) -> dict[str, Any]:
-    """The same over HTTP."""
-    return {"error": msgspec.to_builtins(fault_of(fault))}

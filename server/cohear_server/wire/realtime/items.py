@@ -27,6 +27,8 @@ from .settings import Settings
 
 PRE_ROLL_SAMPLES = SAMPLE_RATE_HZ * 3 // 10
 """audio before the first voiced frame that belongs to the speech"""
+MAX_TEXT_CHARS = 50_000
+"""about an hour of speech: longer items of a client that does not commit are committed for it"""
 
 
 @dataclass(slots=True)
@@ -115,7 +117,13 @@ class Items:
             yield from self._delta(item, self._lead(item, final.text, final.language) + rest)
         item.text = joined_texts((item.text, final.text), final.language)
         item.shown, item.language = "", final.language
-        item.words += final.words or ()
+        if self.settings.logprobs:
+            item.words += final.words or ()
+        if item is self._open and self.settings.turns is None and len(item.text) > MAX_TEXT_CHARS:
+            self._waiting.popleft()
+            self._open = None
+            yield from self._committed(item)
+            yield from self._settled(item)
         yield from self._ended(item, final.end)
 
     def lost(self, lost: Lost) -> Iterator[Answer]:
@@ -133,10 +141,11 @@ class Items:
         """The stream is over: text that the client had no time to commit is told all the same."""
         while self._waiting:
             item = self._waiting.popleft()
-            if item is self._open and not item.dropped and (item.text or item.fault):
+            if item is self._open:
+                if not (item.text or item.fault):
+                    continue
                 yield from self._committed(item)
-            if item is not self._open or item.text or item.fault:
-                yield from self._settled(item)
+            yield from self._settled(item)
         self._open = None
 
     def failed(self, fault: CohearError) -> Iterator[Answer]:

@@ -97,7 +97,7 @@ class RealtimeWire:
     def _append(self, audio: bytes) -> Iterable[Command]:
         self._appended = self._appended or bool(audio)
         self._bytes += len(audio)
-        audio = self._rest + audio
+        audio = self._rest + audio if self._rest else audio  # which is long, and need not be copied
         whole = len(audio) - len(audio) % self._settings.format.frame_bytes
         self._rest = audio[whole:]
         return [Audio(audio[at : min(whole, at + MAX_AUDIO_BYTES)]) for at in range(0, whole, MAX_AUDIO_BYTES)]

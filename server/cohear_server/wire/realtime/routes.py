@@ -1,10 +1,11 @@
-"""The way in: `/v1/realtime` for a session, and `/v1/realtime/client_secrets` for words that let browsers in."""
+"""The way in: `/v1/realtime` for a session, and two paths, of the present API and of the beta, for client secrets."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from secrets import token_hex
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.datastructures import Headers
@@ -19,24 +20,24 @@ from ...live.service import Service
 from ..channel import Gone, WebSocketChannel, caller_of
 from ..connection import serve
 from ..credentials import secret_of
+from ..openai.faults import error_object, status_of
 from ..sockets import allow_messages, retry_after
 from ..starting import WARMING_UP
 from ..web import origin_allowed, sharing
 from .client_secrets import PREFIX, ClientSecrets, Wanted
-from .faults import error_object
 from .realtime import RealtimeWire
 from .requests import MAX_MESSAGE_BYTES, Session
 from .settings import Offer, Settings
 
+T = TypeVar("T")
+
 PATH = "/v1/realtime"
+SECRETS_PATH, BETA_SECRETS_PATH = f"{PATH}/client_secrets", f"{PATH}/transcription_sessions"
 SUBPROTOCOL = "realtime"
 BETA_HEADER, BETA_SUBPROTOCOL = "realtime=v1", "openai-beta.realtime-v1"
 MAX_BODY_BYTES = 64 << 10
 BODY_S = 10.0
 """time for the body of a request"""
-
-BUSY = frozenset({"overloaded", "too_many_secrets"})
-"""more than there is room for; for other reasons to come back later there is 503"""
 
 Issue = Callable[[Headers, float], str]
 """A new secret for whoever sent these headers, that lets its bearer in for so many seconds. Raises ClientError."""
@@ -58,22 +59,30 @@ def routes(service: Service, issue: Issue) -> list[BaseRoute]:
         settings = secrets.settings_of(secret_of(socket.scope, socket.headers)) or Settings.usual(offer_of(service))
         await serve(channel, RealtimeWire(settings, beta=beta), service, caller_of(socket))
 
+    def made(request: Request, wanted: Wanted, *, beta: bool) -> dict[str, Any]:
+        """A client secret and its session, as either shape has them."""
+        settings = Settings.usual(offer_of(service)).updated(wanted.session or Session())
+        secret = PREFIX + issue(request.headers, wanted.life_s)
+        until_s = secrets.keep(caller_of(request).key_id, secret, settings, wanted.life_s)
+        held = {"value": secret, "expires_at": until_s}
+        session = settings.told(f"sess_{token_hex(8)}", beta=beta)
+        return {**session, "client_secret": held} if beta else {**held, "session": session}
+
     async def client_secret(request: Request) -> Response:
+        beta = request.url.path == BETA_SECRETS_PATH
         shared = sharing(request.headers, service)
         try:
             if not service.ready:
                 raise WARMING_UP
-            wanted = read_wanted(await body_of(request))
-            settings = Settings.usual(offer_of(service)).updated(wanted.session or Session())
-            secret = PREFIX + issue(request.headers, wanted.life_s)
-            until_s = secrets.keep(caller_of(request).key_id, secret, settings, wanted.life_s)
+            body = await body_of(request)
+            wanted = Wanted(session=read(body, Session)) if beta else read(body, Wanted)
+            told = made(request, wanted, beta=beta)
         except CohearError as fault:
             return refusal(fault, shared)
-        session = settings.told(f"sess_{token_hex(8)}")
-        told = {"value": secret, "expires_at": until_s, "session": session}
         return JSONResponse(told, headers={**shared, "cache-control": "no-store"})
 
-    return [WebSocketRoute(PATH, realtime), Route(f"{PATH}/client_secrets", client_secret, methods=["POST"])]
+    secret_routes = [Route(path, client_secret, methods=["POST"]) for path in (SECRETS_PATH, BETA_SECRETS_PATH)]
+    return [WebSocketRoute(PATH, realtime), *secret_routes]
 
 
 class RealtimeChannel(WebSocketChannel):
@@ -115,22 +124,16 @@ async def body_of(request: Request) -> bytes:
     return body
 
 
-def read_wanted(body: bytes) -> Wanted:
+def read(body: bytes, kind: type[T]) -> T:
     """Raises ClientError(`invalid_value`)."""
     try:
-        return msgspec.json.decode(body or b"{}", type=Wanted)
+        return msgspec.json.decode(body or b"{}", type=kind)
     except (msgspec.DecodeError, RecursionError) as fault:
         raise ClientError("invalid_value", f"the body cannot be used ({fault})", "send the JSON of a session") from None
 
 
 def refusal(fault: CohearError, headers: dict[str, str] | None = None) -> Response:
     """An error as the SDKs read it."""
-    status, extra = 500, {}
-    match fault:
-        case OverloadError():
-            status, extra = 429 if fault.code in BUSY else 503, retry_after(fault)
-        case ClientError():
-            status = {"unauthorized": 403, "too_large": 413, "slow_request": 408}.get(fault.code, 400)
-    return JSONResponse(
-        error_object(fault), status_code=status, headers={**(headers or {}), **extra, "cache-control": "no-store"}
-    )
+    extra = retry_after(fault) if isinstance(fault, OverloadError) else {}
+    every = {**(headers or {}), **extra, "cache-control": "no-store"}
+    return JSONResponse(error_object(fault), status_code=status_of(fault), headers=every)
