@@ -7,6 +7,7 @@ import base64
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 import soundfile
 from cohear_server.access.keys import add_key
 from cohear_server.scheduling.ladder import Rung
-from cohear_testing.fake import FakeBackend, FakeOptions
+from cohear_testing.fake import FAKE_MODEL, FakeBackend, FakeOptions
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -83,6 +84,18 @@ async def test_each_format_tells_the_same_text_and_which_model_heard_it() -> Non
         srt, vtt = [(await caller.send(response_format=name)).text for name in ("srt", "vtt")]
         assert srt.startswith("1\n00:00:0")
         assert vtt.startswith("WEBVTT\n\n00:00:0")
+
+
+async def test_names_of_any_script_and_holes_in_a_file_are_told_in_headers_too() -> None:
+    model = replace(FAKE_MODEL, name="модель")
+    async with asking(FakeBackend(FakeOptions(model=model))) as (caller, _):
+        cut = {"file": ("речь.flac", CLIP.read_bytes()[:150_000])}
+        response = await caller.client.post(TRANSCRIBE, files=cut)
+        assert response.json()["model"] == "модель"
+        assert response.headers["x-cohear-model"] == "??????"
+        (warning,) = response.json()["warnings"]
+        assert warning.startswith("речь.flac: the file is damaged")
+        assert response.headers["x-cohear-warning"].startswith("????.flac: the file is damaged")
 
 
 @pytest.mark.parametrize("name", ["timestamp_granularities[]", "timestamp_granularities", "timestamp_granularities[0]"])
