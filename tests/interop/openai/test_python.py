@@ -60,6 +60,7 @@ def test_every_format_tells_the_same(client: OpenAI, text: str) -> None:
     assert told.logprobs is not None
     assert "".join(one.token or "" for one in told.logprobs).strip() == text
     assert all(one.logprob is not None and one.logprob <= 0 for one in told.logprobs)
+    assert "country" in create(file=CLIP.path, model="x", temperature=0.2).text
     srt = create(file=CLIP.path, model="x", response_format="srt")
     vtt = create(file=CLIP.path, model="x", response_format="vtt")
     assert srt.startswith("1\n")

@@ -114,7 +114,7 @@ class Rest:
             upload = self._uploads.hear(
                 self._service.model, UploadedFile(asked.file, asked.name, caller.tenant), asked.fields.hearing(task)
             )
-            headers = {"x-cohear-model": self._service.model.name, "cache-control": "no-store"}
+            headers = {"x-cohear-model": _in_header(self._service.model.name), "cache-control": "no-store"}
             if asked.fields.stream:
                 events = self._streamed(held.pop_all(), upload, asked, task)
                 return StreamingResponse(events, media_type="text/event-stream", headers=headers)
@@ -154,5 +154,9 @@ def refusal(fault: CohearError) -> Response:
 
 
 def _warned(heard: Hearing) -> dict[str, str]:
-    told = " ".join(heard.warnings).encode("ascii", "replace").decode()
-    return {"x-cohear-warning": told} if told else {}
+    return {"x-cohear-warning": _in_header(" ".join(heard.warnings))} if heard.warnings else {}
+
+
+def _in_header(text: str) -> str:
+    """What a header can hold of a text."""
+    return text.encode("ascii", "replace").decode()
