@@ -42,7 +42,7 @@ def test_files_take_what_ten_streams_leave_and_their_p95_hardly_moves(speakers: 
     p95_ms: list[dict[str, float]] = []
     for waiting in (0, 32):
         waits: dict[str, list[float]] = {"cursor_lag": [], "final_over_endpoint": []}
-        for seed in range(3):
+        for seed in range(6):
             run = Run(MACHINES[name], speakers, 10, seed=seed)
             run.files.waiting = waiting
             run.run()
