@@ -200,7 +200,8 @@ def test_the_queue_is_counted_by_kind() -> None:
     scheduler.submit(job("s1"), 0.0)
     for _ in range(2):
         scheduler.submit(job("s2", JobKind.FINAL), 0.0)
-    assert scheduler.depth() == {JobKind.PARTIAL: 1, JobKind.FINAL: 2}
+    scheduler.submit(job("s3", JobKind.BULK), 0.0)
+    assert scheduler.depth() == {JobKind.PARTIAL: 1, JobKind.FINAL: 2, JobKind.BULK: 1}
 
 
 async def test_metrics_are_there_before_the_model_is() -> None:
