@@ -14,8 +14,8 @@ const table = (title, heads, rows) => {
   return made('table', '', made('caption', title), made('thead', '', head), made('tbody', '', ...rows));
 };
 
-/** A schema with what it refers to. */
-const resolved = (api, schema) =>
+/** A schema with what it refers to; none has no fields. */
+const resolved = (api, schema = {}) =>
   schema.$ref ? api.components.schemas[schema.$ref.split('/').at(-1)] : schema;
 
 /** Fields of an object, those of all its parts. */
