@@ -28,7 +28,7 @@ from .options import HearingOptions
 from .sources import Source
 from .speech import make_detector
 from .splitter import Splitter, Window
-from .text import WindowText, heard, placed
+from .text import WindowText, placed
 
 T = TypeVar("T")
 
@@ -88,7 +88,7 @@ class Upload:
             language, first = await self._first(windows)
             for window, result in first:
                 other = language is not None and result.words and result.language != language
-                yield placed(window, heard(await self._decoded(window, language) if other else result))
+                yield placed(window, await self._decoded(window, language) if other else result)
             async for window in windows:
                 waiting.append(asyncio.create_task(self._text(window, language)))
                 if len(waiting) >= AHEAD:
@@ -150,7 +150,7 @@ class Upload:
             return work()
 
     async def _text(self, window: Window, language: str | None) -> WindowText:
-        return placed(window, heard(await self._decoded(window, language)))
+        return placed(window, await self._decoded(window, language))
 
     async def _decoded(self, window: Window, language: str | None) -> DecodeResult:
         options = self._hearing.decode_options(self._bench.model, language)
