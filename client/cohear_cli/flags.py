@@ -146,13 +146,25 @@ def _add_hearing_options(parser: argparse.ArgumentParser) -> None:
         help="try again by steps of T, up to 1, where the text looks wrong (default: only the engine's own remedies)",
     )
     group.add_argument(
-        "--compression-ratio-threshold", type=_or(math.inf, float), default=2.4, metavar="X", help="looks wrong above"
+        "--compression-ratio-threshold",
+        type=_or(math.inf, float),
+        default=2.4,
+        metavar="X",
+        help="a text that compresses better than this looks wrong",
     )
     group.add_argument(
-        "--logprob-threshold", type=_or(-math.inf, float), default=-1.0, metavar="X", help="looks wrong below"
+        "--logprob-threshold",
+        type=_or(-math.inf, float),
+        default=-1.0,
+        metavar="X",
+        help="a text with a lower mean log probability looks wrong",
     )
     group.add_argument(
-        "--no-speech-threshold", type=_or(math.inf, float), default=0.6, metavar="X", help="but not above"
+        "--no-speech-threshold",
+        type=_or(math.inf, float),
+        default=0.6,
+        metavar="X",
+        help="but not where silence is more probable than this",
     )
     group.add_argument(
         "--batch-size",

@@ -16,12 +16,12 @@ from tokenizers import Tokenizer
 from ..core.jobs import DecodeOptions
 
 POSITIONS = 448
-"""of the decoder: prompt and text together"""
+"""Positions of the decoder, for prompt and text together."""
 MAX_NEW_TOKENS = 224
-"""of text, as in Whisper: half of the positions"""
+"""Most tokens of text: half of the positions, as in Whisper."""
 MAX_PROMPT_TOKENS = POSITIONS - MAX_NEW_TOKENS - 5
-"""of previous text: what the text leaves, less <|startofprev|> and the four that begin a transcript. Only the newest
-are kept, as in Whisper"""
+"""Most tokens of previous text: the other half, less <|startofprev|> and the four tokens that begin a transcript. Only
+the newest are kept, as in Whisper."""
 
 
 @dataclass(frozen=True, slots=True)
