@@ -65,8 +65,8 @@ class Feed:
     # from other threads
 
     def start(self) -> None:
-        """Load the model, if it is not loaded yet. Raises ClientError for one that cannot be had, BackendUnavailable for anything
-        else."""
+        """Load the model, if it is not loaded yet. Raises ClientError for one that cannot be had, BackendUnavailable
+        for anything else."""
         asyncio.run_coroutine_threadsafe(self._start(), self._loop.result()).result()
 
     def enter(self) -> bool:

@@ -1,9 +1,8 @@
 """What a run remembers of earlier ones: transcripts of whole files, and what was heard in single windows.
 
-Keys are hashes of the audio and of all options that decide its text. So a file that was moved or renamed is found again,
-and a file that was changed is not. With the windows, a run that was killed goes on in the middle of a file. Their
-entries are those of `engine.results`, and do not depend on how files are split.
-"""
+Keys are hashes of the audio and of all options that decide its text. So a file that was moved or renamed is found
+again, and a file that was changed is not. With the windows, a run that was killed goes on in the middle of a file.
+Their entries are those of `engine.results`, and do not depend on how files are split."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ CACHE_VERSION = "4"
 
 @dataclass(frozen=True, slots=True)
 class HearingOptions:
-    """All that decides the text, but for the model. Raises ClientError(`bad_field`) for text that cannot stand in a prompt."""
+    """All that decides the text, except the model. Raises ClientError(`bad_field`) for text that no prompt may have."""
 
     language: str | None = None
     """None: found for each file, from its first windows"""

@@ -78,8 +78,9 @@ class Window:
         return self.pieces[-1].start + self.pieces[-1].length
 
     def span(self, begin: int, end: int) -> tuple[int, int]:
-        """The place in the file of a word of samples [begin, end), cut to the stretch of speech that it lies in most. Word times
-        from alignment often reach into the pause beside the word."""
+        """The place in the file of a word of samples [begin, end), cut to the stretch of speech that it lies in most.
+
+        Word times from alignment often reach into the pause beside the word."""
         shares = [(min(end, last) - max(begin, first), first, last) for first, last in self.speech]
         share, first, last = max(shares, default=(0, 0, 0))
         if share > 0:

@@ -60,8 +60,8 @@ class LocalBackend:
         return self._ready().info
 
     async def start(self) -> None:
-        """Does nothing if it was started before. Raises ClientError(`bad_model`, `bad_profile`), or BackendUnavailable if
-        the loaded model does not run."""
+        """Does nothing if it was started before. Raises ClientError(`bad_model`, `bad_profile`), or BackendUnavailable
+        if the loaded model does not run."""
         if self._engine is not None:
             return
         engine = await self._workers.run(self._load)
