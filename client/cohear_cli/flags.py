@@ -133,6 +133,18 @@ def _add_hearing_options(parser: argparse.ArgumentParser) -> None:
         "--beam-size", type=_or(1, number(int, 1)), default=1, metavar="N", help="(default: %(default)s)"
     )
     group.add_argument(
+        "--batch-size",
+        type=_or(0, number(int, 0)),
+        default=0,
+        metavar="N",
+        help="windows decoded together (0: by the device)",
+    )
+    _add_temperature_options(group)
+
+
+def _add_temperature_options(group: argparse._ActionsContainer) -> None:
+    """When a text is decoded again, as Whisper does it."""
+    group.add_argument(
         "--temperature",
         type=number(float, 0, 1),
         default=0.0,
@@ -165,13 +177,6 @@ def _add_hearing_options(parser: argparse.ArgumentParser) -> None:
         default=0.6,
         metavar="X",
         help="but not where silence is more probable than this",
-    )
-    group.add_argument(
-        "--batch-size",
-        type=_or(0, number(int, 0)),
-        default=0,
-        metavar="N",
-        help="windows decoded together (0: by the device)",
     )
 
 

@@ -1,4 +1,7 @@
-/** Signs of life on one connection: ours, where the page has nothing to say, and the server's, whose silence ends it. */
+/**
+ * Keepalives on one connection: the page sends them when it has nothing else to send, and ends a connection on which
+ * the server is silent for too long.
+ */
 
 /** Keepalives come this often within the server's idle timeout. */
 const KEEPALIVES = 3;
