@@ -1,4 +1,4 @@
-"""Checks the documents against the code: links lead somewhere, Python parses, protocol examples are messages.
+"""Checks the documents against the code: links and paths lead somewhere, Python parses, protocol examples are messages.
 
 A JSON block of docs/protocol.md with a `type` must be a message with no field that the protocol does not know, and
 every message must have an example. Each `cohear` command in an `sh` block must be one that the command line takes, and
@@ -28,6 +28,9 @@ from cohear_client.messages import tag_of
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SOURCE = re.compile(r"`([\w-]+(?:/[\w.-]+)*/[\w-]+\.(?:py|js|sh|md|toml|html|css))`")
+PLACES = (ROOT, ROOT / "server" / "cohear_server", ROOT / "client", ROOT / "client" / "cohear_client")
+"""where a path in a document may begin"""
 OPERATOR = re.compile(r"[|&;<>()]+")
 CLIENT = {tag_of(message) for message in get_args(protocol.ClientMessage)}
 SERVER = {tag_of(message) for message in get_args(protocol.ServerMessage)}
@@ -50,6 +53,9 @@ def check(document: Path) -> Iterator[str]:
         path = target.partition("#")[0]
         if path and "://" not in target and not target.startswith("mailto:") and not (document.parent / path).exists():
             yield f"{name}: link to {target} leads nowhere"
+    for source in SOURCE.findall(BLOCK.sub("", text)):
+        if not any((place / source).exists() for place in PLACES):
+            yield f"{name}: there is no {source}"
     for language, code in BLOCK.findall(text):
         if language == "python":
             try:

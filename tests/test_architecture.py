@@ -140,6 +140,16 @@ def test_modules_are_short_and_introduce_themselves(path: Path) -> None:
     assert ast.get_docstring(ast.parse(text)), "a module docstring says what it is and is not"
 
 
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_functions_are_short(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lines = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
+    if name_of(path) == "cohear_server.ops.metrics":
+        del lines["__init__"]  # a table: one line for each metric
+    assert {name: length for name, length in lines.items() if length > 40} == {}
+
+
 def test_the_session_is_small() -> None:
     path = PACKAGES["cohear_server"] / "core" / "session.py"
     text = path.read_text()

@@ -33,6 +33,14 @@ def test_defaults() -> None:
     assert load(parsed(), {}) == ServerConfig()
 
 
+def test_the_help_shows_numbers_as_numbers_or_by_their_unit() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    shown = {action.dest: action.metavar for action in parser._actions}
+    assert (shown["max_streams_per_key"], shown["endpoint_ms"], shown["max_segment_s"]) == ("N", "MS", "S")
+    assert (shown["model"], shown["cache_dir"]) == ("MODEL", "DIR")
+
+
 def test_the_later_source_wins(tmp_path: Path) -> None:
     file = tmp_path / "cohear.toml"
     file.write_text('port = 1\nhost = "file"\nmodel = "base"\nmax_segment_s = 10')

@@ -129,6 +129,18 @@ def _add_hearing_options(parser: argparse.ArgumentParser) -> None:
         "--beam-size", type=_or(1, number(int, 1)), default=1, metavar="N", help="(default: %(default)s)"
     )
     group.add_argument(
+        "--batch-size",
+        type=_or(0, number(int, 0)),
+        default=0,
+        metavar="N",
+        help="windows decoded together (0: by the device)",
+    )
+    _add_temperature_options(group)
+
+
+def _add_temperature_options(group: argparse._ActionsContainer) -> None:
+    """When a text is decoded again, as Whisper does it."""
+    group.add_argument(
         "--temperature",
         type=number(float, 0, 1),
         default=0.0,
@@ -142,20 +154,25 @@ def _add_hearing_options(parser: argparse.ArgumentParser) -> None:
         help="try again by steps of T, up to 1, where the text looks wrong (default: only the engine's own remedies)",
     )
     group.add_argument(
-        "--compression-ratio-threshold", type=_or(math.inf, float), default=2.4, metavar="X", help="looks wrong above"
+        "--compression-ratio-threshold",
+        type=_or(math.inf, float),
+        default=2.4,
+        metavar="X",
+        help="a text that compresses better than this looks wrong",
     )
     group.add_argument(
-        "--logprob-threshold", type=_or(-math.inf, float), default=-1.0, metavar="X", help="looks wrong below"
+        "--logprob-threshold",
+        type=_or(-math.inf, float),
+        default=-1.0,
+        metavar="X",
+        help="a text with a lower mean log probability looks wrong",
     )
     group.add_argument(
-        "--no-speech-threshold", type=_or(math.inf, float), default=0.6, metavar="X", help="but not above"
-    )
-    group.add_argument(
-        "--batch-size",
-        type=_or(0, number(int, 0)),
-        default=0,
-        metavar="N",
-        help="windows decoded together (0: by the device)",
+        "--no-speech-threshold",
+        type=_or(math.inf, float),
+        default=0.6,
+        metavar="X",
+        help="but not where silence is more probable than this",
     )
 
 

@@ -35,7 +35,7 @@ a second, and ends the streams of a revoked key. FILE is --keys, else {VARIABLE}
   cohear keys revoke reception""",
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, dest="action")
-    for name, text in (("add", "make a key, and print it"), ("revoke", "a key is one no more")):
+    for name, text in (("add", "make a key, and print it"), ("revoke", "make a key invalid, and end its streams")):
         actions.add_parser(name, help=text, description=text).add_argument("name", metavar="NAME", help="whose key")
     scope = "what it is good for, each in its turn: stream (the default), operate (/metrics, /v1/status, /dashboard)"
     actions.choices["add"].add_argument("--scope", action="append", choices=("stream", "operate"), help=scope)

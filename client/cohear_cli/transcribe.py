@@ -41,11 +41,11 @@ def add_parser(subparsers: Subparsers) -> None:
         help="transcribe files and folders, with or without a server",
         formatter_class=Help,
         usage="cohear transcribe PATH... [flags]",
-        description="""Transcribe audio and video files. Without --url the model runs in this process, and speech of all
-files is decoded together; with it a server does the work. Without --format the text is printed.
-A bad file costs one line on stderr and exit code 1, no more; one that is done but for what is damaged in
-it, a line and exit code 3. A run that was interrupted or killed goes
-on where it was when it is started again.""",
+        description="""Transcribe audio and video files. Without --url the model runs in this process, and speech of
+all files is decoded together; with it a server does the work. Without --format the text is printed.
+A bad file costs one line on standard error and exit code 1; the other files go on. A file with damaged
+parts gives a line and exit code 3. A run that was interrupted or killed goes on where it stopped when it
+is started again.""",
         epilog="""examples:
   cohear transcribe talk.mp3
   cohear transcribe recordings/ --format txt,srt --output-dir text

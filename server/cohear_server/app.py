@@ -101,14 +101,6 @@ def create_app(service: Service) -> Starlette:
     guard, ways_in, issue = guarded(service)
     uploads = uploads_of(service)
 
-    async def healthz(_: Request) -> Response:
-        return JSONResponse({"status": "alive"})
-
-    async def readyz(_: Request) -> Response:
-        if service.state != "ready":
-            return JSONResponse({"status": service.state}, status_code=503, headers={"retry-after": "1"})
-        return JSONResponse({"status": "ready", "model": service.model.name, "streams": len(service.streams)})
-
     async def stream(socket: Socket) -> None:
         if not origin_allowed(socket.headers, allowed_origins(service.config)):
             await socket.close()  # before it is accepted: the browser gets a 403
@@ -117,10 +109,9 @@ def create_app(service: Service) -> Starlette:
         await socket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
         await speak(WebSocketChannel(socket), NativeWire(), service, caller_of(socket))
 
-    health = [Route("/healthz", healthz), Route("/readyz", readyz)]
     return Starlette(
         routes=[
-            *health,
+            *_health(service),
             *ways_in,
             WebSocketRoute(PATH, stream),
             *realtime.routes(service, issue),
@@ -131,6 +122,18 @@ def create_app(service: Service) -> Starlette:
         ],
         middleware=[Middleware(Hosts, config=service.config), *guard],
     )
+
+
+def _health(service: Service) -> list[Route]:
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(_: Request) -> Response:
+        if service.state != "ready":
+            return JSONResponse({"status": service.state}, status_code=503, headers={"retry-after": "1"})
+        return JSONResponse({"status": "ready", "model": service.model.name, "streams": len(service.streams)})
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz)]
 
 
 def uploads_of(service: Service) -> Uploads:

@@ -180,9 +180,15 @@ def add_arguments(parser: argparse.ArgumentParser, *, only: tuple[str, ...] = ()
             continue
         text += f" (default: {item.default})" if item.default not in ("", 0) and "default" not in text else ""
         choices = choices_of(item) or None
-        metavar = None if choices else item.name.rsplit("_", maxsplit=1)[-1].upper()
         kind = type(item.default)
+        metavar = None if choices else _metavar(item.name, kind)
         parser.add_argument(flag, type=kind, choices=choices, metavar=metavar, default=None, help=text)
+
+
+def _metavar(name: str, kind: type) -> str:
+    """What stands for the value in the help: its unit, `N` for another number, or the last word of the name."""
+    last = name.rsplit("_", maxsplit=1)[-1].upper()
+    return "N" if kind in (int, float) and last not in ("MS", "S", "MB", "PORT") else last
 
 
 def help_of(item: msgspec.structs.FieldInfo) -> str:

@@ -1,6 +1,6 @@
-"""How audio files are read: what is in them and when it is heard, by PyAV; soundfile for the few that it does not know.
+"""Reads audio files with PyAV: what is in them, and at which time. soundfile reads the few formats that PyAV does not.
 
     links -> track -> recording -> (mixing) -> cohear_client.files
 
-The truth about a file is its packets and their presentation times, never the length that a header guesses.
+What counts is the packets of a file and their presentation times, never the length in the header, which may be wrong.
 """

@@ -1,6 +1,6 @@
-"""A recording that is still being made, read as it comes and without delay: mono samples, packet by packet.
+"""Reads a recording that is still being made, without delay: mono samples, packet by packet.
 
-Unlike `recording` it holds nothing back, and takes only one link, from front to back. Where packets are missing or
+Unlike `recording` it holds nothing back, and reads only one link, from front to back. Where packets are missing or
 cannot be decoded, there is silence.
 """
 
@@ -19,9 +19,9 @@ from .sound import Wave
 from .track import Lost, Sound, Track
 
 LONGEST_PAUSE_S = 60.0
-"""a longer one is a new clock"""
+"""A longer pause is taken for a new clock, not for silence."""
 SILENCE_S = 1.0
-"""at most in one piece"""
+"""Most silence in one piece."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,8 +1,8 @@
 """Where one recording ends in a file and the next begins.
 
-Files that were put one behind the other are one file to their owner: chained Ogg, MP3 and WAV joined by `cat`, WebM
-of a recorder that was started twice. Readers stop at the first, or read the second by the header of the first. Each
-is a link here, and is read as a file of its own.
+Several recordings may be joined to one file: chained Ogg, MP3 and WAV joined by `cat`, WebM of a recorder that was
+started twice. Most readers stop after the first recording, or read the second with the header of the first. Here each
+recording is a *link*, and is read as a file of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 SCAN_BYTES = 1 << 20
 _OVERLAP_BYTES = 64
-"""of two scanned blocks; no marker is longer"""
+"""Overlap of two scanned blocks; no marker is longer."""
 _TAG_BYTES = 10
 
 
@@ -88,7 +88,7 @@ def _read_at(file: BinaryIO, at: int, size: int) -> bytes:
 
 
 def _marker(head: bytes) -> re.Pattern[bytes] | None:
-    """What begins each further recording of such a file."""
+    """The pattern with which each further recording of such a file begins."""
     if head[:4] == b"fLaC":
         return re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
     if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":

@@ -1,9 +1,9 @@
-"""One channel out of several, such that speech is neither cancelled nor drowned.
+"""Mixes several channels to one, without making speech softer.
 
-A mean cancels a voice that is inverted in one channel, and leaves a sixth of one that is in the centre of six. Here a
-channel counts by how much of its energy comes and goes, as speech does: what stands out from its own floor. Channels
-that move against the loudest one are inverted. Where channels are alike it is the mean.
-"""
+The mean of all channels is not good enough: it cancels a voice that is inverted in one channel, and makes a voice in
+one of six channels six times softer. Here the weight of a channel follows from its speech: energy that comes and goes,
+above the channel's own floor. A channel that is inverted against the one with most speech is inverted back. Where
+channels are alike, the result is the mean."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ FRAME_S = 0.02
 BAND_HZ = 8_000
 """channels are compared at about this rate"""
 FLOOR_FRAMES = 400
-"""whose lowest tenth is a channel's floor"""
+"""The floor of a channel is the level of the lowest tenth of so many frames."""
 OVER_FLOOR = 4.0
 """energy above so many times the floor is taken for speech"""
 DECAY_S = 5.0
 FULL_DB, NONE_DB = -20.0, -30.0
-"""beside the channel with most speech: from here on a channel counts in full, up to here not at all"""
+"""Speech of a channel, compared with the channel with most speech: from `FULL_DB` on the channel counts in full, below
+`NONE_DB` not at all."""
 BESIDE_CENTRE_DB = -50.0
-"""that other channels are put back by where there is a centre: film has its speech there"""
+"""Where there is a centre channel, the others are lowered by this: in films, speech is in the centre."""
 INVERTED, UPRIGHT = -0.6, -0.2
 """correlation with the channel with most speech"""
 FADE_S = 0.01
 
 
 class Mixer:
-    """Takes blocks of [n, channels] in order and gives [n]; what it finds in a block holds for that block already."""
+    """Takes blocks of [n, channels] in order and gives [n]. The weights that follow from a block are used for that
+    block already."""
 
     def __init__(self, channels: int, rate_hz: int, roles: Sequence[str] = ()) -> None:
         """`roles` are FFmpeg's names of the channels (`FC` front centre, `LFE` low frequencies), where known."""
@@ -99,7 +101,7 @@ class Mixer:
         sign = self._sign * self._sign[reference]
         sign = np.where(alike < INVERTED, -1.0, np.where(alike > UPRIGHT, 1.0, sign)).astype(np.float32)
         weight = share * sign / share.sum()
-        # all turned over sounds the same: the turn that is less of a change
+        # a mix and its inverse sound the same: take the one that is nearer to the last weights
         turned = -1.0 if float(weight @ self._weight) < 0 else 1.0
         self._sign = sign * np.float32(turned)
         self._weight = (weight * turned).astype(np.float32)

@@ -1,6 +1,6 @@
-"""A whole file on one line of time: its links one behind the other, silence where no packet is, one rate throughout.
+"""A whole file on one time line: its links one after the other, silence where packets are missing, and one rate.
 
-It keeps a list of what could not be read, and puts silence in its place, so that all that follows keeps its time.
+It keeps a list of what could not be read, and puts silence there, so that everything after it keeps its time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST_PAUSE_S = 86_400.0
 SILENCE_S = 4.0
 """at most in one block"""
 DAMAGES = 1000
-"""places that are kept; of more only the length is counted"""
+"""Most places that are kept; of more only the length is counted."""
 
 
 class Recording:
@@ -73,7 +73,7 @@ class Recording:
             try:
                 self._track = Track(open_link(self._file, link), self._name, self._wanted)
             except (av.FFmpegError, ClientError, OSError, ValueError):
-                # what looks like one more recording and is none: nothing that could be heard
+                # it only looked like one more recording: there is no sound to lose
                 continue
             yield from self._one(self._track)
 
@@ -134,7 +134,7 @@ class Recording:
 
 
 class _Converter:
-    """To one rate; what has it already passes as it is."""
+    """Converts to one rate; sound of that rate passes unchanged."""
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz

@@ -28,23 +28,23 @@ TIMED = FROM_ZERO | {"asf", "flv", "live_flv", "mpeg", "mpegts", "mxf", "ogg", "
 """and all whose packets have times of their own; the time of these begins with their first packet. In others sound
 follows sound, and the times that FFmpeg gives are computed from a bit rate."""
 BROADCAST = frozenset({"mpeg", "mpegts", "asf", "flv", "live_flv"})
-"""where a leap of time is a new clock, not a pause"""
+"""Containers in which a jump of time is a new clock, not a pause."""
 PADDED = frozenset({"mov", "mp4", "ogg"})
-"""containers that tell the end of sound to the sample"""
+"""Containers whose end of sound is exact to the sample."""
 DECLARED = frozenset({"aiff", "ape", "asf", "avi", "caf", "flac", "mov", "mp4", "tta", "w64", "wv"})
-"""containers that say how much sound they must hold, and are right"""
+"""Containers whose declared length is exact, so that missing sound can be found."""
 JITTER_S = 0.025
 VORBIS_JITTER_S = 0.1
 """FFmpeg estimates when its packets, of two lengths, are heard."""
 DEMUX_FAULTS = 64
-"""in a row that a container may give before the rest is given up"""
+"""After so many faults of a container in a row the rest is given up."""
 PLACEHOLDER_BYTES = 0x7FFF_0000
 """lengths from here on are what programs write into a WAV whose length they cannot know"""
 FLOWING: dict[str, Any] = {
     "buffer_size": 2_048,
     "container_options": {"probesize": "4096", "analyzeduration": "100000"},
 }
-"""FFmpeg would read seconds ahead before it gives the first sound"""
+"""Without these FFmpeg reads seconds ahead before it gives the first sound."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

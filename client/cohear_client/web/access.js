@@ -1,16 +1,16 @@
 /**
  * A key of the server, where it asks for one. The user is asked once; the tab remembers the key until it is closed.
- * The key itself goes nowhere but to /v1/token, which gives a token that holds a minute; all else is asked with that.
+ * The key itself is sent only to /v1/token, which gives a token for a minute. All other requests use tokens.
  */
 import { CohearError } from './errors.js';
 
 const STORED_AS = 'cohear.key';
 const TOKEN_PATH = 'v1/token';
 
-/** A token is taken for old after this part of its life. */
+/** After this part of its life a token is replaced. */
 const FRESH = 0.75;
 
-/** What a header can hold, and no key has more. */
+/** Characters that a header can hold; keys have no others. */
 const SENDABLE = /^[\x21-\x7e]+$/;
 
 const NOT_FOR_THIS = 'This key is not good for this: enter one that is, or ask whoever runs the server.';

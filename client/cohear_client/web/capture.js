@@ -5,10 +5,10 @@
  */
 import { CohearError, noServer } from './errors.js';
 
-/** Each frame costs the page some 0.5 ms and each ms waits to be sent; 32 are four of the audio thread's blocks. */
+/** Short frames cost the page more, long ones come later. 32 ms are four blocks of the audio thread. */
 const FRAME_MS = 32;
 
-/** Buffers go back to the audio thread so many at a time: one by one they cost the page as much as the sending. */
+/** So many buffers go back to the audio thread at a time, because one by one would cost too much. */
 const RETURNED = 10;
 
 /**

@@ -1,4 +1,4 @@
-/** Latency and jitter of the last minute, drawn: a dot an event, filled for finals; jitter as a line. */
+/** Draws latency and jitter of the last minute: one dot for each event, filled for finals; jitter as a line. */
 
 const SPAN_MS = 60_000;
 const AXIS_PX = 44;

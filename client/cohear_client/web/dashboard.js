@@ -1,4 +1,4 @@
-/** The operator's view: asks the server how it fares, as often as it takes a reading, and shows the answer. */
+/** The operator's view: asks for the server's status as often as the server measures it, and shows the answer. */
 import { Access } from './access.js';
 import { wait } from './backoff.js';
 import { Charts, fill, made, NOTHING, orNothing, written } from './board.js';

@@ -2,7 +2,7 @@
 import { CohearError } from './errors.js';
 import { toPcm16 } from './resample.js';
 
-/** Sent at a time: little where it is to look live, much where only speed counts. */
+/** Audio sent at a time: little at the pace of speech, much where only speed counts. */
 const BLOCK_S = 0.1;
 const FAST_BLOCK_S = 1;
 

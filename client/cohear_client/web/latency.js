@@ -1,4 +1,4 @@
-/** Figures of how a stream fares: latency of its events, jitter, and how long a frame takes from capture to send. */
+/** Measurements of one stream: latency of its events, jitter, and how long a frame takes from capture to send. */
 
 /** Values kept of each; the oldest go. */
 const KEEP = 600;

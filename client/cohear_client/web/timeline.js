@@ -2,8 +2,8 @@
  * The sessions of one stream as one conversation: events in the stream's own count, each once, and what is settled.
  *
  * A stream counts the client's samples from its first one on, whatever sessions it took. A session counts what it
- * received. They differ by where the session began and by the gaps: audio that was dropped on the way. Audio that is
- * settled is final, silent or told as lost: no session has to hear it again.
+ * received. They differ by where the session began and by the gaps: audio that was dropped on the way. Audio is
+ * settled when it is final, silent or reported as lost: no session needs it again.
  */
 
 /** Types of messages that a server keeps for a client that was cut off. */

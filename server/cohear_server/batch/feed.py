@@ -1,7 +1,7 @@
 """The dispatcher of a run over files: in an event loop of its own, fed from the thread that reads.
 
-    reader:     start -> enter (waits while as many windows are out as may) -> hand_over -> ... -> end
-    loop:       what was handed over: submit, hurry; and what `deliver` does with each result
+    reader's thread:   start -> enter (waits while too many windows are out) -> hand_over -> ... -> end
+    event loop:        runs what was handed over, which calls submit and hurry; then `deliver` with each result
 
 It knows jobs and results, no files and no text.
 """
@@ -65,8 +65,8 @@ class Feed:
     # from other threads
 
     def start(self) -> None:
-        """Load the model, unless it is. Raises ClientError for one that cannot be had, BackendUnavailable for anything
-        else."""
+        """Load the model, if it is not loaded yet. Raises ClientError for one that cannot be had, BackendUnavailable
+        for anything else."""
         asyncio.run_coroutine_threadsafe(self._start(), self._loop.result()).result()
 
     def enter(self) -> bool:
@@ -75,11 +75,11 @@ class Feed:
         return not self._closed.is_set()
 
     def leave(self) -> None:
-        """A window that entered is not decoded after all."""
+        """A window that entered needs no decoding: give its place back."""
         self._room.release()
 
     def hand_over(self, work: Callable[[], object]) -> None:
-        """Have a window that entered taken in: `work` runs in the loop, and more may come."""
+        """Run `work` in the loop; it submits a window that entered. More windows may come."""
         self._call(lambda: self._take_in(work))
 
     def flush(self) -> None:
@@ -105,7 +105,7 @@ class Feed:
     # in the loop
 
     def submit(self, job: DecodeJob, deliver: Deliver, *, again: bool = False) -> str:
-        """Have it decoded, and the id that it gets; `again`: its window was decoded before, and needs no room."""
+        """Queue a job; returns its id. `again`: its window was decoded before, and takes no room."""
         job = replace(job, id=str(next(self._numbers)))
         if not self._closed.is_set():
             self._out[job.id] = _Out(job, deliver)

@@ -1,7 +1,7 @@
-"""Which language a file is in, where nobody said: by evidence from its windows, one after the other.
+"""The language of a file, where nobody named it: evidence from its windows, one after the other.
 
-A window of a noise or of one word is often taken for another language. So each window counts by its length and by how
-sure its language was, until one language is ahead by enough: most files are settled by their first window.
+The model often names a wrong language for a window with a noise or a single word. So a window counts by its length and
+by the probability of its language, until one language is far enough ahead. For most files the first window is enough.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from ..core.jobs import DecodeResult
 
 AHEAD_S = 4.0
-"""sure seconds that the likeliest language must be ahead of the next"""
+"""Lead of the likeliest language over the next, in seconds weighted by the probability of the language."""
 MOST_WINDOWS = 5
-"""with words, after which the likeliest is taken"""
+"""After so many windows with words the likeliest language is taken."""
 
 
 class FileLanguage:
     def __init__(self, known: str | None = None, among: tuple[str, ...] = ()) -> None:
-        """`among`: one of these; none leaves it open."""
+        """`among`: the languages to choose from; empty: all."""
         self.language = known or (among[0] if len(among) == 1 else None)
         """what is spoken, once that is settled"""
         self._among = among
@@ -27,7 +27,7 @@ class FileLanguage:
         """Take in what was heard in a window of so many seconds."""
         if self.language is not None or result.error is not None or not result.words:
             return
-        if not result.language_probability:  # it was told, or there is only one
+        if not result.language_probability:  # the language was given, or the model has only one
             self.language = result.language or None
             return
         self._windows += 1
@@ -38,7 +38,7 @@ class FileLanguage:
             self.settle()
 
     def settle(self) -> str | None:
-        """The likeliest language, although more would be better; None if nothing was said."""
+        """The likeliest language by the evidence so far; None if no words were heard."""
         if self.language is None and self._sure_s:
             likeliest = max(self._sure_s, key=self._sure_s.__getitem__)
             self.language = likeliest if self._may_be(likeliest) else self._among[0]

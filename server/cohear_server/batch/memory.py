@@ -1,9 +1,8 @@
 """What a run remembers of earlier ones: transcripts of whole files, and what was heard in single windows.
 
-Keys hold the audio itself and all that decides its text, so a file that was moved or renamed is known, and one that was
-changed is not. Windows let a killed run go on in the middle of a file; their entries are those of `engine.results`,
-so how files are split is no part of them.
-"""
+Keys are hashes of the audio and of all options that decide its text. So a file that was moved or renamed is found
+again, and a file that was changed is not. With the windows, a run that was killed goes on in the middle of a file.
+Their entries are those of `engine.results`, and do not depend on how files are split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model of a run over files: found at once, loaded when there is something to decode."""
+"""The model of a run over files. It is found at once, and loaded only when there is something to decode."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..scheduling.throughput import MAX_WINDOW_S, ThroughputOptions
 from .options import HearingOptions
 
 CPU_BATCH, GPU_BATCH = 10, 48
-"""windows, at most"""
+"""most windows in a batch"""
 CPU_BATCH_S = 100.0
-"""and so eight windows of 8 s, five of 16 s, three that are padded to 30 s. Of long windows eight are 3 % quicker than
-five, and take 60 MB more a worker"""
+"""Seconds of audio in a batch: eight windows of 8 s, five of 16 s, three that are padded to 30 s. Larger batches of
+long windows are hardly quicker, and take more memory."""
 CPU_STATES = int(CPU_BATCH_S / STATE_S)
-"""decoded together: the same bound in the engine, for what it groups by itself"""
+"""The same bound in encoder states, for the groups that the engine forms by itself."""
 CPU_POOLED, LANES = 5, 10
-"""windows in each of so many batches that may be in the making, beside one a worker"""
+"""Windows may wait for `CPU_POOLED` windows in each of `LANES` batches, and in one more for each worker."""
 
 
 class BatchModel:
@@ -33,7 +33,7 @@ class BatchModel:
         self.options = replace(options, one_heap=True)
 
     def backend(self) -> LocalBackend:
-        """Not started yet. The first batch warms it up: nobody waits for that one more than for the others."""
+        """Not started yet. The first batch warms it up, because nobody waits for it more than for the others."""
         return LocalBackend(self.options, warm_up_s=())
 
     def throughput(self, batch_size: int = 0) -> ThroughputOptions:

@@ -20,12 +20,12 @@ CACHE_VERSION = "5"
 
 @dataclass(frozen=True, slots=True)
 class HearingOptions:
-    """All that decides the text, but for the model. Raises ClientError(`bad_field`) for a text that no prompt holds."""
+    """All that decides the text, except the model. Raises ClientError(`bad_field`) for text that no prompt may have."""
 
     language: str | None = None
-    """None: found once a file, from its first window"""
+    """None: found for each file, from its first windows"""
     languages: tuple[str, ...] = ()
-    """where the language is found: one of these, the first where none of them is heard"""
+    """The languages to choose from, where the language is found; the first one where none of them is heard."""
     task: Literal["transcribe", "translate"] = "transcribe"
     prompt: str = ""
     hotwords: str = ""
@@ -34,7 +34,7 @@ class HearingOptions:
     temperature: float = 0.0
     fallback: Fallback = field(default_factory=Fallback)
     choice: Choice = ALL
-    """what of each file is heard"""
+    """the track and the channels of each file that are transcribed"""
     vad: DetectorName = "silero"
     split: SplitOptions = field(default_factory=SplitOptions)
 

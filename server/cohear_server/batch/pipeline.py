@@ -2,8 +2,8 @@
 
     inputs -> reader: cache? decode, detect speech, split -> Feed (bounded) -> backend -> text -> Finished
 
-However many or long the files are, memory holds the windows that wait and the text of the files in work. A file that
-cannot be read, or a window that cannot be decoded, ends that file and no other.
+Memory holds only the windows that wait and the text of the files in work, however many or long the files are. A file
+that cannot be read, or a window that cannot be decoded, ends that file and no other.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .splitter import Splitter, Window
 from .text import WindowText, placed, transcript
 
 EVENTS = 256
-"""that may wait for the caller; the dispatcher waits while there are as many"""
+"""Most events that wait for the caller; when there are so many, the dispatcher waits."""
 
 
 class _NoModel(Exception):
@@ -77,7 +77,7 @@ class _Item:
     """from the end of the window before it"""
     job_id: str = ""
     recalled: bool = False
-    """whether it is remembered was looked up"""
+    """the memory was asked for it"""
 
 
 class Pipeline:
@@ -88,7 +88,7 @@ class Pipeline:
         options: ThroughputOptions,
         memory: Memory | None = None,
     ) -> None:
-        """`backend` is started when the first window is there that is not remembered, and closed in the end."""
+        """`backend` is started for the first window that is not in the memory, and closed at the end."""
         self._backend = backend
         self._hearing = hearing
         self._feed = Feed(backend, options)
@@ -222,7 +222,7 @@ class Pipeline:
     # on either side
 
     def _recall(self, item: _Item) -> bool:
-        """Whether what is remembered of the window settles it."""
+        """Look the window up in the memory, and take in what was found. False if it is not there."""
         item.recalled = True
         result = self._memory.window(self._job(item))
         if result is not None:
@@ -246,7 +246,7 @@ class Pipeline:
     # the dispatcher's side
 
     def _accept(self, item: _Item) -> None:
-        """Decode a window of the reader's; but until the language of a file is settled, one of its windows alone."""
+        """Decode a window of the reader. Until the language of a file is settled, only one of its windows at a time."""
         file = item.file
         unsettled = file.spoken.language is None
         if unsettled and file.asking is not None:
@@ -265,13 +265,12 @@ class Pipeline:
         item.job_id = self._feed.submit(job, partial(self._delivered, item, job), again=again)
 
     def _read_to_end(self, file: _File) -> None:
-        """Nothing more tells its language but the windows that are here."""
+        """All windows of the file are there: its language is settled by these."""
         file.over = True
         self._conclude(file)
 
     def _conclude(self, file: _File) -> None:
-        """Once the language is settled, or nothing more can tell it: windows that were heard in another one are heard
-        again."""
+        """Once the language is settled: windows that were decoded in another language are decoded again."""
         over = file.over and file.asking is None and not file.parked
         language = file.spoken.settle() if over else file.spoken.language
         if language is None and not over:
@@ -314,7 +313,7 @@ class Pipeline:
         self._complete(item.file)
 
     def _complete(self, file: _File) -> None:
-        """Tell of a file when it is read to its end and all its windows are decoded."""
+        """Emit `Finished` when the file is read to its end and all its windows are decoded."""
         with self._lock:
             if file.told or file.windows is None or len(file.texts) < file.windows or self._closed.is_set():
                 return

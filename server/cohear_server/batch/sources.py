@@ -1,7 +1,7 @@
 """Any audio or video file as blocks of 16 kHz samples, never the whole file in memory.
 
-How files are read is the client library's part (`cohear_client.reading`), so that a file sent to a server is read as
-one that is transcribed here. Each way in which a file can be bad is one ClientError that begins with its name and ends
+The client library reads the files (`cohear_client.reading`). So a file that is sent to a server, and one that is
+transcribed here, are read in the same way. A bad file gives one ClientError, which begins with the file's name and ends
 with a remedy.
 """
 
@@ -53,7 +53,7 @@ class Source:
             for block in self._file.blocks(BLOCK_S):
                 yield resampler.push(block)
         except ClientError:
-            # also where the file breaks off: what the resampler still holds was read
+            # where the file breaks off, too, what the resampler still holds was read
             yield resampler.end()
             raise
         yield resampler.end()

@@ -1,7 +1,7 @@
-"""Speech probability of whole blocks of a file: a detector a file, one probability every 32 ms.
+"""Speech probability of whole blocks of a file: one detector for each file, one probability every 32 ms.
 
-The same network as the live service's; but a file is there already, so it runs over seconds at once (1.1 ms of CPU an
-audio second, against 4 to 8 when it runs as audio comes in). Where the samples are next to nothing it does not run.
+It is the same network as in the live service. But a file is there already, so the network runs over seconds at once,
+which is several times cheaper. Where the samples are nearly zero it does not run.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ..models.silero import load_silero
 CHUNK_SAMPLES = Silero.CHUNK
 SILENT_DB = -93.0
 RUN_CHUNKS = 64
-"""at once: 2 s; more is no cheaper"""
+"""Chunks in one run of the network: 2 s. More is no cheaper."""
 
 STEADY_SHARE = 0.6
-"""of a run that is speech, for the next one to be judged by level"""
+"""With at least this share of speech in a run, the next run is judged by its level alone."""
 STEADY_DB = 6.0
-"""by which that one may be louder or softer"""
+"""How much louder or softer that next run may be."""
 QUIET_DB = 24.0
-"""below the loud tenth of the run before: a pause"""
+"""In such a run, so much below the loud tenth of the run before is a pause."""
 
 DetectorName = Literal["silero", "energy", "none"]
 
@@ -47,7 +47,7 @@ def make_detector(name: DetectorName) -> SpeechDetector:
 
 
 class SileroDetector:
-    """Where speech goes on and on, every other run is judged by its level: the network need not say it again."""
+    """In continuous speech every second run is judged by its level, without the network."""
 
     def __init__(self, network: SileroNetwork) -> None:
         self._silero = Silero(network)
@@ -78,7 +78,7 @@ class SileroDetector:
 
 
 class EnergyDetector:
-    """10 dB over the floor, which is the level that a tenth of the last half minute is below. For tests."""
+    """Speech is what is 10 dB above the floor: the level of the softest tenth of the last half minute. For tests."""
 
     def __init__(self) -> None:
         self._levels = np.zeros(0, np.float32)

@@ -1,11 +1,11 @@
-"""From a file's samples to the windows that are decoded: where speech is, and where to cut it.
+"""Splits a file's samples into the windows that are decoded: where speech is, and where to cut it.
 
-Unlike the live segmenter it looks ahead: windows are as long as the engine likes them, and end at the longest pause
-near that length. Long pauses are taken out of a window, so its samples are pieces of the file, each with its place.
+Unlike the live segmenter it looks ahead: a window ends at the longest pause between the least and the largest length
+that suits the engine. Long pauses are left out of a window. So its samples are pieces of the file, each with its place.
 It holds at most one window and one block of audio.
 
-A file is heard with silence before and after it, as live speech is. Without it neither the detector nor the model hears
-a short clip that begins with its first sound and ends with its last: of 250 single digits 110 gave no text.
+Silence is put before and after the file, because live speech has it too. Without it, the detector and the model miss
+short clips that begin with their first sound and end with their last.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from .speech import CHUNK_SAMPLES, SpeechDetector
 
 CHUNK_S = CHUNK_SAMPLES / SAMPLE_RATE_HZ
 EDGE_SAMPLES = SAMPLE_RATE_HZ // 10
-"""by which speech may begin sooner and end later than the detector says"""
+"""Speech may begin this much sooner, and end this much later, than the detector says."""
 SPEECH = 0.35
-"""probability of a chunk of speech"""
+"""least probability of a chunk of speech"""
 GAP_CHUNKS = 6
-"""of no speech that are no pause"""
+"""No more chunks without speech than this are no pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,13 @@ class SplitOptions:
     start_probability: float = 0.5
     keep_probability: float = 0.35
     before_s: float = 0.25
-    """kept before speech; silence stands in for what the file has not"""
+    """Audio kept before speech; where the file has not begun yet, silence."""
     after_s: float = 0.35
-    """and after it, the same; of a longer pause the rest is taken out"""
+    """Audio kept after speech, in the same way. The rest of a longer pause is left out."""
     alone_s: float = 1.0
-    """speech no longer than this between two pauses is a word alone, such as a digit of a number"""
+    """Speech between two pauses that is no longer than this is a single word, such as a digit of a number."""
     after_alone_s: float = 0.8
-    """kept after it: words that were said apart are not one number"""
+    """Audio kept after a single word, so that digits that were said apart are not joined to one number."""
     separate_s: float = 3.0
     """a silence this long ends a window"""
 
@@ -78,8 +78,9 @@ class Window:
         return self.pieces[-1].start + self.pieces[-1].length
 
     def span(self, begin: int, end: int) -> tuple[int, int]:
-        """Where a word of samples [begin, end) is in the file: inside the speech that most of it lies in. Alignments
-        stretch words over the pause beside them."""
+        """The place in the file of a word of samples [begin, end), cut to the stretch of speech that it lies in most.
+
+        Word times from alignment often reach into the pause beside the word."""
         shares = [(min(end, last) - max(begin, first), first, last) for first, last in self.speech]
         share, first, last = max(shares, default=(0, 0, 0))
         if share > 0:
@@ -176,7 +177,7 @@ class Splitter:
 
 
 class _Trimmer:
-    """Leaves out what is too far from speech. Holds back chunks until it is known whether speech follows them."""
+    """Leaves out what is too far from speech. Holds chunks back until it knows whether speech follows them."""
 
     def __init__(self, options: SplitOptions) -> None:
         self._options = options
@@ -259,7 +260,7 @@ def _quietest(kept: _Kept) -> int:
 
 
 def _window(kept: _Kept, length: int) -> Iterator[Window]:
-    """None where all of it is silence around the file. `length`: samples of the file so far."""
+    """The window, or nothing where all of it is silence around the file. `length`: samples of the file so far."""
     jumps = [0, *(np.flatnonzero(np.diff(kept.place) != 1) + 1).tolist(), len(kept)]
     pieces = tuple(
         piece

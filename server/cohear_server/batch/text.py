@@ -1,7 +1,7 @@
-"""From decoded windows to a file's transcript: words at their places in the file, cut into segments.
+"""Joins decoded windows to a file's transcript: words at their places in the file, cut into segments.
 
-A segment ends with a sentence or at a pause. Its statistics are those of the window it was decoded in, as Whisper's
-segments have those of their 30 s.
+A segment ends with a sentence or at a pause. Its statistics are those of its whole window, just as Whisper's segments
+have the statistics of their 30 s.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .splitter import Window
 
 SENTENCE_ENDS = (".", "?", "!", "。", "？", "！", "…")
 PAUSE_S = 1.0
-"""between two words ends a segment"""
+"""A pause this long between two words ends a segment."""
 ABBREVIATIONS = frozenset({"mr.", "mrs.", "ms.", "dr.", "st.", "prof.", "vs.", "jr.", "sr."})
 
 
@@ -54,7 +54,7 @@ def placed(window: Window, result: DecodeResult) -> WindowText:
 
 
 def transcript(texts: Iterable[WindowText], model: str) -> Transcript:
-    """Of windows in the order of the file."""
+    """The transcript of a file; `texts` are in the order of the file."""
     segments: list[Final] = []
     statistics: list[Statistics] = []
     for text in texts:

@@ -1,7 +1,7 @@
-"""The backend in this process: the engine in a pool of threads, one batch a thread.
+"""The backend in this process: the engine in a pool of threads, one batch in each thread.
 
-CTranslate2 and numpy release the GIL, so the event loop keeps running. Nothing is queued here: whoever calls
-posts at most `slots` batches at a time (see `scheduling`), as none can be taken back.
+CTranslate2 and numpy release the GIL, so the event loop keeps running. Nothing is queued here: the
+caller gives it at most `slots` batches at a time (see `scheduling`), because none can be cancelled.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["EngineOptions", "LocalBackend"]
 logger = logging.getLogger(__name__)
 
 WARM_UP_S = (1.0, 6.0)
-"""windows that each worker decodes before the first client's: a partial's and a final's size"""
+"""Lengths of the windows that each worker decodes before it serves: those of a partial and of a final."""
 
 
 class LocalBackend:
@@ -60,8 +60,8 @@ class LocalBackend:
         return self._ready().info
 
     async def start(self) -> None:
-        """Nothing more where it was started. Raises ClientError(`bad_model`, `bad_profile`), or BackendUnavailable if
-        the loaded model does not run."""
+        """Does nothing if it was started before. Raises ClientError(`bad_model`, `bad_profile`), or BackendUnavailable
+        if the loaded model does not run."""
         if self._engine is not None:
             return
         engine = await self._workers.run(self._load)
@@ -78,7 +78,7 @@ class LocalBackend:
         return await self._workers.run(partial(self._decode, engine, list(batch), time.monotonic()))
 
     async def aclose(self) -> None:
-        """Idempotent. Waits for batches in the engine, but not for ever; ones posted later raise BackendUnavailable."""
+        """Idempotent. Waits for batches in the engine, for a limited time. Later calls raise BackendUnavailable."""
         self._engine = None
         await self._workers.aclose()
 
@@ -114,8 +114,8 @@ class LocalBackend:
 
 
 def suited(options: EngineOptions) -> EngineOptions:
-    """Settings left open, settled for this machine: a GPU if there is one, int8 on a CPU and float16 on a GPU,
-    a worker a core on a CPU (batching saves nothing in the encoder there) and a single one on a GPU."""
+    """The options with all that was left open chosen for this machine: a GPU if there is one; int8 on a CPU and float16
+    on a GPU; on a CPU a worker for each core, because batches save little in the encoder there; on a GPU one."""
     device = options.device
     if device == "auto":
         device = "cuda" if cuda_devices() else "cpu"
@@ -127,12 +127,10 @@ def suited(options: EngineOptions) -> EngineOptions:
 
 
 def attempt(engine: WhisperEngine, batch: list[DecodeJob]) -> list[DecodeResult]:
-    """Decode together; if that fails, one at a time, so that only the job at fault is without a result."""
+    """Decode together. If that fails, decode one at a time, so that only the job at fault has no result."""
     try:
         return engine.decode(batch)
-    except (
-        Exception
-    ) as fault:  # the engine's boundary: the libraries below raise anything, and a neighbour must not suffer
+    except Exception as fault:  # the engine's boundary: the libraries below raise anything; other jobs must not suffer
         logger.exception("a batch of %d windows failed", len(batch))
         if len(batch) > 1:
             return [result for job in batch for result in attempt(engine, [job])]

@@ -1,11 +1,11 @@
 """A model's window profile: how short its windows may be, and what must follow the speech in them.
 
-    models/profiles/NAME/profile.toml     the fields of `Profile`, and the figures it rests on under [measured]
-                                          and, where it was fitted, under [calibration] (see `calibration`)
+    models/profiles/NAME/profile.toml     the fields of `Profile`; the evidence for them under [measured]; where word
+                                          probabilities were calibrated, also [calibration] (see `calibration`)
     models/profiles/NAME/tail.npz         rows: float16 [n, d_model]; of averages also offset, step: int (see `tail`)
     models/profiles/NAME/partials.npz     the same for partials, where [partials] in the profile sets them apart
 
-A model without a profile runs padded to 30 s: correct, and slow. So does one that was measured and spoils its text in
+A model without a profile runs padded to 30 s, which is correct but slow. So does a model whose text becomes worse in
 short windows: its profile has `short_windows = false`, a `reason`, and no states. Profiles are made by `profiling`;
 this module reads and writes them.
 """
@@ -32,9 +32,9 @@ logger = logging.getLogger(__name__)
 
 PACKAGE_DIR = Path(__file__).parents[1]
 MIN_TAIL_STATES = 150
-"""of averages: shorter tails were not measured to work"""
+"""For averages; no shorter tail is known to work."""
 MIN_FILLED_STATES = 129
-"""CTranslate2 takes 80 or 128 states, as many as mels, for audio"""
+"""CTranslate2 takes an input of 80 or 128 states, the number of mel bands, for audio that is not encoded yet."""
 
 FIELDS = {
     "model_sha256": str,
@@ -47,7 +47,7 @@ FIELDS = {
 }
 
 OWN_TABLES = ("measured", "partials")
-"""of profile.toml; others are kept when it is made anew"""
+"""Tables that a new profile writes itself; it keeps all others (`kept_tables`)."""
 
 Value: TypeAlias = bool | int | float | str | list[float]
 Table: TypeAlias = Mapping[str, Value]
@@ -72,12 +72,12 @@ class Profile:
     reason: str = ""
     """why this setting, or why none; for people"""
     calibration: Calibration | None = None
-    """of word probabilities; None takes them as the decoder gives them"""
+    """Of word probabilities. None: they are used as the decoder gives them."""
     filled_states: tuple[int, ...] = FILLED_STATES
-    """how long filled windows are, rising to 1500; whoever runs the engine may choose others"""
+    """The numbers of states that windows are filled to, rising to 1500. `EngineOptions` may give others."""
 
     partials: Profile | None = None
-    """the same with another tail, for partials; None: that of finals"""
+    """The profile with another tail, for partials. None: partials have the tail of finals."""
 
     def of(self, kind: JobKind) -> Profile:
         """The setting for windows of this kind."""

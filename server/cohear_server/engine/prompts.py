@@ -16,9 +16,9 @@ from tokenizers import Tokenizer
 from ..core.jobs import DecodeOptions
 
 POSITIONS = 448
-"""of the decoder: prompt and text together"""
+"""Positions of the decoder, for prompt and text together."""
 MAX_NEW_TOKENS = 224
-"""of text, as in Whisper: half of the positions"""
+"""Most tokens of text: half of the positions, as in Whisper."""
 MAX_PROMPT_TOKENS = POSITIONS - MAX_NEW_TOKENS - 5
 """of previous text: what the text leaves, less <|startofprev|> and the four that begin a transcript"""
 

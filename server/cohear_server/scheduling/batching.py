@@ -1,4 +1,4 @@
-"""Which windows may share a batch, for the policies of live streams and of files."""
+"""Which windows may share a batch. Both policies use it: that of live streams and that of files."""
 
 from __future__ import annotations
 

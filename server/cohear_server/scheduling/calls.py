@@ -26,7 +26,7 @@ Call: TypeAlias = "asyncio.Task[object]"
 
 
 def long_patience(batch: Sequence[DecodeJob]) -> float:
-    """A limit without knowledge of the engine's speed: longer than a large model takes on a slow machine."""
+    """A limit for an engine of unknown speed: longer than a large model needs on a slow machine."""
     return 900.0
 
 

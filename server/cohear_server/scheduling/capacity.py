@@ -5,12 +5,11 @@
     costs                    what continuous speech would cost, until known     --> economy: accuracy against speed
                                                                                 --> step:    the rung of the ladder
 
-Demand counts, not use: a busy engine does all it can, and its late partials are merged. So a partial that waited is
-charged as often as its stream wanted one; and one of a lower cadence, of a small batch or of a smaller model is charged
-as the usual partial that it replaces. A stream that sends nothing demands nothing, and a file that is sent faster than
-real time demands as much as one speaker. There is one object for each engine and its models. A pure computation: no
-clock, no I/O; times are seconds of one monotonic clock.
-"""
+Demand counts, not use, because a busy engine does all it can, and replaces partials that are late. So a partial that
+waited is charged for all partials that its stream wanted meanwhile. A partial of a lower cadence, of a small batch or
+of a smaller model is charged like the usual partial in its place. A stream that sends nothing demands nothing, and a
+file that is sent faster than real time demands as much as one speaker. There is one object for each engine and its
+models. A pure computation: no clock, no I/O; times are seconds of one monotonic clock."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ FINAL_EACH_S = 4.0
 """time between two finals of continuous speech"""
 
 MOVED_REMEMBERED = 0.02
-"""weight of each partial in the average share that the smaller model decodes"""
+"""Weight of one more partial in the running share of partials that the smaller model decodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +36,16 @@ class CapacityOptions:
     interval_s: float = 0.4
     """usual time between two partials of a stream"""
     promised_lag_s: float = 1.0
-    """the promise: text is at most so far behind speech. Partials may come later up to this"""
+    """The latency promise: text is at most this far behind speech. Up to this, partials may come later than usual."""
     keep: float = 0.76
-    """Largest demand, as a share of the engine, with which finals are in time: batches cannot be cancelled, so a final
-    waits for those in the engine."""
+    """Largest demand, as a share of the engine, at which finals are still in time. It is below 1, because a final has
+    to wait for the batches that are in the engine."""
     memory_s: float = 4.0
     """time constant of the averages: a few utterances"""
     settle_s: float = 2.0
-    """a stream with less audio than this is too young to be measured; it counts as the others do"""
+    """A stream with less audio than this is too young to be measured. It counts as the average of the others."""
     prior_weight_s: float = 4.0
-    """The estimate for continuous speech is weighted like this much audio"""
+    """The estimate for continuous speech has the weight of this much measured audio."""
     quiet_share: float = 0.25
     """share of continuous speech that every stream is expected to have, even if all are quiet now"""
     economy_from: float = 0.2

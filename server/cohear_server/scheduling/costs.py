@@ -17,30 +17,31 @@ from typing import Any
 from ..core.jobs import SAMPLE_RATE_HZ, DecodeJob, DecodeResult
 
 TOKENS_A_SECOND = 3.4
-"""tokens of a second of speech, until text was decoded: people say 2.6 words a second, and a word has 1.3 tokens"""
+"""Tokens in a second of speech, until some text was decoded: about 2.6 words with 1.3 tokens each."""
 
 FIRST_STEPS = 2.0
 """decoder steps of a window without text: one over its prompt, one that ends it"""
 
 CALL_STEPS = 8.0
-"""What a call takes of the decoder beside its steps, in steps: the keys and values of the encoder's states, mainly. A
-property of Whisper's shape, not of a machine."""
+"""Work of the decoder that each call needs once, counted in steps: mainly the keys and values of the encoder's states.
+It follows from Whisper's shape, not from the machine."""
 
 WORD_TIMES_SHARE = 0.6
 """cost of the word times of a window, as a share of its encoding, until some were measured"""
 
 SCALE_LEARNS, CURVES_LEARN = 0.1, 0.02
-"""Share of a batch's error (as a logarithm) that is corrected: in the scale of all curves, and in the curves near it.
-Most errors are of the first kind, for example when the machine was busier at warm-up than now."""
+"""After each batch, so much of its error (as a logarithm) is corrected: in the scale of all curves, and in the points
+of the curves near it. Most errors concern the scale, for example when the machine was busier at warm-up than now."""
 
 LARGEST_ERROR = 2.0
-"""A slow batch counts as at most so many times its expected cost: other programs may have disturbed it."""
+"""A batch counts as at most this many times slower or faster than expected: other programs may have disturbed it."""
 
 LEAST_S = 1e-7
 
 
 class Curve:
-    """A positive function given by points: linear between them; beyond them, the last piece goes on."""
+    """A positive function through given points. It is linear between them, and its first and last pieces go on
+    outside."""
 
     def __init__(self, points: Mapping[float, float]) -> None:
         self._x = sorted(points)
@@ -80,9 +81,9 @@ class Measured:
     """length of each window"""
     total_s: float
     encode_s: float = 0.0
-    """part for encoding; 0: the engine does not say, and half is assumed"""
+    """the part for encoding; 0: unknown, then half of the total is assumed"""
     steps: int = 0
-    """decoder steps; 0: the engine does not say, and those of speech are assumed"""
+    """decoder steps; 0: unknown, then those of usual speech are assumed"""
 
 
 class Costs:

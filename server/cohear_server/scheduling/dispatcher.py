@@ -1,15 +1,15 @@
-"""Keeps the engine busy: whenever a slot of the backend is free, the policy's next batch goes in.
+"""Keeps the engine busy: when a slot of the backend is free, the next batch of the policy goes in.
 
 No timer gathers batches: an idle engine starts at once, and while it works the next batch fills by itself. Results go
-back to the stream that asked, with the times of each stage. It decides nothing about order or composition; that is a
-policy: `scheduler` for live streams, `throughput` for files.
+back to the stream that asked, with the times of each stage. It does not decide which jobs are next, or
+together. That is a policy: `scheduler` for live streams, `throughput` for files.
 
 No fault of the backend ends it. When a call fails (see `calls`), its partials are given up, and its finals are tried:
 
     the batch --fails--> together once more --fails--> each alone --fails--> once more --fails--> told as lost
 
-While the backend is down (see `health`) one call is made at a time, with a pause before the next: the work that waits,
-or a small probe if nothing does. The first success ends that.
+While the backend is down (see `health`), one call is made at a time, with a pause before the next. It is the work that
+waits, or a small probe if nothing waits. After the first success the backend is up again.
 
 A result may ask for a second try (`DecodeResult.again`, see `engine.second_try`). Then the window is queued once more,
 and delivered when that is settled.
@@ -36,10 +36,10 @@ from .health import Health, HealthWatch
 logger = logging.getLogger(__name__)
 
 TRIES = 2
-"""of a batch, and then of each of its finals alone"""
+"""Tries of a batch, and then of each of its finals alone."""
 
 PAUSE_S = 0.5
-"""before a second try, and between the calls to a backend that is down"""
+"""Pause before a second try, and between the calls to a backend that is down."""
 
 
 class BatchPolicy(Protocol):
@@ -195,7 +195,7 @@ class Dispatcher:
             self._changed.set()
 
     def ask_again(self) -> None:
-        """The policy was told something by which it may decide otherwise."""
+        """Ask the policy once more: something changed that may change its decision."""
         self._changed.set()
 
     async def run(self) -> None:
@@ -313,7 +313,7 @@ class Dispatcher:
         for observer in self._observers:
             try:
                 observer(batch)
-            except Exception:  # who only looks on must not end those who work
+            except Exception:  # an observer must not end the dispatcher
                 logger.exception("an observer of the dispatcher failed")
 
     def _deliver(self, job: DecodeJob, result: DecodeResult, batched_s: float) -> None:

@@ -1,9 +1,9 @@
-"""Fair queueing among tenants: the next turn goes to the tenant that had least of the engine recently.
+"""Fair queueing among tenants: the next turn goes to the tenant that used the engine least in the last minute.
 
-Service fades: what a tenant had a minute ago counts 1/e, so nobody pays for past hours. A tenant that comes, or comes
-back, begins where the tenants that are served now stand: it neither waits for them nor makes them wait (start-time fair
-queueing: Goyal, Vin and Cheng 1996). A pure computation; tenants that are gone and whose service faded are forgotten.
-"""
+Service fades: what a tenant had a minute ago counts 1/e, so nobody pays for past hours. A new tenant, or one that comes
+back, begins at the level of the tenants that are served now. So it neither waits for them nor makes them wait
+(start-time fair queueing: Goyal, Vin and Cheng 1996). A pure computation; tenants that are gone and whose service faded
+are forgotten."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 MEMORY_S = 60.0
 FADED_S = 0.01
-"""service that is as good as none"""
+"""Less service than this counts as none."""
 LARGEST_UNIT = 1e6
 
 
@@ -28,7 +28,7 @@ class FairShare:
         self._served: dict[str, float] = {}
         """service over share. Instead of letting all values fade, what is added grows with time: by `_unit`"""
         self._virtual = 0.0
-        """the most that a tenant had when it was served: where one who comes begins"""
+        """The largest value that a tenant had when it was served. A new tenant begins there."""
         self._waiting: Counter[str] = Counter()
         self._since_s = 0.0
         """when a second of service was worth 1"""
@@ -47,13 +47,13 @@ class FairShare:
             del self._waiting[tenant]
 
     def serve(self, tenant: str, service_s: float, now_s: float) -> None:
-        """It had so much."""
+        """Count this much service of the engine for the tenant."""
         had = self._served.get(tenant, 0.0)
         self._virtual = max(self._virtual, had)
         self._served[tenant] = had + self._unit(now_s) * service_s / self._share(tenant)
 
     def rank(self, tenant: str) -> float:
-        """The least comes next."""
+        """Sort key: the tenant with the lowest value comes next."""
         return self._served.get(tenant, 0.0)
 
     def __len__(self) -> int:

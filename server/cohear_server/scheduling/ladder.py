@@ -1,8 +1,8 @@
-"""The steps by which a server asks less of its engine when its streams ask for more than there is. A pure decision.
+"""The overload ladder: rungs on which the server decodes fewer or cheaper partials. A pure decision.
 
     USUAL --> SLOWER --> SMALLER (where there is a smaller model) --> NO_PARTIALS, and back the same way
 
-Finals are on no step: they are never cut, and can only take longer.
+Finals are the same on every rung: none is dropped, and all come from the main model. They can only take longer.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ PARTIAL_SHARE = {Rung.USUAL: 1.0, Rung.SLOWER: 0.5, Rung.SMALLER: 0.5, Rung.NO_P
 @dataclass(frozen=True, slots=True)
 class LadderOptions:
     climb_at: float = 1.25
-    """Share of the engine asked for beyond which the next rung is taken. Where the promise ends, at 1, partials have
-    made room by themselves: a step there would take more from the last streams than it gives them."""
+    """Demand, as a share of the engine, above which the next rung is taken. It is above 1, because replaced partials
+    make some room by themselves."""
     descend_at: float = 1.0
-    """the rung before is taken when it would ask for less than this"""
+    """The rung before is taken again when the demand on it would be below this."""
     climb_after_s: float = 1.0
     descend_after_s: float = 2.5
-    """how long that must hold: a step back at once would swing"""
+    """How long the demand must stay above, or below. Without that, the rung would change all the time."""
 
 
 class Ladder:

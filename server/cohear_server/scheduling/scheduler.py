@@ -1,17 +1,17 @@
 """Which waiting windows of live streams are decoded next, and together. A pure decision: no clock, no I/O, no engine.
 
-A stream has one waiting partial, where the newest wins, and its finals in order. What goes into a free slot:
+A stream has at most one waiting partial, the newest, and its waiting finals in order. What goes into a free slot:
 
-1. Finals that must begin now to be ready when they are due. They take along others that would be next: two cost less
-   than one after the other.
-2. Partials. While the engine is at work, few of them wait for more to come, as long as they have time.
-3. Finals that are not due yet. They are speculative: half of them are cancelled because speech goes on. An idle engine
-   has them ready in time, and a busy one loses nothing by them.
+1. Finals that must begin now to be ready when they are due. The finals that would be next go with them, because two in
+   one batch cost less than one after the other.
+2. Partials. While the engine is at work, a few of them wait for more to come, as long as they have time.
+3. Finals that are not due yet. They are speculative: many of them are cancelled because speech goes on. An idle engine
+   has them ready in time, and a busy engine does not spend time on them.
 4. Windows of whole files, when no job of a stream waits (`bulk`).
 
-Within a class the earliest deadline comes first, and among equals the tenant that had least (`fairness`). A batch is of
-one class, because a final would wait for the encoding of the partials. Its size, how long partials wait and when a
-final must begin follow from the cost model (`costs`, `tuning`).
+Within a class the earliest deadline comes first, and among equals the tenant that was served least (`fairness`). A
+batch is of one class, because a final would wait for the encoding of the partials. Its size, how long partials wait and
+when a final must begin follow from the cost model (`costs`, `tuning`).
 
 Finals are never dropped; a partial is dropped when its own stream sends a newer one. So memory is bounded by the
 sessions: a slot each, and finals only as far as `Session.backlog_s` lets the connection read on.

@@ -55,7 +55,7 @@ class SharedEngine:
         if smaller is not None:
             self.costs.enter(smaller.name, await measure(self._backend, smaller, self._clock))
             self.capacity.has_smaller(smaller.name)
-        logger.info("decoding costs: %s; so %s", self.costs.report(), self.tuner.now)
+        logger.debug("decoding costs: %s; so %s", self.costs.report(), self.tuner.now)
 
     def loop_pause_s(self) -> float:
         """How long the event loop may gather what comes while the engine is busy: a share of a batch of partials. 0

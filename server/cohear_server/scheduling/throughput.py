@@ -1,4 +1,4 @@
-"""The policy of files: which waiting windows are decoded next, and together, in the fullest batches.
+"""The policy for files: which waiting windows are decoded next, and together, in batches as full as possible.
 
     submit --> a lane for each batch key and length class --> next_batch: the lane of a job that somebody waits for;
                                                               one that was passed by too often; the oldest full one;
@@ -29,13 +29,13 @@ class ThroughputOptions:
     """seconds of audio in a batch, where a window counts as what it costs: the longest of its length class, and what
     stands behind it"""
     behind_s: float = 3.5
-    """silence and tail states behind a short window (3.5 s of tiny.en, 4.0 of base)"""
+    """seconds of silence and tail states behind a short window"""
     slots: int = 1
     """batches that the engine works on at the same time"""
     capacity: int = 96
-    """most windows that may wait: with so many none can come, and the longest lane goes as it is"""
+    """Most windows that may wait. With so many no more can come, and the longest lane goes although it is not full."""
     patience: int = 12
-    """batches that may go before a window whose lane does not fill"""
+    """How many batches may go before a window whose lane does not fill."""
 
 
 @dataclass(frozen=True, slots=True)

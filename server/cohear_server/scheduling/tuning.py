@@ -17,11 +17,11 @@ FINAL_S = 6.0
 """length of a usual final's window, with its context"""
 
 WORTH = 0.05
-"""a batch of twice the size must save this share of the time of each window, or its windows only wait for each other"""
+"""A batch of twice the size must save this share of the time of each window. Otherwise its windows wait for nothing."""
 
 LONGEST_S = 0.3
-"""A batch takes no longer than this, if it can be smaller: nothing in the engine can be cancelled, and a final that
-waits for it comes so much later."""
+"""Longest expected time of a batch with more than one window. Nothing in the engine can be cancelled, and a final may
+have to wait for the whole batch."""
 
 MOST = 64
 """most windows in a batch, whatever they cost: more are not measured"""
@@ -30,15 +30,15 @@ BATCHES_BETWEEN = 8
 """batches between two computations of the parameters"""
 
 SLACK_BATCHES = 1.5
-"""A partial waits for others until only so many times its batch's time are left before it is due."""
+"""A partial waits for others until the time before it is due is only this many times the time of its batch."""
 
 URGENT_S = 0.12
-"""A final that must begin this soon goes before all partials. A final whose endpoint is known always does, because it
-has less time than this."""
+"""A final that must begin within this time goes before all partials. A final whose endpoint is known is always one of
+these, because it has less time."""
 
 URGENT_BATCHES = 0.75
-"""So does one that must begin before this much of a batch of partials has passed, for it may have to wait for such a
-batch. And the earlier, the less two finals save together (`_apart`): where they save much, more are gathered."""
+"""The same holds for a final that must begin within this share of the time of a batch of partials, because it may have
+to wait for such a batch. Where two finals in one batch save little (`_apart`), more is added to this share."""
 
 
 @dataclass(frozen=True, slots=True)
