@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from cohear_testing.fake import FAULT_MARKER, FakeBackend, FakeOptions, ServiceT
 from cohear_testing.simclock import SimClock
 
 PARTIAL, FINAL = JobKind.PARTIAL, JobKind.FINAL
+
+Backend = TypeVar("Backend", bound=FakeBackend)
 
 
 def job(job_id: str, session: str, kind: JobKind = PARTIAL, seconds: float = 2.0) -> DecodeJob:
@@ -37,8 +40,7 @@ class Log:
 
 
 @contextlib.asynccontextmanager
-async def dispatching(clock: SimClock, options: FakeOptions) -> AsyncIterator[tuple[Dispatcher, FakeBackend]]:
-    backend = FakeBackend(options)
+async def running(backend: Backend, clock: SimClock) -> AsyncIterator[tuple[Dispatcher, Backend]]:
     await backend.start()
     dispatcher = Dispatcher(backend, Scheduler(SchedulerOptions()), clock)
     async with asyncio.TaskGroup() as group:
@@ -46,6 +48,12 @@ async def dispatching(clock: SimClock, options: FakeOptions) -> AsyncIterator[tu
         yield dispatcher, backend
         task.cancel()
     await backend.aclose()
+
+
+def dispatching(
+    clock: SimClock, options: FakeOptions
+) -> contextlib.AbstractAsyncContextManager[tuple[Dispatcher, FakeBackend]]:
+    return running(FakeBackend(options), clock)
 
 
 def test_an_idle_engine_starts_at_once() -> None:
@@ -259,16 +267,10 @@ class Doubting(FakeBackend):
         return replace(result, text=text, again=SecondTry(replace(result, text=text), done + 1, padded=True))
 
 
-@contextlib.asynccontextmanager
-async def doubting(clock: SimClock, *doubted: str, tries: int = 1) -> AsyncIterator[tuple[Dispatcher, Doubting]]:
-    backend = Doubting(FakeOptions(service=ServiceTime(fixed_ms=100)), frozenset(doubted), tries)
-    await backend.start()
-    dispatcher = Dispatcher(backend, Scheduler(SchedulerOptions()), clock)
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(dispatcher.run())
-        yield dispatcher, backend
-        task.cancel()
-    await backend.aclose()
+def doubting(
+    clock: SimClock, *doubted: str, tries: int = 1
+) -> contextlib.AbstractAsyncContextManager[tuple[Dispatcher, Doubting]]:
+    return running(Doubting(FakeOptions(service=ServiceTime(fixed_ms=100)), frozenset(doubted), tries), clock)
 
 
 def test_a_second_try_does_not_hold_up_its_neighbours() -> None:

@@ -170,3 +170,8 @@ class DecodeResult:
     again: SecondTry | None = field(default=None, compare=False)
     """the text is doubtful: the job is to be decoded once more with this, and that result counts"""
     error: CohearError | None = field(default=None, compare=False)
+
+
+def samples_in(ms: int) -> int:
+    """So many ms at 16 kHz, in samples."""
+    return ms * SAMPLE_RATE_HZ // 1000

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from .attempts import Attempts, Span
 from .events import Partial
-from .jobs import SAMPLE_RATE_HZ, DecodeResult
+from .jobs import SAMPLE_RATE_HZ, DecodeResult, samples_in
 from .stabilizer import Stabilizer, StabilizerOptions
 from .words import joined_parts, shifted
 
@@ -52,7 +52,7 @@ class OpenSegment:
         self.attempts = Attempts()
         self._window_start = start
         self.heard_until = start
-        self._due = speech_at + _samples(options.first_ms)
+        self._due = speech_at + samples_in(options.first_ms)
         self._waiting = False
         """a window was given out and is not being decoded yet"""
 
@@ -77,7 +77,7 @@ class OpenSegment:
         still waits."""
         if position < self._due:
             return None
-        self._due = position + _samples(REFRESH_MS)
+        self._due = position + samples_in(REFRESH_MS)
         limit_s = self.options.trim_waiting_after_s if self._waiting else self.options.trim_after_s
         self._waiting = True
         long = position - self._window_start > limit_s * SAMPLE_RATE_HZ
@@ -88,7 +88,7 @@ class OpenSegment:
         window = self.attempts.begun(job_id)
         if window is not None:
             self._waiting = False
-            self._due = window.end + _samples(self.options.interval_ms)
+            self._due = window.end + samples_in(self.options.interval_ms)
 
     def cut(self, end: int) -> OpenSegment:
         """End the segment at sample `end`. Returns the next one, which begins there with the words heard after it."""
@@ -116,7 +116,3 @@ class OpenSegment:
             self._window_start = max(self._window_start, first.start_samples - _CUT_MARGIN_SAMPLES)
             self.stabilizer.keep_last(_TIE_WORDS)
         return True
-
-
-def _samples(ms: int) -> int:
-    return ms * SAMPLE_RATE_HZ // 1000

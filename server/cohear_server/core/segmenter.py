@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ..errors import ClientError
 from .events import Reason
-from .jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ
+from .jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, samples_in
 from .vad import FRAME_SAMPLES, decibels
 
 FRAME_MS = 1000 * FRAME_SAMPLES // SAMPLE_RATE_HZ
@@ -169,7 +169,7 @@ class Segmenter:
     @property
     def silent_until(self) -> int:
         """In silence: samples before this one can no longer become part of a segment."""
-        kept = self.position - _samples(self.options.pre_roll_ms) - _ONSET_FRAMES * FRAME_SAMPLES
+        kept = self.position - samples_in(self.options.pre_roll_ms) - _ONSET_FRAMES * FRAME_SAMPLES
         return max(self.floor, kept)
 
     def restore(self, position: int, floor: int, recent: tuple[bool, ...], powers: NDArray[np.float32]) -> None:
@@ -197,7 +197,7 @@ class Segmenter:
             return
         first = len(self._recent) - list(self._recent).index(True)
         at = max(self.floor, self.position - first * FRAME_SAMPLES)
-        self._start = max(self.floor, at - _samples(self.options.pre_roll_ms))
+        self._start = max(self.floor, at - samples_in(self.options.pre_roll_ms))
         self._last_voiced = self.position
         self._pause = None
         yield SpeechStart(self._start, at)
@@ -246,7 +246,7 @@ class Segmenter:
         """Where the segment ends if no speech follows; it is fixed when the pause is told."""
         if self._pause is not None:
             return self._pause
-        return min(self.position, self._last_voiced + _samples(self.options.post_roll_ms))
+        return min(self.position, self._last_voiced + samples_in(self.options.post_roll_ms))
 
     def _end(self, end: int, reason: Reason) -> SpeechEnd:
         self._start = None
@@ -261,7 +261,3 @@ class Segmenter:
         # `smooth[i]` covers frames i..i+width; counted back from the newest frame
         back = len(levels) - int(np.argmin(smooth)) - _SMOOTHED_FRAMES // 2
         return self.position - back * FRAME_SAMPLES
-
-
-def _samples(ms: int) -> int:
-    return ms * SAMPLE_RATE_HZ // 1000

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .jobs import SAMPLE_RATE_HZ, HypothesisWord
+from .jobs import HypothesisWord, samples_in
 from .words import matched_prefix, normalised
 
 
@@ -77,7 +77,7 @@ class Stabilizer:
 
     def _commit(self, fresh: list[HypothesisWord], window_end: int) -> int:
         """How many of `fresh` to commit: the run of words that agree with the last hypothesis, or are sure."""
-        edge = window_end - _samples(self.options.hold_back_ms)
+        edge = window_end - samples_in(self.options.hold_back_ms)
         count = 0
         for i, word in enumerate(fresh):
             sure = word.probability >= self.options.sure_probability
@@ -92,8 +92,8 @@ class Stabilizer:
 
     def _shown(self, fresh: list[HypothesisWord], committed: int, window_end: int) -> int:
         """How many of `fresh` to show: up to the first new word that is at the edge or improbable."""
-        edge = window_end - _samples(self.options.show_back_ms)
-        settled = window_end - _samples(self.options.show_anyway_ms)
+        edge = window_end - samples_in(self.options.show_back_ms)
+        settled = window_end - samples_in(self.options.show_anyway_ms)
         for i in range(committed, len(fresh)):
             word = fresh[i]
             improbable = word.probability < self.options.show_probability and word.end_samples > settled
@@ -105,7 +105,3 @@ class Stabilizer:
     def _seen(self, place: int, word: HypothesisWord) -> bool:
         """The last hypothesis had the same word in the same place."""
         return place < len(self._tail) and normalised(self._tail[place].text) == normalised(word.text)
-
-
-def _samples(ms: int) -> int:
-    return ms * SAMPLE_RATE_HZ // 1000

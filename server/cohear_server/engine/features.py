@@ -7,9 +7,6 @@ from numpy.typing import NDArray
 
 from ..core.jobs import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, Pcm
 
-HOP_SAMPLES = 160
-"""one mel frame, 10 ms; two of them make one encoder state"""
-
 VOICED_FRAME_SAMPLES = 320
 VOICED_SHARE = 0.08
 """frames above this share of the level of a loud frame count as sound (-22 dB): the range of speech, not room noise"""

@@ -15,7 +15,7 @@ LASTING = (Final, Lost, Finalized, Failed, Done)
 
 LIMIT = 512
 """Events kept; the oldest go first. A client cannot miss more of them: it is cut off while fewer wait for it
-(`outbox.LIMIT`), and what is decoded without it is bounded by what was heard (`session.MAX_BACKLOG_S`)."""
+(`outbox.LIMIT`), and what is decoded without it is bounded by what was heard (`finals.MAX_BACKLOG_S`)."""
 
 
 @dataclass(frozen=True, slots=True)
